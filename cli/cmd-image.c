@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * image build | import | list | rm.
+ *
+ * The slow work runs in child processes, so that Ctrl-C and kill find us waiting:
+ * mmdebstrap for a build, and a copy of ourselves for the import of what it made. We
+ * then end what they run, and they clean up behind themselves.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "progress.h"
+
+static const char usage[] =
+	"Usage: cisandbox image build [debian]\n"
+	"       cisandbox image import [--name NAME] DIR|TAR\n"
+	"       cisandbox image list [--json]\n"
+	"       cisandbox image rm NAME...\n"
+	"\n"
+	"  build    Make an image with mmdebstrap: Debian 13 with docker, buildx,\n"
+	"           compose, git. CISANDBOX_MIRROR: a mirror other than deb.debian.org\n"
+	"  import   Take in a directory, or a tar, compressed or not, of a root file\n"
+	"           system. The name is that of the file unless --name says another\n"
+	"  list     Show the images of this host\n"
+	"  rm       Remove images from which no sandbox runs\n";
+
+#define EXIT_SIGNAL 128
+
+/* ---- work in a child process ------------------------------------------------- */
+
+static volatile sig_atomic_t caught, times_caught;
+
+static void on_signal(int sig)
+{
+	caught = sig;
+	times_caught++;
+}
+
+static void set_signals(void (*handler)(int))
+{
+	const struct sigaction sa = {.sa_handler = handler};
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+}
+
+struct child {
+	pid_t pid;
+	int fd;         /* what it says */
+	char said[4096]; /* the end of that */
+	size_t n;
+	/* Called after each signal that we got, and now and then after the first. */
+	void (*stop)(struct child *c, bool is_new);
+};
+
+/* Forks; in the child, which holds one end of a pipe, returns 0 and *ret_fd. */
+static pid_t child_start(struct child *c, int *ret_fd)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	c->pid = fork();
+	if (c->pid == 0) {
+		close(fds[0]);
+		*ret_fd = fds[1];
+		umask(022);
+		return 0;
+	}
+	close(fds[1]);
+	c->fd = fds[0];
+	if (c->pid > 0)
+		return c->pid;
+	close(c->fd);
+	return -errno;
+}
+
+static void child_read(struct child *c, ssize_t *ret)
+{
+	size_t room = sizeof c->said - 1 - c->n;
+
+	if (room < 1024) {
+		size_t half = c->n / 2;
+
+		memmove(c->said, c->said + half, c->n - half);
+		c->n -= half;
+		room += half;
+	}
+	*ret = read(c->fd, c->said + c->n, room);
+	if (*ret > 0)
+		c->n += (size_t)*ret;
+	c->said[c->n] = '\0';
+}
+
+static void show_progress(const struct child *c, const char *what, unsigned int turn)
+{
+	const char *line = NULL;
+	char text[100];
+	size_t n;
+
+	/* mmdebstrap's "I: doing this..." */
+	for (const char *p = c->said; !what && (p = strstr(p, "I: ")); p++)
+		line = p + 3;
+	if (!what)
+		what = line ? line : "starting";
+	n = strcspn(what, ".\n");
+	n = n < 60 ? n : 60;
+	snprintf(text, sizeof text, "%c %.*s", "|/-\\"[turn % 4], (int)n, what);
+	progress_show(text);
+}
+
+/* Until the child has ended. Returns its wait status. */
+static int child_wait(struct child *c, const char *what)
+{
+	int handled = 0, status;
+	ssize_t n = 1;
+
+	for (unsigned int turn = 0; n != 0; turn++) {
+		struct pollfd p = {.fd = c->fd, .events = POLLIN};
+		int ready = poll(&p, 1, 200);
+
+		if (caught) {
+			c->stop(c, handled != times_caught);
+			handled = times_caught;
+		}
+		if (ready > 0)
+			child_read(c, &n);
+		if (n < 0 && errno != EINTR)
+			break;
+		show_progress(c, what, turn);
+	}
+	progress_clear();
+	close(c->fd);
+	while (waitpid(c->pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	return status;
+}
+
+/* ---- import ------------------------------------------------------------------ */
+
+static pid_t parent_of(pid_t pid)
+{
+	char path[64], text[512];
+	const char *end;
+	int parent = -1, fd;
+	ssize_t n;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return -1;
+	text[n] = '\0';
+	end = strrchr(text, ')'); /* a name may hold anything */
+	return end && sscanf(end, ") %*c %d", &parent) == 1 ? parent : -1;
+}
+
+/* What the library runs for the import, each in a process group of its own. */
+static void stop_programs(struct child *c, bool is_new)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *e;
+
+	(void)is_new; /* the first may have come between two programs */
+	while (proc && (e = readdir(proc))) {
+		int pid = atoi(e->d_name);
+
+		if (pid > 1 && parent_of(pid) == c->pid)
+			kill(-pid, SIGTERM);
+	}
+	if (proc)
+		closedir(proc);
+}
+
+static int import(const char *name, const char *path, struct cis_error *err)
+{
+	struct child c = {.stop = stop_programs};
+	int fd, status;
+	pid_t pid = child_start(&c, &fd);
+
+	if (pid < 0) {
+		snprintf(err->message, sizeof err->message, "fork: %s", strerror(-pid));
+		return pid;
+	}
+	if (pid == 0) {
+		bool failed;
+
+		set_signals(SIG_IGN);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		failed = cis_image_import(name, path, err) < 0;
+		_exit(failed && write(fd, err, sizeof *err) ? 1 : failed ? 2 : 0);
+	}
+	status = child_wait(&c, "importing");
+	if (status == 0)
+		return 0;
+	if (c.n == sizeof *err)
+		memcpy(err, c.said, sizeof *err);
+	else
+		snprintf(err->message, sizeof err->message, "the import was killed");
+	return -1;
+}
+
+static void print_size(uint64_t bytes)
+{
+	printf("%llu MB", (unsigned long long)((bytes + 500000) / 1000000));
+}
+
+/* "debian sha256:... 430 MB" */
+static void print_result(const char *name)
+{
+	struct cis_image *list = NULL;
+	size_t n = 0;
+
+	/* Another image being unreadable is no failure of this one. */
+	if (cis_image_list(&list, &n, NULL) < 0 || n == 0)
+		printf("%s", name);
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(list[i].name, name) != 0)
+			continue;
+		printf("%s %s ", name, list[i].digest);
+		print_size(list[i].size);
+	}
+	putchar('\n');
+	free(list);
+}
+
+/* Returns the exit status. */
+static int import_and_tell(const char *verb, const char *name, const char *path)
+{
+	struct cis_error err = {0};
+	int r = import(name, path, &err);
+
+	if (r == 0)
+		print_result(name);
+	else if (!caught)
+		return cli_error(verb, &err);
+	return caught ? EXIT_SIGNAL + caught : 0;
+}
+
+/* "/a/Debian.tar.xz" makes "debian". -1: a name must be given. */
+static int name_of(const char *path, char *ret, size_t size)
+{
+	static const char *const ends[] = {".tar.gz", ".tar.xz", ".tar.zst", ".tar.bz2",
+					   ".tar",    ".tgz",    ".txz",     ".tzst"};
+	char *full = realpath(path, NULL);
+	const char *slash = strrchr(full ? full : path, '/');
+	const char *base = slash ? slash + 1 : path;
+	size_t n = strlen(base);
+
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+		size_t k = strlen(ends[i]);
+
+		if (n > k && strcasecmp(base + n - k, ends[i]) == 0) {
+			n -= k;
+			break;
+		}
+	}
+	if (n >= size)
+		n = 0;
+	for (size_t i = 0; i < n; i++)
+		ret[i] = (char)tolower((unsigned char)base[i]);
+	ret[n] = '\0';
+	free(full);
+	return n > 0 ? 0 : -1;
+}
+
+/* ---- build ------------------------------------------------------------------- */
+
+static const char packages[] = "docker.io,docker-cli,docker-buildx,docker-compose,"
+			       "containerd,runc,iptables,git,ca-certificates";
+
+/* What describes the host that built it goes, what any host has comes in. */
+static const char hook[] =
+	"printf '127.0.0.1\\tlocalhost\\n"
+	"::1\\tlocalhost ip6-localhost ip6-loopback\\n' > \"$1/etc/hosts\"; "
+	"rm -f \"$1/etc/hostname\" \"$1/etc/resolv.conf\"; "
+	"echo sandbox > \"$1/etc/hostname\"; : > \"$1/etc/resolv.conf\"; "
+	"rm -f \"$1\"/var/log/*.log \"$1\"/var/log/apt/* \"$1\"/var/cache/debconf/*-old "
+	"\"$1\"/var/lib/dpkg/*-old";
+
+static const char *temp_dir(void)
+{
+	const char *dir = getenv("TMPDIR");
+
+	return dir && dir[0] == '/' ? dir : "/var/tmp"; /* /tmp often is memory */
+}
+
+/* In the child. 127 says that there is no mmdebstrap. */
+static void exec_mmdebstrap(int out, int err_fd)
+{
+	const char *mirror = getenv("CISANDBOX_MIRROR");
+	const char *const argv[] = {
+		"mmdebstrap", "--mode=root", "--variant=apt", "--format=tar", "--include",
+		packages,
+		"--dpkgopt=path-exclude=/usr/share/man/*",
+		"--dpkgopt=path-exclude=/usr/share/info/*",
+		"--dpkgopt=path-exclude=/usr/share/locale/*",
+		"--dpkgopt=path-exclude=/usr/share/lintian/*",
+		"--dpkgopt=path-exclude=/usr/share/doc/*",
+		"--dpkgopt=path-include=/usr/share/doc/*/copyright",
+		"--customize-hook", hook, "trixie", "-",
+		/* Without one: deb.debian.org, with updates and security. */
+		mirror && *mirror ? mirror : NULL, NULL,
+	};
+	int null = open("/dev/null", O_RDONLY);
+
+	/* A group of its own: on failure it kills its group, which is not to be ours. */
+	setpgid(0, 0);
+	set_signals(SIG_DFL);
+	setenv("TMPDIR", temp_dir(), 1);
+	setenv("LC_ALL", "C.UTF-8", 1);
+	if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(err_fd, 2) < 0)
+		_exit(126);
+	/* Inherited ones drive its own past 9, and dash knows no ">&10". */
+	close_range(3, ~0U, 0);
+	execvp(argv[0], (char *const *)argv);
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
+static void stop_mmdebstrap(struct child *c, bool is_new)
+{
+	/* Once a signal: more would kill what it runs to clean up. */
+	if (is_new)
+		kill(-c->pid, SIGTERM);
+}
+
+static void print_tail(const char *said)
+{
+	const char *from = said + strlen(said);
+
+	for (int lines = 0; from > said && lines < 12; from--)
+		lines += from[-1] == '\n';
+	fprintf(stderr, "%s%s", from > said && *from == '\n' ? from + 1 : from,
+		*said && said[strlen(said) - 1] != '\n' ? "\n" : "");
+}
+
+__attribute__((format(printf, 1, 2))) static int build_error(const char *fmt, ...)
+{
+	struct cis_error err = {0};
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err.message, sizeof err.message, fmt, ap);
+	va_end(ap);
+	return cli_error("image build", &err);
+}
+
+/* The tar of the tree into @out. Returns the exit status. */
+static int run_mmdebstrap(int out)
+{
+	struct child c = {.stop = stop_mmdebstrap};
+	int fd, status;
+	pid_t pid = child_start(&c, &fd);
+
+	if (pid < 0)
+		return build_error("fork: %s", strerror(-pid));
+	if (pid == 0)
+		exec_mmdebstrap(out, fd);
+	setpgid(pid, pid); /* whoever is first */
+	status = child_wait(&c, NULL);
+	if (caught)
+		return EXIT_SIGNAL + caught;
+	if (status == 0)
+		return 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+		return build_error("mmdebstrap is not installed "
+				   "(apt install mmdebstrap)");
+	print_tail(c.said);
+	if (WIFSIGNALED(status))
+		return build_error("mmdebstrap was killed by signal %d",
+				   WTERMSIG(status));
+	return build_error("mmdebstrap failed with status %d", WEXITSTATUS(status));
+}
+
+/* A file without a name: nobody has to remove it. */
+static int open_nameless(void)
+{
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/cisandbox-XXXXXX", temp_dir());
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(path);
+	return fd;
+}
+
+static int build(const char *name)
+{
+	char path[64];
+	int tar, r;
+
+	if (strcmp(name, "debian") != 0)
+		return cli_usage_error("image build", "no \"%s\", only \"debian\"", name);
+	if (geteuid() != 0)
+		return build_error("only root can do that");
+	tar = open_nameless();
+	if (tar < 0)
+		return build_error("make a file in %s: %s", temp_dir(), strerror(errno));
+	set_signals(on_signal);
+	r = run_mmdebstrap(tar);
+	snprintf(path, sizeof path, "/proc/%d/fd/%d", getpid(), tar);
+	if (r == 0)
+		r = import_and_tell("image build", name, path);
+	close(tar);
+	return r;
+}
+
+/* ---- the sub-verbs ----------------------------------------------------------- */
+
+struct options {
+	bool help, json;
+	const char *name;
+};
+
+static int parse(const char *verb, const char *letters, int argc, char **argv,
+		 struct options *ret)
+{
+	static const struct option longs[] = {
+		{"help", no_argument, NULL, 'h'},
+		{"json", no_argument, NULL, 'j'},
+		{"name", required_argument, NULL, 'n'},
+		{0},
+	};
+	int c, at;
+
+	*ret = (struct options){0};
+	opterr = 0;
+	optind = 1;
+	while (at = optind, (c = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
+		if (c == ':')
+			return cli_usage_error(verb, "%s needs a value", argv[at]);
+		if (c == 'h')
+			ret->help = true;
+		else if (c == 'j' && strchr(letters, 'j'))
+			ret->json = true;
+		else if (c == 'n' && strchr(letters, 'n'))
+			ret->name = optarg;
+		else
+			return cli_usage_error(verb, "unknown option %s", argv[at]);
+	}
+	return 0;
+}
+
+static int image_build(int argc, char **argv, const struct options *o)
+{
+	(void)o;
+	if (argc > 1)
+		return cli_usage_error("image build", "too many names");
+	return build(argc ? argv[0] : "debian");
+}
+
+static int image_import(int argc, char **argv, const struct options *o)
+{
+	static const char verb[] = "image import";
+	const char *name = o->name;
+	char from_path[256];
+
+	if (argc != 1)
+		return cli_usage_error(verb, "want one directory or tar");
+	if (!name) {
+		if (name_of(argv[0], from_path, sizeof from_path) < 0)
+			return cli_usage_error(verb, "%s: give a --name", argv[0]);
+		name = from_path;
+	}
+	set_signals(on_signal);
+	return import_and_tell(verb, name, argv[0]);
+}
+
+static int list_json(void)
+{
+	struct cis_error err = {0};
+	char *text = NULL;
+	int r = cis_image_list_json(&text, &err);
+
+	return cli_print_json("image list", r, text, &err);
+}
+
+static int image_list(int argc, char **argv, const struct options *o)
+{
+	struct cis_image *list = NULL;
+	struct cis_error err = {0};
+	size_t n = 0;
+
+	(void)argv;
+	if (argc > 0)
+		return cli_usage_error("image list", "too many names");
+	if (o->json)
+		return list_json();
+	if (cis_image_list(&list, &n, &err) < 0)
+		return cli_error("image list", &err);
+	printf("%-24s %-19s %8s  %s\n", "NAME", "DIGEST", "SIZE", "CREATED");
+	for (size_t i = 0; i < n; i++) {
+		time_t created = (time_t)list[i].created;
+		char when[32] = "";
+		struct tm tm;
+
+		if (localtime_r(&created, &tm))
+			strftime(when, sizeof when, "%F %R", &tm);
+		printf("%-24s %.19s %5llu MB  %s\n", list[i].name, list[i].digest,
+		       (unsigned long long)((list[i].size + 500000) / 1000000), when);
+	}
+	free(list);
+	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
+}
+
+static int image_rm(int argc, char **argv, const struct options *o)
+{
+	int status = 0;
+
+	(void)o;
+	if (argc == 0)
+		return cli_usage_error("image rm", "no image named");
+	for (int i = 0; i < argc; i++) {
+		struct cis_error err = {0};
+
+		if (cis_image_remove(argv[i], &err) < 0)
+			status = cli_error("image rm", &err);
+	}
+	return status;
+}
+
+int cmd_image(int argc, char **argv)
+{
+	static const struct {
+		const char *name, *verb, *letters;
+		int (*run)(int argc, char **argv, const struct options *o);
+	} verbs[] = {
+		{"build", "image build", "", image_build},
+		{"import", "image import", "n", image_import},
+		{"list", "image list", "j", image_list},
+		{"rm", "image rm", "", image_rm},
+	};
+	struct options o;
+
+	if (argc < 2)
+		return cli_usage_error("image", "want build, import, list or rm");
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+		int r;
+
+		if (strcmp(argv[1], verbs[i].name) != 0)
+			continue;
+		r = parse(verbs[i].verb, verbs[i].letters, argc - 1, argv + 1, &o);
+		if (r == 0 && o.help)
+			fputs(usage, stdout);
+		if (r != 0 || o.help)
+			return r;
+		return verbs[i].run(argc - 1 - optind, argv + 1 + optind, &o);
+	}
+	return cli_usage_error("image", "no such verb: %s", argv[1]);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "opts.h"
+#include "session.h"
+
+static const char synopsis[] = "cisandbox run [OPTION]... [--] COMMAND [ARG]...";
+
+static int open_audit(struct front *f)
+{
+	int fd = f->audit ? open(f->audit, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+
+	if (f->audit && fd < 0)
+		return cli_usage_error(f->verb, "--audit %s: %s", f->audit, strerror(errno));
+	cis_sandbox_set_audit(f->sb, fd);
+	return 0;
+}
+
+static int dry_run(struct front *f, char **argv)
+{
+	struct cis_error err = {0};
+	char *text;
+
+	if (cis_sandbox_plan(f->sb, argv, &text, &err) < 0)
+		return cli_start_error(f->verb, &err);
+	fputs(text, stdout);
+	free(text);
+	return 0;
+}
+
+static int start(struct front *f, char **argv)
+{
+	struct cis_error err = {0};
+
+	if (cis_sandbox_start(f->sb, argv, &err) < 0)
+		return cli_start_error(f->verb, &err);
+	return 0;
+}
+
+static int run(struct front *f, char **argv)
+{
+	int signals = session_block_signals(), status;
+
+	session_set_streams(f);
+	status = start(f, argv);
+	return status ? status : session_run(f, signals);
+}
+
+/*
+ * The supervisor of a detached sandbox is a child in a session of its own. We
+ * wait for its word: the id, or nothing, when it has already said why not.
+ */
+static int supervise_detached(struct front *f, char **argv, int report)
+{
+	int signals, null, status;
+	const char *id;
+
+	setsid();
+	signals = session_block_signals();
+	status = start(f, argv);
+	if (status)
+		return status;
+	id = cis_sandbox_id(f->sb);
+	if (write(report, id, strlen(id)) < 0)
+		return EXIT_OURS;
+	close(report);
+	null = open("/dev/null", O_RDWR);
+	for (int i = 0; i < 3; i++)
+		dup2(null, i);
+	close(null);
+	if (chdir("/") < 0)
+		return EXIT_OURS;
+	return session_run(f, signals);
+}
+
+static int detach(struct front *f, char **argv)
+{
+	char id[65] = "";
+	int fds[2];
+	int status;
+	ssize_t n;
+	pid_t pid;
+
+	if (f->tty || f->interactive)
+		return cli_usage_error(f->verb, "--detach does not go with -i or -t");
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return cli_usage_error(f->verb, "pipe: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		return cli_usage_error(f->verb, "fork: %s", strerror(errno));
+	if (pid == 0) {
+		close(fds[0]);
+		exit(supervise_detached(f, argv, fds[1]));
+	}
+	close(fds[1]);
+	n = read(fds[0], id, sizeof id - 1);
+	if (n > 0) {
+		puts(id);
+		return fflush(stdout) == 0 ? 0 : EXIT_OURS;
+	}
+	/* It has said why; what remains is its status. */
+	if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
+		return EXIT_OURS;
+	return WEXITSTATUS(status);
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct front f = {.verb = "run"};
+	int first, status;
+
+	if (cis_sandbox_new(&f.sb) < 0)
+		return cli_usage_error("run", "out of memory");
+	status = opts_parse(&f, FOR_RUN, argc, argv, &first);
+	if (status == 0 && f.help) {
+		opts_help(FOR_RUN, synopsis);
+	} else if (status == 0 && first >= argc) {
+		status = cli_usage_error("run", "no command given");
+	} else if (status == 0) {
+		status = open_audit(&f);
+		if (status == 0 && f.dry_run)
+			status = dry_run(&f, argv + first);
+		else if (status == 0 && f.detach)
+			status = detach(&f, argv + first);
+		else if (status == 0)
+			status = run(&f, argv + first);
+	}
+	cis_sandbox_free(f.sb);
+	return status;
+}

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "opts.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Each takes the value of one option; 0, -errno, or 1 when it has printed why. */
+typedef int (*apply)(struct front *f, const char *value);
+
+static int say(struct front *f, const struct cis_error *err)
+{
+	cli_error(f->verb, err);
+	return 1;
+}
+
+static int set_image(struct front *f, const char *v)
+{
+	return cis_sandbox_set_image(f->sb, v);
+}
+
+static int set_rootfs(struct front *f, const char *v)
+{
+	return cis_sandbox_set_rootfs(f->sb, v);
+}
+
+static int load_profile(struct front *f, const char *v)
+{
+	struct cis_error err = {0};
+
+	return cis_sandbox_load_profile(f->sb, v, &err) < 0 ? say(f, &err) : 0;
+}
+
+static int set_docker(struct front *f, const char *v)
+{
+	(void)v;
+	return load_profile(f, "docker");
+}
+
+static int scaled(struct front *f, const char *v, int (*parse)(const char *, uint64_t *),
+		  int (*set)(struct cis_sandbox *, uint64_t))
+{
+	uint64_t n;
+	int r = parse(v, &n);
+
+	return r < 0 ? r : set(f->sb, n);
+}
+
+static int parse_count(const char *v, uint64_t *ret)
+{
+	char *end;
+
+	if (v[0] < '0' || v[0] > '9')
+		return -EINVAL;
+	errno = 0;
+	*ret = strtoull(v, &end, 10);
+	return *end ? -EINVAL : -errno;
+}
+
+/* A limit of nothing would mean none at all to the library: say so instead. */
+static int parse_limit(const char *v, uint64_t *ret)
+{
+	int r = cis_parse_size(v, ret);
+
+	return r == 0 && *ret == 0 ? -EINVAL : r;
+}
+
+static int parse_cpu_limit(const char *v, uint64_t *ret)
+{
+	int r = cis_parse_cpus(v, ret);
+
+	return r == 0 && *ret == 0 ? -EINVAL : r;
+}
+
+static int parse_positive(const char *v, uint64_t *ret)
+{
+	int r = parse_count(v, ret);
+
+	return r == 0 && *ret == 0 ? -EINVAL : r;
+}
+
+static int set_memory(struct front *f, const char *v)
+{
+	return scaled(f, v, parse_limit, cis_sandbox_set_memory);
+}
+
+static int set_cpus(struct front *f, const char *v)
+{
+	return scaled(f, v, parse_cpu_limit, cis_sandbox_set_cpus);
+}
+
+static int set_pids(struct front *f, const char *v)
+{
+	return scaled(f, v, parse_positive, cis_sandbox_set_pids);
+}
+
+static int set_disk(struct front *f, const char *v)
+{
+	return scaled(f, v, parse_limit, cis_sandbox_set_disk);
+}
+
+static int set_ids(struct front *f, const char *v)
+{
+	return scaled(f, v, parse_positive, cis_sandbox_set_ids);
+}
+
+static int set_timeout(struct front *f, const char *v)
+{
+	return scaled(f, v, cis_parse_duration, cis_sandbox_set_timeout);
+}
+
+static int set_net(struct front *f, const char *v)
+{
+	return strcmp(v, "none") == 0 ? cis_sandbox_set_net(f->sb, CIS_NET_NONE) : -EINVAL;
+}
+
+static int add_bind(struct front *f, const char *v)
+{
+	struct cis_error err = {0};
+	struct cis_bind bind = {0};
+	char *copy = strdup(v), *target, *flag;
+	int r = -EINVAL;
+
+	target = copy ? strchr(copy, ':') : NULL;
+	if (target) {
+		*target++ = '\0';
+		flag = strchr(target, ':');
+		if (flag)
+			*flag++ = '\0';
+		if (!flag || strcmp(flag, "ro") == 0 || strcmp(flag, "rw") == 0) {
+			bind.source = copy;
+			bind.target = target;
+			bind.flags = flag && flag[1] == 'o' ? CIS_BIND_READONLY : 0;
+			r = cis_sandbox_add_bind(f->sb, &bind, sizeof bind, &err);
+			r = r < 0 ? say(f, &err) : 0;
+		}
+	}
+	free(copy);
+	return r;
+}
+
+static int add_env(struct front *f, const char *v)
+{
+	return cis_sandbox_add_env(f->sb, v);
+}
+
+static int set_workdir(struct front *f, const char *v)
+{
+	return cis_sandbox_set_workdir(f->sb, v);
+}
+
+static int set_user(struct front *f, const char *v)
+{
+	return cis_sandbox_set_user(f->sb, v);
+}
+
+static int set_hostname(struct front *f, const char *v)
+{
+	return cis_sandbox_set_hostname(f->sb, v);
+}
+
+static int set_name(struct front *f, const char *v)
+{
+	return cis_sandbox_set_id(f->sb, v);
+}
+
+static int add_label(struct front *f, const char *v)
+{
+	return cis_sandbox_add_label(f->sb, v);
+}
+
+static int parse_rlimit(const char *v, uint64_t *ret)
+{
+	if (strcmp(v, "unlimited") == 0) {
+		*ret = UINT64_MAX;
+		return 0;
+	}
+	return parse_count(v, ret);
+}
+
+/* NAME=SOFT[:HARD] */
+static int add_ulimit(struct front *f, const char *v)
+{
+	char name[32], soft_text[32], hard_text[32];
+	uint64_t soft, hard;
+	int n = sscanf(v, "%31[a-z]=%31[^:]:%31s", name, soft_text, hard_text), r;
+
+	if (n < 2)
+		return -EINVAL;
+	r = parse_rlimit(soft_text, &soft);
+	hard = soft;
+	if (r == 0 && n == 3)
+		r = parse_rlimit(hard_text, &hard);
+	return r < 0 ? r : cis_sandbox_add_ulimit(f->sb, name, soft, hard);
+}
+
+static int allow(struct front *f, const char *v)
+{
+	static const struct {
+		const char *name;
+		uint64_t flag;
+	} known[] = {
+		{"bpf", CIS_ALLOW_BPF},
+		{"perf", CIS_ALLOW_PERF},
+		{"io_uring", CIS_ALLOW_IO_URING},
+	};
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (strcmp(known[i].name, v) == 0)
+			return cis_sandbox_set_flags(f->sb, known[i].flag);
+	return -EINVAL;
+}
+
+static int no_new_privs(struct front *f, const char *v)
+{
+	(void)v;
+	return cis_sandbox_set_flags(f->sb, CIS_NO_NEW_PRIVS);
+}
+
+static int set_interactive(struct front *f, const char *v)
+{
+	(void)v;
+	f->interactive = true;
+	return 0;
+}
+
+static int set_tty(struct front *f, const char *v)
+{
+	(void)v;
+	f->tty = true;
+	return 0;
+}
+
+static int set_detach(struct front *f, const char *v)
+{
+	(void)v;
+	f->detach = true;
+	return 0;
+}
+
+static int set_dry_run(struct front *f, const char *v)
+{
+	(void)v;
+	f->dry_run = true;
+	return 0;
+}
+
+static int set_audit(struct front *f, const char *v)
+{
+	f->audit = v;
+	return 0;
+}
+
+static int set_help(struct front *f, const char *v)
+{
+	(void)v;
+	f->help = true;
+	return 0;
+}
+
+#define RUN FOR_RUN
+#define EXEC FOR_EXEC
+
+static const struct opt {
+	const char *name;
+	char letter;
+	unsigned int which;
+	const char *value; /* NULL: takes none */
+	apply apply;
+	const char *help;
+} table[] = {
+	{"image", 0, RUN, "NAME", set_image, "root file system from the image store"},
+	{"rootfs", 0, RUN, "DIR", set_rootfs, "root file system from a directory, kept unchanged"},
+	{"profile", 0, RUN, "NAME|FILE", load_profile, "options from a profile: ci, docker, ./FILE"},
+	{"docker", 0, RUN, NULL, set_docker, "bring dockerd up first (profile docker)"},
+	{"memory", 'm', RUN, "SIZE", set_memory, "limit of memory, swap included"},
+	{"cpus", 0, RUN, "N", set_cpus, "limit of cpu time, as in 1.5"},
+	{"pids", 0, RUN, "N", set_pids, "limit of processes and threads"},
+	{"disk", 0, RUN, "SIZE", set_disk, "limit of all that is written (default 512M)"},
+	{"ids", 0, RUN, "N", set_ids, "user and group ids inside (default 65536)"},
+	{"net", 0, RUN, "none", set_net, "network: none has loopback only"},
+	{"bind", 'v', RUN, "SRC:DST[:ro]", add_bind, "a host directory or file inside"},
+	{"timeout", 0, RUN, "DURATION", set_timeout, "end it after that; exit status 124"},
+	{"name", 0, RUN, "ID", set_name, "its name (default random)"},
+	{"hostname", 'h', RUN, "NAME", set_hostname, "its host name (default the ID)"},
+	{"label", 'l', RUN, "K=V", add_label, "a label that list and inspect show"},
+	{"ulimit", 0, RUN, "NAME=SOFT[:HARD]", add_ulimit, "a resource limit, as in nofile=1024"},
+	{"allow-syscalls", 0, RUN, "bpf|perf|io_uring", allow, "what the filter refuses otherwise"},
+	{"no-new-privs", 0, RUN, NULL, no_new_privs, "set-user-id programs gain nothing"},
+	{"audit", 0, RUN, "FILE", set_audit, "append events and usage as JSON lines"},
+	{"detach", 'd', RUN, NULL, set_detach, "go to the background, print the ID"},
+	{"dry-run", 0, RUN, NULL, set_dry_run, "print the plan and do nothing"},
+	{"env", 'e', RUN | EXEC, "K[=V]", add_env, "set a variable, or pass ours on"},
+	{"workdir", 'w', RUN | EXEC, "DIR", set_workdir, "directory to start in"},
+	{"user", 'u', RUN | EXEC, "USER[:GROUP]", set_user, "user to run as (default root)"},
+	{"interactive", 'i', RUN | EXEC, NULL, set_interactive, "connect standard input"},
+	{"tty", 't', RUN | EXEC, NULL, set_tty, "give it a terminal"},
+	{"help", 0, RUN | EXEC, NULL, set_help, "print this"},
+};
+
+#define MAX_OF(a, b) ((a) > (b) ? (a) : (b))
+#define N_OPTS (sizeof table / sizeof *table)
+
+void opts_help(unsigned int which, const char *synopsis)
+{
+	printf("Usage: %s\n\n", synopsis);
+	for (size_t i = 0; i < N_OPTS; i++) {
+		char left[64], letter[8] = "    ";
+
+		if (!(table[i].which & which))
+			continue;
+		if (table[i].letter)
+			snprintf(letter, sizeof letter, "-%c, ", table[i].letter);
+		snprintf(left, sizeof left, "%s--%s%s%s", letter, table[i].name,
+			 table[i].value ? " " : "", table[i].value ? table[i].value : "");
+		printf("  %-38s %s\n", left, table[i].help);
+	}
+}
+
+static const struct opt *find_letter(int letter)
+{
+	for (size_t i = 0; i < N_OPTS; i++)
+		if (table[i].letter == letter)
+			return &table[i];
+	return NULL;
+}
+
+/* getopt's two tables; only options of this verb go in. */
+static void fill_getopt(unsigned int which, struct option *longs, char *shorts)
+{
+	*shorts++ = '+'; /* stop at the command: its options are its own */
+	*shorts++ = ':';
+	for (size_t i = 0; i < N_OPTS; i++) {
+		if (!(table[i].which & which))
+			continue;
+		*longs++ = (struct option){table[i].name, table[i].value != NULL, NULL,
+					   (int)(256 + i)};
+		if (table[i].letter) {
+			*shorts++ = table[i].letter;
+			if (table[i].value)
+				*shorts++ = ':';
+		}
+	}
+	*longs = (struct option){0};
+	*shorts = '\0';
+}
+
+static int apply_one(struct front *f, const struct opt *o)
+{
+	int r = o->apply(f, optarg);
+
+	if (r == 0)
+		return 0;
+	if (r == -ENOMEM)
+		return cli_usage_error(f->verb, "out of memory");
+	if (r == -ERANGE)
+		return cli_usage_error(f->verb, "--%s %s: too big", o->name, optarg);
+	if (r < 0)
+		return cli_usage_error(f->verb, "--%s %s: not of the form %s", o->name, optarg,
+				       o->value);
+	return EXIT_OURS;
+}
+
+static bool is_profile(const struct opt *o)
+{
+	return o->apply == load_profile || o->apply == set_docker;
+}
+
+/* One pass over argv: the profiles, or everything else. */
+static int pass(struct front *f, bool profiles, int argc, char **argv, const char *shorts,
+		const struct option *longs)
+{
+	int c, at;
+
+	/* 0 and not 1: getopt shall forget where it was inside a cluster of letters. */
+	optind = 0;
+	while (at = MAX_OF(optind, 1), (c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		const struct opt *o = c >= 256 ? &table[c - 256] : find_letter(c);
+		int r;
+
+		if (c == ':')
+			return cli_usage_error(f->verb, "%s needs a value", argv[at]);
+		if (c == '?' || !o)
+			return cli_usage_error(f->verb, "unknown option %s", argv[at]);
+		r = is_profile(o) == profiles ? apply_one(f, o) : 0;
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
+int opts_parse(struct front *f, unsigned int which, int argc, char **argv, int *ret_index)
+{
+	struct option longs[N_OPTS + 1];
+	char shorts[3 * N_OPTS + 3];
+	int r;
+
+	fill_getopt(which, longs, shorts);
+	opterr = 0;
+	/* Profiles first, wherever they stand: an option given in person wins. */
+	r = pass(f, true, argc, argv, shorts, longs);
+	if (r == 0)
+		r = pass(f, false, argc, argv, shorts, longs);
+	*ret_index = optind;
+	return r;
+}

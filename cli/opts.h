@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The options of `run` and `exec`: one table that parses them, prints --help,
+ * and applies them to a handle. The completion and the manual name the same; a test
+ * compares all three.
+ */
+#ifndef CIS_CLI_OPTS_H
+#define CIS_CLI_OPTS_H
+
+#include <stdint.h>
+
+#include "cli.h"
+
+/* What an option says to the front end instead of to the sandbox. */
+struct front {
+	const char *verb;
+	struct cis_sandbox *sb;
+	bool interactive, tty, detach, dry_run, help;
+	const char *audit; /* path, or NULL */
+};
+
+#define FOR_RUN 1u
+#define FOR_EXEC 2u
+
+/*
+ * Parses until the first word that is no option. 0 and the index of that word, or
+ * EXIT_OURS with the error printed.
+ */
+int opts_parse(struct front *f, unsigned int which, int argc, char **argv, int *ret_index);
+void opts_help(unsigned int which, const char *synopsis);
+
+#endif

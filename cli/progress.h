@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One line on the user's terminal while something slow comes up. */
+#ifndef CIS_CLI_PROGRESS_H
+#define CIS_CLI_PROGRESS_H
+
+#include <stdbool.h>
+
+/* Both do nothing unless stderr is a terminal. */
+void progress_show(const char *what);
+void progress_clear(void);
+
+#endif

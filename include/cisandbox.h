@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libcisandbox: start a container whose root is nobody on the host, inside
+ * which unmodified dockerd, buildx, podman and systemd run.
+ *
+ *	struct cis_sandbox *sb = NULL;
+ *	struct cis_error err = {0};
+ *	char *const argv[] = {"docker", "version", NULL};
+ *
+ *	cis_sandbox_new(&sb);                                 1. make one
+ *	cis_sandbox_set_image(sb, "debian");                  2. describe it
+ *	cis_sandbox_load_profile(sb, "docker", &err);
+ *	if (cis_sandbox_start(sb, argv, &err) < 0)            3. start it
+ *		errx(125, "%s", err.message);
+ *	cis_sandbox_wait(sb, &status, &err);                  4. watch it
+ *	cis_sandbox_free(sb);                                 5. free it
+ *
+ * CONVENTIONS
+ *	Functions return 0, or -errno for real. Positive returns are documented
+ *	conditions. `err` may be NULL; it is written only on failure and holds one
+ *	sentence: operation, object, cause, hint. Strings given in are copied;
+ *	`char **ret` given out is the caller's to free(). Descriptors given in
+ *	are borrowed for the life of the handle. Codes: -ENOMEM from
+ *	everything that copies, -EINVAL for a value that makes no sense, -EBUSY
+ *	for a call in the wrong state; what else a function may say stands at it.
+ *
+ * THREADS
+ *	A handle is used by one thread at a time; different handles are free of
+ *	each other. No threads, signal handlers or global state are made; nothing is
+ *	printed; nothing exits. cis_sandbox_start() makes a stage process that
+ *	ends before it returns and the sandbox's init, a child of the calling
+ *	process, which dispatch() reaps: do not wait for unknown children
+ *	(waitpid(-1)) beside it. mkfs.ext4 is run for a disk above 512 MiB.
+ *
+ * SINCE
+ *	Everything here is 0.1 unless it says otherwise. Before 1.0 there is no
+ *	promise of binary compatibility. Extensible records carry their size:
+ *	a shorter one is filled with zeros, a longer one must end in zeros (-E2BIG).
+ */
+#ifndef CISANDBOX_H
+#define CISANDBOX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default)
+
+/* ---- errors ---------------------------------------------------------- */
+
+/* Where in the life of a sandbox something failed (struct cis_error.stage). */
+enum cis_stage {
+	CIS_STAGE_NONE,     /* before anything was made */
+	CIS_STAGE_PLAN,     /* choosing and opening; nothing runs yet */
+	CIS_STAGE_PREPARE,  /* ids, control group, scratch disk on the host */
+	CIS_STAGE_SETUP,    /* namespaces, mounts, network */
+	CIS_STAGE_LOCK,     /* capabilities, seccomp */
+	CIS_STAGE_EXEC,     /* the payload could not be executed */
+	CIS_STAGE_SERVICE,  /* a service of the profile did not come up */
+	CIS_STAGE_RUN,      /* afterwards */
+};
+
+struct cis_error {
+	int code;          /* an errno value, positive */
+	int stage;         /* enum cis_stage */
+	char message[496]; /* one line, no newline at its end */
+};
+
+/* ---- 1. make one ----------------------------------------------------- */
+
+struct cis_sandbox;
+
+/* A new, empty description. */
+int cis_sandbox_new(struct cis_sandbox **ret);
+
+/*
+ * A handle on a sandbox somebody else started: for enter(), signal().
+ * -ENOENT when no live sandbox has that id.
+ */
+int cis_sandbox_open(struct cis_sandbox **ret, const char *id, struct cis_error *err);
+
+/*
+ * Frees the handle. A sandbox that was started through it and still runs is
+ * killed first and everything made for it on the host is removed; that may
+ * block for as long as the kernel needs to end its processes.
+ */
+void cis_sandbox_free(struct cis_sandbox *sb);
+
+/* ---- 2. describe it -------------------------------------------------- */
+
+/*
+ * Reads a profile: the name of a built-in one ("ci", "docker"), or a path
+ * (with a slash) to JSON as cisandbox-spec(5) says. Members it has replace or add
+ * to what the handle already holds. -EINVAL: malformed, with line and column.
+ */
+int cis_sandbox_load_profile(struct cis_sandbox *sb, const char *name, struct cis_error *err);
+
+/* 1 to 63 of [a-zA-Z0-9_.-], the first a letter or digit. Default: random. */
+int cis_sandbox_set_id(struct cis_sandbox *sb, const char *id);
+
+/* The root file system: an image of the store, or else a directory. */
+int cis_sandbox_set_image(struct cis_sandbox *sb, const char *name);
+int cis_sandbox_set_rootfs(struct cis_sandbox *sb, const char *path);
+
+/* One host directory or file inside. Owners are mapped; nothing is chowned. */
+struct cis_bind {
+	const char *source; /* host path */
+	const char *target; /* absolute path inside; made where it is missing */
+	uint64_t flags;     /* CIS_BIND_* */
+};
+#define CIS_BIND_READONLY 1ULL
+int cis_sandbox_add_bind(struct cis_sandbox *sb, const struct cis_bind *bind, size_t size,
+			 struct cis_error *err);
+
+/* "K=V" sets, "K" copies the caller's value (nothing if it has none). */
+int cis_sandbox_add_env(struct cis_sandbox *sb, const char *assignment);
+int cis_sandbox_set_workdir(struct cis_sandbox *sb, const char *path);
+/* "USER[:GROUP]", names of the image's passwd or numbers. Default root. */
+int cis_sandbox_set_user(struct cis_sandbox *sb, const char *user);
+int cis_sandbox_set_hostname(struct cis_sandbox *sb, const char *name);
+/* "K=V", or "K"; shown by list and inspect. */
+int cis_sandbox_add_label(struct cis_sandbox *sb, const char *label);
+/* name as in "nofile"; UINT64_MAX is "unlimited". */
+int cis_sandbox_add_ulimit(struct cis_sandbox *sb, const char *name, uint64_t soft,
+			   uint64_t hard);
+
+/* Hard limits over all that runs inside; 0 means no limit (disk: the default). */
+int cis_sandbox_set_memory(struct cis_sandbox *sb, uint64_t bytes);
+int cis_sandbox_set_cpus(struct cis_sandbox *sb, uint64_t thousandths);
+int cis_sandbox_set_pids(struct cis_sandbox *sb, uint64_t processes);
+int cis_sandbox_set_disk(struct cis_sandbox *sb, uint64_t bytes);
+/* User and group ids inside: 0..n-1. At least 65536, rounded up to 65536s. */
+int cis_sandbox_set_ids(struct cis_sandbox *sb, uint64_t n);
+/* The sandbox is killed after that; dispatch() then says CIS_EVENT_TIMEOUT. */
+int cis_sandbox_set_timeout(struct cis_sandbox *sb, uint64_t milliseconds);
+
+enum cis_net {
+	CIS_NET_NONE, /* a network namespace with only loopback, which is up */
+};
+int cis_sandbox_set_net(struct cis_sandbox *sb, enum cis_net mode);
+
+/* What a job may do beyond the default; each costs safety, see SECURITY.md. */
+#define CIS_NO_NEW_PRIVS   (1ULL << 0) /* set-user-id programs gain nothing */
+#define CIS_ALLOW_BPF      (1ULL << 1)
+#define CIS_ALLOW_PERF     (1ULL << 2)
+#define CIS_ALLOW_IO_URING (1ULL << 3)
+int cis_sandbox_set_flags(struct cis_sandbox *sb, uint64_t set);
+
+/*
+ * Where the payload's standard streams lead; -1 is /dev/null. The payload
+ * never gets these descriptors themselves: it gets pipes (or a terminal) of
+ * its own, and dispatch() carries the bytes. Default: -1, -1, -1.
+ */
+int cis_sandbox_set_stdio(struct cis_sandbox *sb, int in, int out, int err_fd);
+/* A terminal of the sandbox's own instead of pipes; may be called again later
+ * to tell of a new size. */
+int cis_sandbox_set_tty(struct cis_sandbox *sb, unsigned int rows, unsigned int cols);
+
+/* One JSON object a line: started, ready, limit.hit, exited. Borrowed. */
+int cis_sandbox_set_audit(struct cis_sandbox *sb, int fd);
+
+/* ---- 3. start it ----------------------------------------------------- */
+
+/*
+ * What start() would do, op by op, as text; makes nothing and needs no
+ * privilege beyond reading the root file system.
+ */
+int cis_sandbox_plan(struct cis_sandbox *sb, char *const argv[], char **ret,
+		     struct cis_error *err);
+
+/*
+ * Starts the sandbox and in it argv. Returns once the payload has been
+ * executed, or, when the profile has services, once the first is launched;
+ * the payload then follows when they answer. On failure nothing is left behind.
+ * err->stage CIS_STAGE_EXEC with -ENOENT or -EACCES: argv[0] is not there, or
+ * cannot be executed. -EEXIST: the id is in use. -EPERM: not root.
+ */
+int cis_sandbox_start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err);
+
+/*
+ * Runs one more command in the live sandbox that open() found, under all its
+ * limits. Environment, user, workdir, stdio and tty of this handle apply. The
+ * command ends when the sandbox does. Errors as start().
+ */
+int cis_sandbox_enter(struct cis_sandbox *sb, char *const argv[], struct cis_error *err);
+
+/* ---- 4. watch it ----------------------------------------------------- */
+
+/* Poll this for reading, call dispatch() when it is ready. Borrowed. */
+int cis_sandbox_fd(struct cis_sandbox *sb);
+
+/* Does what can be done without blocking. 0: go on polling. 1: it has ended.
+ * Negative: the sandbox failed and was killed; err says why. */
+int cis_sandbox_dispatch(struct cis_sandbox *sb, struct cis_error *err);
+
+/* poll() and dispatch() until the end. *ret_status as exit_status() says. */
+int cis_sandbox_wait(struct cis_sandbox *sb, int *ret_status, struct cis_error *err);
+
+enum cis_event_kind {
+	CIS_EVENT_READY = 1,    /* the payload runs; value: milliseconds since start() */
+	CIS_EVENT_MEMORY_LIMIT, /* value: processes killed by the OOM killer */
+	CIS_EVENT_PIDS_LIMIT,   /* value: forks refused, where the host counts them */
+	CIS_EVENT_DISK_LIMIT,   /* value: bytes in use */
+	CIS_EVENT_TIMEOUT,
+};
+struct cis_event {
+	int kind; /* enum cis_event_kind */
+	uint64_t value;
+	char text[240]; /* the same as a sentence */
+};
+/* 1 and the next event, or 0 when there is none now. */
+int cis_sandbox_next_event(struct cis_sandbox *sb, struct cis_event *ret, size_t size);
+
+/*
+ * After the end: the payload's exit status, or 128+n when signal n ended it;
+ * 124 when the timeout did. -EBUSY before the end.
+ */
+int cis_sandbox_exit_status(struct cis_sandbox *sb);
+
+/*
+ * To the payload's process group; SIGKILL ends the whole sandbox. With an
+ * enter()ed command on the handle: to that command.
+ */
+int cis_sandbox_signal(struct cis_sandbox *sb, int sig, struct cis_error *err);
+
+/* Id, and host path of the state directory. Borrowed; NULL before start(). */
+const char *cis_sandbox_id(const struct cis_sandbox *sb);
+
+struct cis_usage {
+	uint64_t memory, memory_peak; /* bytes; 0 where the host does not count */
+	uint64_t cpu_usec;
+	uint64_t pids;
+	uint64_t disk, disk_peak; /* bytes on the scratch disk */
+	uint64_t wall_msec;
+};
+/* Of a running sandbox, or the last figures of one that has ended. */
+int cis_sandbox_usage(struct cis_sandbox *sb, struct cis_usage *ret, size_t size,
+		      struct cis_error *err);
+
+/* ---- the host: all sandboxes on it ------------------------------------ */
+
+struct cis_info {
+	char id[64];
+	char image[128];
+	char command[128];
+	char status[16]; /* "starting", "running", "dead" (reap will take it) */
+	int64_t created; /* seconds since the epoch */
+	int32_t init;    /* host pid of its init, 0 when there is none */
+	uint32_t id_base;
+	uint32_t id_count;
+};
+/* All that have a state directory; *ret is one allocation to free(). */
+int cis_list(struct cis_info **ret, size_t *ret_n, struct cis_error *err);
+int cis_list_json(char **ret, struct cis_error *err);
+/* Everything known of one, as JSON. -ENOENT. */
+int cis_inspect_json(const char *id, char **ret, struct cis_error *err);
+int cis_stats_json(const char *id, char **ret, struct cis_error *err);
+/* Blocks until that sandbox has ended; *ret_status as exit_status(). -ENOENT. */
+int cis_wait(const char *id, int *ret_status, struct cis_error *err);
+/*
+ * Removes what killed supervisors left: control groups, id ranges, files.
+ * start() does this too. *ret_n (may be NULL): how many sandboxes were taken.
+ */
+int cis_reap(unsigned int *ret_n, struct cis_error *err);
+
+enum cis_check_result { CIS_CHECK_OK, CIS_CHECK_MISSING, CIS_CHECK_WARNING };
+struct cis_check {
+	char name[32];
+	int result;       /* enum cis_check_result */
+	char found[160];  /* what this host has */
+	char needed[96];  /* for which option */
+	char remedy[240]; /* empty when it is there */
+};
+/* Feature by feature what this host offers. *ret is one allocation. */
+int cis_check(struct cis_check **ret, size_t *ret_n, struct cis_error *err);
+int cis_check_json(char **ret, struct cis_error *err);
+
+/* ---- images ------------------------------------------------------------ */
+
+struct cis_image {
+	char name[128];
+	char digest[80]; /* "sha256:..." over the tree, see cisandbox(1) */
+	uint64_t size;   /* bytes of its files */
+	int64_t created;
+};
+int cis_image_list(struct cis_image **ret, size_t *ret_n, struct cis_error *err);
+int cis_image_list_json(char **ret, struct cis_error *err);
+/*
+ * Takes a directory, or a tar (compressed or not), into the store under that
+ * name, replacing one of that name in one step. Device nodes are left
+ * out. Runs tar and sha256sum. -EINVAL: not a root file system.
+ */
+int cis_image_import(const char *name, const char *path, struct cis_error *err);
+/* -ENOENT; -EBUSY while a sandbox runs from it. */
+int cis_image_remove(const char *name, struct cis_error *err);
+
+/* ---- small helpers for front ends -------------------------------------- */
+
+/* "64M", "1.5g"; "10m", "1.5s", "500ms"; "0.5": -EINVAL, -ERANGE. */
+int cis_parse_size(const char *text, uint64_t *ret_bytes);
+int cis_parse_duration(const char *text, uint64_t *ret_milliseconds);
+int cis_parse_cpus(const char *text, uint64_t *ret_thousandths);
+
+/* "0.1.0" */
+const char *cis_version(void);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

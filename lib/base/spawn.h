@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Running the well-kept program instead of writing our own. */
+#ifndef CIS_BASE_SPAWN_H
+#define CIS_BASE_SPAWN_H
+
+#include "error.h"
+
+/*
+ * Runs argv[0] (from the system's bin and sbin directories) and waits. @keep_fd, if not
+ * -1, stays open in it under the same number. stdout goes nowhere, the last
+ * line of stderr becomes part of the error. @package: what to install when the
+ * program is missing.
+ */
+int spawn_wait(char *const argv[], int keep_fd, const char *package, struct cis_error *err);
+
+/* The same, its stdout (at most 64 KiB) into a fresh string. */
+int spawn_read(char *const argv[], const char *package, char **ret, struct cis_error *err);
+
+/*
+ * Runs it with what @feed writes to @fd as its stdin; @fd is closed for it. @ret as
+ * in spawn_read(), or NULL. A failure of the program is told rather than @feed's,
+ * which is then mostly -EPIPE. SIGPIPE is held back in the meantime.
+ */
+typedef int spawn_feed(int fd, void *arg, struct cis_error *err);
+int spawn_filter(char *const argv[], int keep_fd, const char *package, spawn_feed *feed,
+		 void *arg, char **ret, struct cis_error *err);
+
+#endif

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "group.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "../base/fd.h"
+#include "../base/io.h"
+#include "../base/str.h"
+#include "../base/sys.h"
+
+#define CPU_PERIOD_USEC 100000ULL
+
+void group_init(struct group *g)
+{
+	memset(g, 0, sizeof *g);
+	g->leaf = -1;
+	for (size_t i = 0; i < ARRAY_SIZE(g->dirs); i++)
+		g->dirs[i] = g->tasks[i] = -1;
+}
+
+void group_done(struct group *g)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(g->dirs); i++) {
+		fd_close(g->dirs[i]);
+		fd_close(g->tasks[i]);
+	}
+	fd_close(g->leaf);
+	group_init(g);
+}
+
+/* ---- limits ------------------------------------------------------------- */
+
+static int need(const struct hierarchies *hs, enum controller c, const char *option,
+		struct cis_error *err)
+{
+	if (hierarchy_of(hs, c) >= 0)
+		return 0;
+	return cis_fail_plain(err, EOPNOTSUPP,
+			      "%s: this host has no %s controller (cgroup mode %s; mount it, "
+			      "or boot with it enabled)",
+			      option, controller_name(c), hs->mode);
+}
+
+int group_check_limits(const struct hierarchies *hs, const struct group_limits *l,
+		       struct cis_error *err)
+{
+	int r = 0;
+
+	if (l->memory)
+		r = need(hs, CTL_MEMORY, "memory limit", err);
+	if (r >= 0 && l->cpus_milli)
+		r = need(hs, CTL_CPU, "cpu limit", err);
+	if (r >= 0 && l->pids)
+		r = need(hs, CTL_PIDS, "pids limit", err);
+	return r;
+}
+
+static bool is_v2(const struct hierarchies *hs, enum controller c)
+{
+	return hs->h[hierarchy_of(hs, c)].v2;
+}
+
+static struct setting number(enum controller c, const char *file, uint64_t value)
+{
+	struct setting s = {.controller = c, .file = file};
+
+	snprintf(s.value, sizeof s.value, "%llu", (unsigned long long)value);
+	return s;
+}
+
+/* At most four; the caller's array has room. */
+static size_t render(const struct hierarchies *hs, const struct group_limits *l,
+		     struct setting *out)
+{
+	uint64_t quota = l->cpus_milli * CPU_PERIOD_USEC / 1000;
+	size_t n = 0;
+
+	if (l->memory)
+		out[n++] = number(CTL_MEMORY,
+				  is_v2(hs, CTL_MEMORY) ? "memory.max"
+							: "memory.limit_in_bytes",
+				  l->memory);
+	if (l->pids)
+		out[n++] = number(CTL_PIDS, "pids.max", l->pids);
+	if (l->cpus_milli && is_v2(hs, CTL_CPU)) {
+		out[n] = (struct setting){.controller = CTL_CPU, .file = "cpu.max"};
+		snprintf(out[n].value, sizeof out[n].value, "%llu %llu",
+			 (unsigned long long)quota, CPU_PERIOD_USEC);
+		n++;
+	} else if (l->cpus_milli) {
+		out[n++] = number(CTL_CPU, "cpu.cfs_period_us", CPU_PERIOD_USEC);
+		out[n++] = number(CTL_CPU, "cpu.cfs_quota_us", quota);
+	}
+	return n;
+}
+
+/* Memory is memory: swap does not come on top. Absent without swap accounting. */
+static int forbid_swap(const struct group *g, const struct group_limits *l)
+{
+	int h = hierarchy_of(&g->hs, CTL_MEMORY), r;
+	char value[32];
+
+	if (!l->memory)
+		return 0;
+	snprintf(value, sizeof value, "%llu", (unsigned long long)l->memory);
+	if (g->hs.h[h].v2)
+		r = io_write_file_at(g->dirs[h], "memory.swap.max", "0");
+	else
+		r = io_write_file_at(g->dirs[h], "memory.memsw.limit_in_bytes", value);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* ---- making and finding --------------------------------------------------- */
+
+static int open_dirs(struct group *g)
+{
+	for (size_t i = 0; i < g->hs.n; i++) {
+		char path[256];
+
+		snprintf(path, sizeof path, "%s/%s", g->hs.h[i].mount, g->name);
+		g->dirs[i] = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (g->dirs[i] < 0)
+			return -errno;
+		if (g->hs.h[i].v2)
+			continue;
+		g->tasks[i] = openat(g->dirs[i], "tasks", O_WRONLY | O_CLOEXEC);
+		if (g->tasks[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int give(int dir, uid_t owner)
+{
+	static const char *const files[] = {".", "cgroup.procs", "cgroup.threads",
+					    "cgroup.subtree_control"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (fchownat(dir, files[i], owner, owner, AT_SYMLINK_NOFOLLOW) < 0)
+			return -errno;
+	return 0;
+}
+
+static int open_leaf(struct group *g)
+{
+	g->leaf = openat(g->dirs[g->hs.unified], GROUP_LEAF,
+			 O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return g->leaf < 0 ? -errno : 0;
+}
+
+static int delegate(struct group *g, uid_t owner)
+{
+	int top = g->dirs[g->hs.unified], r = give(top, owner);
+
+	if (r >= 0 && mkdirat(top, GROUP_LEAF, 0755) < 0 && errno != EEXIST)
+		r = -errno;
+	if (r >= 0)
+		r = open_leaf(g);
+	return r < 0 ? r : give(g->leaf, owner);
+}
+
+static int find(struct group *g, const char *id, struct cis_error *err)
+{
+	int r = hierarchies_find(&g->hs, err);
+
+	if (r < 0)
+		return r;
+	snprintf(g->name, sizeof g->name, GROUP_PARENT "/%s", id);
+	if (g->hs.unified < 0)
+		return cis_fail_plain(err, EOPNOTSUPP,
+				      "cgroups: no cgroup2 is mounted "
+				      "(mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified)");
+	return 0;
+}
+
+int group_create(struct group *g, const char *id, const struct group_limits *l, uid_t owner,
+		 struct cis_error *err)
+{
+	struct setting settings[5];
+	size_t n;
+	int r = find(g, id, err);
+
+	if (r >= 0)
+		r = group_check_limits(&g->hs, l, err);
+	if (r < 0)
+		return r;
+	n = render(&g->hs, l, settings);
+	for (size_t i = 0; i < g->hs.n; i++) {
+		r = hierarchy_create(&g->hs.h[i], g->name, settings, n, err);
+		if (r < 0)
+			return r;
+	}
+	r = open_dirs(g);
+	if (r < 0)
+		return cis_fail(err, -r, "cgroups: open %s", g->name);
+	r = forbid_swap(g, l);
+	if (r < 0)
+		return cis_fail(err, -r, "cgroups: limit swap of %s", g->name);
+	r = delegate(g, owner);
+	if (r < 0)
+		return cis_fail(err, -r, "cgroups: delegate %s", g->name);
+	return 0;
+}
+
+int group_open(struct group *g, const char *id, struct cis_error *err)
+{
+	int r = find(g, id, err);
+
+	if (r < 0)
+		return r;
+	r = open_dirs(g);
+	if (r >= 0)
+		r = open_leaf(g);
+	return r < 0 ? cis_fail(err, -r, "cgroups: open %s", g->name) : 0;
+}
+
+int group_join_v1_child(const struct group *g)
+{
+	/*
+	 * "0" into tasks: the writing thread moves itself, which needs no lock over
+	 * all processes of the host; the same by cgroup.procs costs milliseconds.
+	 */
+	for (size_t i = 0; i < g->hs.n; i++) {
+		int r = g->tasks[i] < 0 ? 0 : io_write_all(g->tasks[i], "0", 1);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- figures -------------------------------------------------------------- */
+
+static int dir_of(const struct group *g, enum controller c, bool *ret_v2)
+{
+	int h = hierarchy_of(&g->hs, c);
+
+	*ret_v2 = h >= 0 && g->hs.h[h].v2;
+	return h < 0 ? -1 : g->dirs[h];
+}
+
+void group_stat(const struct group *g, struct group_stat *ret)
+{
+	uint64_t nsec;
+	bool v2;
+	int dir;
+
+	memset(ret, 0, sizeof *ret);
+	dir = dir_of(g, CTL_MEMORY, &v2);
+	if (dir >= 0 && v2) {
+		io_read_u64_at(dir, "memory.current", &ret->memory);
+		io_read_u64_at(dir, "memory.peak", &ret->memory_peak);
+		io_read_key_at(dir, "memory.events", "oom_kill", &ret->oom_kills);
+	} else if (dir >= 0) {
+		io_read_u64_at(dir, "memory.usage_in_bytes", &ret->memory);
+		io_read_u64_at(dir, "memory.max_usage_in_bytes", &ret->memory_peak);
+		io_read_key_at(dir, "memory.oom_control", "oom_kill", &ret->oom_kills);
+	}
+	dir = dir_of(g, CTL_CPUACCT, &v2);
+	if (dir >= 0 && v2)
+		io_read_key_at(dir, "cpu.stat", "usage_usec", &ret->cpu_usec);
+	else if (dir >= 0 && io_read_u64_at(dir, "cpuacct.usage", &nsec) == 0)
+		ret->cpu_usec = nsec / 1000;
+	dir = dir_of(g, CTL_PIDS, &v2);
+	if (dir >= 0) {
+		io_read_u64_at(dir, "pids.current", &ret->pids);
+		io_read_key_at(dir, "pids.events", "max", &ret->pids_refused);
+	}
+}
+
+/* ---- ending ---------------------------------------------------------------- */
+
+/* Signals what is in cgroup.procs; returns how many there were, or -errno. */
+static int signal_procs(int dir)
+{
+	cleanup_free char *text = NULL;
+	char *save = NULL;
+	int n = 0, r = io_read_file_at(dir, "cgroup.procs", 4 << 20, &text, NULL);
+
+	if (r < 0)
+		return r == -ENODEV ? 0 : r;
+	for (char *pid = strtok_r(text, "\n", &save); pid; pid = strtok_r(NULL, "\n", &save)) {
+		/* 0: a process of another pid namespace, which cannot be ours. */
+		if (atoi(pid) > 0) {
+			kill(atoi(pid), SIGKILL);
+			n++;
+		}
+	}
+	return n;
+}
+
+/* Depth first over the groups below @dir. @fn gets (parent dir, name, dir). */
+static int walk(int dir, int (*fn)(int parent, const char *name, int fd))
+{
+	int sum = 0, copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *e;
+
+	if (!d)
+		return -errno;
+	while ((e = readdir(d))) {
+		cleanup_close int sub = -1;
+
+		if (e->d_type != DT_DIR || e->d_name[0] == '.')
+			continue;
+		sub = openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (sub < 0)
+			continue;
+		sum += MAX(walk(sub, fn), 0);
+		sum += MAX(fn(dir, e->d_name, sub), 0);
+	}
+	closedir(d);
+	return sum;
+}
+
+static int kill_one(int parent, const char *name, int fd)
+{
+	(void)parent;
+	(void)name;
+	return signal_procs(fd);
+}
+
+static int remove_one(int parent, const char *name, int fd)
+{
+	(void)fd;
+	unlinkat(parent, name, AT_REMOVEDIR);
+	return 0;
+}
+
+static void nap(unsigned int usec)
+{
+	nanosleep(&(struct timespec){.tv_nsec = usec * 1000L}, NULL);
+}
+
+int group_kill(const struct group *g)
+{
+	for (unsigned int round = 0; round < 1000; round++) {
+		int alive = 0;
+
+		for (size_t i = 0; i < g->hs.n; i++) {
+			if (g->dirs[i] < 0)
+				continue;
+			/* Atomic where it exists (5.14): a fork cannot slip through. */
+			io_write_file_at(g->dirs[i], "cgroup.kill", "1");
+			alive += MAX(walk(g->dirs[i], kill_one), 0);
+			alive += MAX(signal_procs(g->dirs[i]), 0);
+		}
+		if (!alive)
+			return 0;
+		nap(5000);
+	}
+	return -EBUSY;
+}
+
+int group_remove(const struct group *g)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < g->hs.n; i++) {
+		char path[256], parent[192];
+		int r = -1;
+
+		snprintf(path, sizeof path, "%s/%s", g->hs.h[i].mount, g->name);
+		snprintf(parent, sizeof parent, "%s/" GROUP_PARENT, g->hs.h[i].mount);
+		/* The last process is gone a moment before its group says so. */
+		for (int tries = 0; tries < 400 && r < 0; tries++) {
+			r = rmdir(path) < 0 ? -errno : 0;
+			if (r == -ENOENT)
+				r = 0;
+			if (r == 0)
+				break;
+			if (g->dirs[i] >= 0)
+				walk(g->dirs[i], remove_one);
+			if (tries > 1)
+				nap(5000);
+		}
+		if (r < 0)
+			result = r;
+		rmdir(parent); /* fails, as it should, while others are in it */
+	}
+	return result;
+}

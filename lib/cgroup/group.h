@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The groups of one sandbox: "cisandbox/ID" in each hierarchy that has a
+ * controller of ours, and always in cgroup2. In cgroup2 it is delegated: the
+ * sandbox's root may make groups below it and move processes there; the
+ * files with the limits stay the host's.
+ */
+#ifndef CIS_CGROUP_GROUP_H
+#define CIS_CGROUP_GROUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "hierarchy.h"
+
+#define GROUP_PARENT "cisandbox"
+#define GROUP_LEAF "init.scope"
+
+struct group_limits {
+	uint64_t memory, cpus_milli, pids; /* 0: none */
+};
+
+struct group {
+	struct hierarchies hs;
+	char name[96];                 /* "cisandbox/ID" */
+	int dirs[CTL_COUNT + 1];       /* by hierarchy */
+	int tasks[CTL_COUNT + 1];      /* v1: open for joining; -1 on v2 */
+	int leaf;                      /* cgroup2: where init lives, or -1 */
+};
+
+void group_init(struct group *g);
+void group_done(struct group *g); /* closes; removes nothing */
+
+/*
+ * Says what the host cannot enforce: -EOPNOTSUPP naming limit, missing
+ * controller and mode. Makes nothing.
+ */
+int group_check_limits(const struct hierarchies *hs, const struct group_limits *l,
+		       struct cis_error *err);
+
+/* Makes everything. On failure group_remove() takes away what is there. */
+int group_create(struct group *g, const char *id, const struct group_limits *l, uid_t owner,
+		 struct cis_error *err);
+
+/* Finds the groups of a sandbox that exists. */
+int group_open(struct group *g, const char *id, struct cis_error *err);
+
+/* Stage or entering process, about itself: into the v1 groups. Raw calls. */
+int group_join_v1_child(const struct group *g);
+
+struct group_stat {
+	uint64_t memory, memory_peak, cpu_usec, pids;
+	uint64_t oom_kills, pids_refused;
+};
+/* What the host counts; the rest is 0. */
+void group_stat(const struct group *g, struct group_stat *ret);
+
+/* SIGKILL to every process of every group, until none is left or 5 s are over. */
+int group_kill(const struct group *g);
+
+/*
+ * Removes the groups with all that the job made below them, and the common parent
+ * when it is empty. They must hold no process. -EBUSY when one would not go.
+ */
+int group_remove(const struct group *g);
+
+#endif

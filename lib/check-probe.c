@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Two children, as at a launch: the "stage" has the host's privilege and
+ * ends within 5 s, and "inside" is its child in a new user namespace. They
+ * answer by their exit status, which is an errno. A program that uses the
+ * library may be threaded: raw calls only, on this side of the clone.
+ */
+#include "check.h"
+
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <linux/filter.h>
+#include <linux/if_link.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/seccomp.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/io.h"
+#include "base/num.h"
+#include "base/sys.h"
+#include "fs/dev.h"
+#include "fs/mount.h"
+#include "fs/overlay.h"
+#include "fs/path.h"
+#include "isolate/userns.h"
+
+#define PROBE_SECONDS 5
+#define MOUNT_NAMESPACES \
+	(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWCGROUP)
+
+typedef int (*probe_fn)(const void *arg);
+
+/* ---- the stage ----------------------------------------------------------------- */
+
+static void answer(int r) __attribute__((noreturn));
+static void answer(int r)
+{
+	_exit(r < 0 ? -r : 0);
+}
+
+static int reap(pid_t pid)
+{
+	int status, r;
+
+	do
+		r = SYS(wait4, pid, &status, __WALL, NULL);
+	while (r == -EINTR);
+	if (r < 0)
+		return r;
+	/* Nobody else kills it: the alarm did. */
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ETIMEDOUT;
+}
+
+/* The alarm must work whatever the program around us does with signals. */
+static void set_alarm(void)
+{
+	sigset_t set;
+
+	signal(SIGALRM, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	alarm(PROBE_SECONDS);
+}
+
+/*
+ * No signal at its end: the program around us must not see a SIGCHLD it does not
+ * expect, nor its waitpid(-1) find the child. Its handlers stay out, too.
+ */
+static int run_stage(probe_fn fn, const void *arg)
+{
+	struct clone_args args = {.flags = CLONE_CLEAR_SIGHAND};
+	int pid = sys_clone3(&args);
+
+	if (pid < 0)
+		return pid;
+	if (pid == 0) {
+		set_alarm();
+		answer(fn(arg));
+	}
+	return reap(pid);
+}
+
+/* ---- inside ----------------------------------------------------------------------- */
+
+struct inside {
+	uint64_t flags;
+	probe_fn fn;
+	const void *arg;
+	bool privileged; /* may map a range of ids */
+	pid_t pid;
+	int gate; /* a byte: go. EOF: not wanted any more */
+};
+
+static bool is_privileged(void)
+{
+	struct __user_cap_data_struct caps[2];
+	uint32_t need = 1U << CAP_SETUID | 1U << CAP_SETGID;
+
+	return sys_capget(caps) >= 0 && (caps[0].effective & need) == need;
+}
+
+static int inside_main(const struct inside *in, int gate)
+{
+	char go;
+	int r = SYS(read, gate, &go, 1);
+
+	if (r != 1)
+		return -ECANCELED;
+	r = in->privileged ? userns_become_root_child() : 0;
+	/* Pid 1 ignores the stage's alarm; it goes with the stage. Reset by new ids. */
+	SYS(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	return r < 0 ? r : in->fn(in->arg);
+}
+
+static int map_one(pid_t pid, const char *file, const char *map)
+{
+	char path[64] = "/proc/";
+
+	num_append(path, sizeof path, (unsigned long long)pid);
+	strcat(path, file);
+	return io_write_file_at(AT_FDCWD, path, map);
+}
+
+/* Without privilege one may map oneself, and nobody else. */
+static int map_self(pid_t pid)
+{
+	char uid[32] = "0 ", gid[32] = "0 ";
+	int r = map_one(pid, "/setgroups", "deny");
+
+	num_append(uid, sizeof uid, geteuid());
+	strcat(uid, " 1");
+	num_append(gid, sizeof gid, getegid());
+	strcat(gid, " 1");
+	if (r >= 0)
+		r = map_one(pid, "/uid_map", uid);
+	return r < 0 ? r : map_one(pid, "/gid_map", gid);
+}
+
+static int end_inside(struct inside *in)
+{
+	in->gate = fd_close(in->gate);
+	return reap(in->pid);
+}
+
+/* Leaves it waiting at the gate. */
+static int start_inside(struct inside *in)
+{
+	struct clone_args args = {.flags = CLONE_NEWUSER | in->flags};
+	int fds[2], r;
+
+	in->privileged = is_privileged();
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	r = in->privileged ? userns_become_owner_stage(PROBE_BASE) : 0;
+	if (r >= 0)
+		r = in->pid = sys_clone3(&args);
+	if (r == 0) {
+		close(fds[1]);
+		answer(inside_main(in, fds[0]));
+	}
+	close(fds[0]);
+	if (r < 0) {
+		close(fds[1]);
+		return r;
+	}
+	in->gate = fds[1];
+	r = in->privileged ? userns_write_maps_stage(in->pid, PROBE_BASE, PROBE_COUNT)
+			   : map_self(in->pid);
+	if (r < 0)
+		end_inside(in);
+	return r;
+}
+
+static int stage_inside(const void *arg)
+{
+	struct inside in = *(const struct inside *)arg;
+	int r = start_inside(&in);
+
+	if (r < 0)
+		return r;
+	r = io_write_all(in.gate, "", 1);
+	if (r < 0) {
+		end_inside(&in);
+		return r;
+	}
+	return end_inside(&in);
+}
+
+static int run_inside(uint64_t flags, probe_fn fn, const void *arg)
+{
+	return run_stage(stage_inside,
+			 &(struct inside){.flags = flags, .fn = fn, .arg = arg});
+}
+
+/* ---- namespaces ------------------------------------------------------------------- */
+
+static int nothing(const void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+int probe_namespaces(uint64_t flags)
+{
+	return run_inside(flags, nothing, NULL);
+}
+
+/*
+ * AppArmor's restriction lets the namespace be made and then withholds the
+ * capabilities in it: so use one.
+ */
+static int inside_userns(const void *arg)
+{
+	int r = SYS(unshare, CLONE_NEWUSER);
+
+	(void)arg;
+	return r < 0 ? r : SYS(unshare, CLONE_NEWUTS);
+}
+
+int probe_inner_userns(void)
+{
+	return run_inside(0, inside_userns, NULL);
+}
+
+static int stage_time(const void *arg)
+{
+	int r = SYS(unshare, CLONE_NEWTIME);
+
+	(void)arg;
+	return r < 0 ? r
+		     : io_write_file_at(AT_FDCWD, "/proc/self/timens_offsets",
+					"boottime 1 0");
+}
+
+int probe_time_namespace(void)
+{
+	return run_stage(stage_time, NULL);
+}
+
+/* ---- mounts ------------------------------------------------------------------------ */
+
+struct layers {
+	const char *dir;
+	int scratch; /* -1: only id-map @dir */
+	bool idmap_scratch;
+};
+
+static int open_userns(pid_t pid)
+{
+	char path[64] = "/proc/";
+
+	num_append(path, sizeof path, (unsigned long long)pid);
+	strcat(path, "/ns/user");
+	return SYS(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+}
+
+/* A work directory of the wrong owner gives an overlay that is read-only: write. */
+static int try_overlay(int image, int scratch)
+{
+	cleanup_close int root = -1, file = -1;
+	int r = path_make(scratch, "root/upper", false);
+
+	if (r >= 0)
+		r = path_make(scratch, "root/work", false);
+	if (r < 0)
+		return r;
+	root = overlay_mount_stage(image, scratch, "/root");
+	if (root < 0)
+		return root;
+	/* A name that the directory below, somebody's, surely does not have. */
+	file = SYS(openat, root, ".cisandbox-check.6f1c0a",
+		   O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return MIN(file, 0);
+}
+
+static int stage_layers(const void *arg)
+{
+	const struct layers *l = arg;
+	struct inside in = {.fn = nothing};
+	cleanup_close int image = mount_clone_tree(l->dir, true), userns = -1;
+	int r = image < 0 ? image : start_inside(&in);
+
+	if (r < 0)
+		return r;
+	userns = open_userns(in.pid);
+	r = userns < 0 ? userns : mount_idmap(image, userns);
+	if (r >= 0 && l->idmap_scratch)
+		r = mount_idmap(l->scratch, userns);
+	if (r >= 0 && l->scratch >= 0)
+		r = try_overlay(image, l->scratch);
+	end_inside(&in);
+	return r;
+}
+
+int probe_idmap(const char *dir)
+{
+	return run_stage(stage_layers, &(struct layers){.dir = dir, .scratch = -1});
+}
+
+int probe_overlay(const char *dir, int scratch_fd, bool idmap_scratch)
+{
+	return run_stage(stage_layers, &(struct layers){dir, scratch_fd, idmap_scratch});
+}
+
+static int stage_dev(const void *arg)
+{
+	cleanup_close int dev = dev_make_stage(0, false);
+	cleanup_close int null = -1;
+
+	(void)arg;
+	if (dev < 0)
+		return dev;
+	null = SYS(openat, dev, "null", O_RDWR | O_CLOEXEC);
+	return MIN(null, 0);
+}
+
+int probe_dev(void)
+{
+	return run_stage(stage_dev, NULL);
+}
+
+static int inside_mount(const void *type)
+{
+	cleanup_close int m =
+		mount_new(type, type, NULL,
+			  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+
+	return MIN(m, 0);
+}
+
+int probe_mount_inside(const char *type)
+{
+	return run_inside(MOUNT_NAMESPACES, inside_mount, type);
+}
+
+/* ---- control groups, seccomp ----------------------------------------------------- */
+
+static int stage_into_cgroup(const void *arg)
+{
+	const int *group_fd = arg;
+	struct clone_args args = {
+		.flags = CLONE_INTO_CGROUP,
+		.cgroup = (uint64_t)group_fd[0],
+	};
+	int pid = sys_clone3(&args);
+
+	if (pid == 0)
+		answer(0);
+	return pid < 0 ? pid : reap(pid);
+}
+
+int probe_into_cgroup(int group_fd)
+{
+	return run_stage(stage_into_cgroup, &group_fd);
+}
+
+static int stage_seccomp(const void *arg)
+{
+	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog prog = {1, &allow};
+	int r = SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+
+	(void)arg;
+	return r < 0 ? r : SYS(seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
+}
+
+int probe_seccomp(void)
+{
+	return run_stage(stage_seccomp, NULL);
+}
+
+/* ---- network --------------------------------------------------------------------- */
+
+#define NFT_SEQ 1
+
+union nl_buffer {
+	struct nlmsghdr h;
+	char bytes[1024];
+};
+
+/* Sends @len bytes; 0 when the first answer is an ack, the end of a dump, or data. */
+static int ask(int protocol, const void *request, size_t len)
+{
+	cleanup_close int fd = SYS(socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+	union nl_buffer reply;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = SYS(sendto, fd, request, len, 0, NULL, 0);
+	if (r >= 0)
+		r = SYS(recvfrom, fd, &reply, sizeof reply, 0, NULL, NULL);
+	if (r < 0)
+		return r;
+	if ((size_t)r < sizeof reply.h + sizeof(int))
+		return -EBADMSG;
+	/* The end of a dump has its error in the same place. */
+	if (reply.h.nlmsg_type == NLMSG_ERROR || reply.h.nlmsg_type == NLMSG_DONE)
+		return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(&reply.h))->error;
+	return 0;
+}
+
+static int inside_link(const void *kind)
+{
+	union nl_buffer b;
+	struct nlmsghdr *h = mnl_nlmsg_put_header(b.bytes);
+	struct nlattr *info;
+
+	h->nlmsg_type = RTM_NEWLINK;
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+	mnl_nlmsg_put_extra_header(h, sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(h, IFLA_IFNAME, "cischeck");
+	info = mnl_attr_nest_start(h, IFLA_LINKINFO);
+	mnl_attr_put_strz(h, IFLA_INFO_KIND, kind);
+	mnl_attr_nest_end(h, info);
+	return ask(NETLINK_ROUTE, h, h->nlmsg_len);
+}
+
+int probe_link(const char *kind)
+{
+	return run_inside(CLONE_NEWNET, inside_link, kind);
+}
+
+static struct nlmsghdr *put_nf(char *at, int type, int flags, int family, int res_id)
+{
+	struct nlmsghdr *h = mnl_nlmsg_put_header(at);
+	struct nfgenmsg *g;
+
+	h->nlmsg_type = (uint16_t)type;
+	h->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
+	h->nlmsg_seq = NFT_SEQ;
+	g = mnl_nlmsg_put_extra_header(h, sizeof *g);
+	g->nfgen_family = (uint8_t)family;
+	g->version = NFNETLINK_V0;
+	g->res_id = htons((uint16_t)res_id);
+	return h;
+}
+
+static int inside_nft(const void *arg)
+{
+	union nl_buffer b;
+	struct nlmsghdr *h = put_nf(b.bytes, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE,
+				    NLM_F_DUMP, AF_UNSPEC, 0);
+
+	(void)arg;
+	return ask(NETLINK_NETFILTER, h, h->nlmsg_len);
+}
+
+int probe_nft(void)
+{
+	return run_inside(CLONE_NEWNET, inside_nft, NULL);
+}
+
+static char *put_nat_chain(char *at)
+{
+	struct nlmsghdr *h = put_nf(at, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWCHAIN,
+				    NLM_F_CREATE | NLM_F_ACK, NFPROTO_IPV4, 0);
+	struct nlattr *hook;
+
+	mnl_attr_put_strz(h, NFTA_CHAIN_TABLE, "cisandbox");
+	mnl_attr_put_strz(h, NFTA_CHAIN_NAME, "post");
+	hook = mnl_attr_nest_start(h, NFTA_CHAIN_HOOK);
+	mnl_attr_put_u32(h, NFTA_HOOK_HOOKNUM, htonl(NF_INET_POST_ROUTING));
+	mnl_attr_put_u32(h, NFTA_HOOK_PRIORITY, htonl(100));
+	mnl_attr_nest_end(h, hook);
+	mnl_attr_put_strz(h, NFTA_CHAIN_TYPE, "nat");
+	return at + h->nlmsg_len;
+}
+
+/* Only the chain is acked; what fails before it answers before it. */
+static int inside_nft_nat(const void *arg)
+{
+	union nl_buffer b;
+	struct nlmsghdr *h;
+	char *at = b.bytes;
+
+	(void)arg;
+	h = put_nf(at, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
+	at += h->nlmsg_len;
+	h = put_nf(at, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE, NLM_F_CREATE,
+		   NFPROTO_IPV4, 0);
+	mnl_attr_put_strz(h, NFTA_TABLE_NAME, "cisandbox");
+	at = put_nat_chain(at + h->nlmsg_len);
+	h = put_nf(at, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
+	at += h->nlmsg_len;
+	return ask(NETLINK_NETFILTER, b.bytes, (size_t)(at - b.bytes));
+}
+
+int probe_nft_nat(void)
+{
+	return run_inside(CLONE_NEWNET, inside_nft_nat, NULL);
+}
+
+/* What dockerd's own rules ask of iptables, and iptables of the kernel. */
+static int inside_nft_compat(const void *arg)
+{
+	static const struct {
+		const char *name;
+		uint32_t revision, target;
+	} want[] = {{"addrtype", 1, 0}, {"conntrack", 1, 0}, {"MASQUERADE", 0, 1}};
+	int r = 0;
+
+	(void)arg;
+	for (size_t i = 0; i < ARRAY_SIZE(want) && r >= 0; i++) {
+		union nl_buffer b;
+		struct nlmsghdr *h =
+			put_nf(b.bytes, NFNL_SUBSYS_NFT_COMPAT << 8 | NFNL_MSG_COMPAT_GET,
+			       NLM_F_ACK, NFPROTO_IPV4, 0);
+
+		mnl_attr_put_strz(h, NFTA_COMPAT_NAME, want[i].name);
+		mnl_attr_put_u32(h, NFTA_COMPAT_REV, htonl(want[i].revision));
+		mnl_attr_put_u32(h, NFTA_COMPAT_TYPE, htonl(want[i].target));
+		r = ask(NETLINK_NETFILTER, h, h->nlmsg_len);
+	}
+	return r;
+}
+
+int probe_nft_compat(void)
+{
+	return run_inside(CLONE_NEWNET, inside_nft_compat, NULL);
+}

@@ -1,0 +1,967 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What this host offers, feature by feature, and what to do about the rest.
+ * A feature is tried (check-probe.c), not looked up: a version number does not
+ * know what a distribution patched, a container engine filtered or an
+ * administrator switched off. Version, sysctls and the like only explain.
+ *
+ * "Missing" is what every `cisandbox run` needs; what one option or some programs
+ * inside need is a warning. No sysctl is set and no module loaded, beyond
+ * what the kernel itself loads when somebody asks for the feature.
+ */
+#include "check.h"
+
+#include <cisandbox.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "base/sys.h"
+#include "cgroup/hierarchy.h"
+#include "fs/scratch.h"
+#include "isolate/ids.h"
+#include "spec.h"
+#include "state.h"
+
+#define INOTIFY_FEW 128
+#define PROBE_TMPFS (16ULL << 20)
+/* The least that goes to a disk; mkfs takes other block sizes for smaller ones. */
+#define PROBE_DISK (SPEC_DISK_IN_MEMORY + (1ULL << 20))
+
+/* What several checks want to know, found once. */
+struct host {
+	uint64_t caps; /* effective */
+	bool inner;    /* our root is that of a user namespace */
+	bool root;     /* nothing a launch needs is missing from @caps */
+	char *data;    /* the image store, or its nearest parent that exists */
+	struct hierarchies hs;
+	int hs_result;
+	/* A group made on trial: */
+	int group_result, into_result;
+	bool group_kill, group_memory, group_swap;
+};
+
+struct item {
+	const char *name, *needed;
+	void (*fn)(const struct host *h, struct cis_check *c);
+};
+
+/* ---- words ------------------------------------------------------------------- */
+
+static void found(struct cis_check *c, const char *fmt, ...) CIS_PRINTF(2, 3);
+static void found(struct cis_check *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(c->found, sizeof c->found, fmt, ap);
+	va_end(ap);
+}
+
+static void lacks(struct cis_check *c, int result, const char *fmt, ...) CIS_PRINTF(3, 4);
+static void lacks(struct cis_check *c, int result, const char *fmt, ...)
+{
+	va_list ap;
+
+	c->result = result;
+	va_start(ap, fmt);
+	vsnprintf(c->remedy, sizeof c->remedy, fmt, ap);
+	va_end(ap);
+}
+
+/* The usual end of a probe: @good, or the errno with @remedy. */
+static bool judge(const struct host *h, struct cis_check *c, int r, int result,
+		  const char *good, const char *remedy)
+{
+	if (r >= 0) {
+		found(c, "%s", good);
+		return true;
+	}
+	found(c, "refused: %s", r == -ETIMEDOUT ? "no answer within 5 s" : strerror(-r));
+	/* EINVAL: without privilege the id maps are too small for what was tried. */
+	if (!h->root && (r == -EPERM || r == -EACCES || r == -EINVAL))
+		remedy = "run as root, with the capabilities that \"privilege\" names";
+	else if (r == -ENOSYS)
+		remedy = "first what \"kernel\" says";
+	lacks(c, result, "%s", remedy);
+	return false;
+}
+
+static void add_word(char *list, size_t size, const char *word)
+{
+	size_t used = strlen(list);
+
+	snprintf(list + used, size - used, "%s%s", used ? " " : "", word);
+}
+
+static bool exists(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+/* ---- kernel and privilege ---------------------------------------------------- */
+
+/*
+ * Arguments that make sense to none of them: a call that exists says so.
+ * No pointer is followed and no structure has a size.
+ */
+static void check_kernel(const struct host *h, struct cis_check *c)
+{
+	static const struct {
+		const char *name;
+		long number;
+	} calls[] = {
+		{"clone3", SYS_clone3},
+		{"openat2", SYS_openat2},
+		{"open_tree", SYS_open_tree},
+		{"move_mount", SYS_move_mount},
+		{"fsopen", SYS_fsopen},
+		{"fsconfig", SYS_fsconfig},
+		{"fsmount", SYS_fsmount},
+		{"mount_setattr", SYS_mount_setattr},
+		{"close_range", SYS_close_range},
+		{"pidfd_open", SYS_pidfd_open},
+		{"pidfd_send_signal", SYS_pidfd_send_signal},
+	};
+	char missing[sizeof c->found] = "";
+	struct utsname u;
+
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		int r = sys_ret(syscall(calls[i].number, -1, 0, 0, 0, 0));
+
+		/* EPERM with every capability is a seccomp filter's answer. */
+		if (r == -ENOSYS || (r == -EPERM && h->root))
+			add_word(missing, sizeof missing, calls[i].name);
+	}
+	uname(&u);
+	if (!missing[0]) {
+		found(c, "Linux %.100s, all system calls there", u.release);
+		return;
+	}
+	found(c, "Linux %.40s without %s", u.release, missing);
+	lacks(c, CIS_CHECK_MISSING,
+	      "Linux 5.19 or later; in a container, a seccomp profile that allows these "
+	      "(docker: --security-opt seccomp=unconfined)");
+}
+
+static const struct {
+	const char *name;
+	unsigned int cap;
+} needed_caps[] = {
+	{"SYS_ADMIN", CAP_SYS_ADMIN},
+	{"SETUID", CAP_SETUID},
+	{"SETGID", CAP_SETGID},
+	{"MKNOD", CAP_MKNOD},
+	{"CHOWN", CAP_CHOWN},
+	{"DAC_OVERRIDE", CAP_DAC_OVERRIDE},
+	{"SYS_PTRACE", CAP_SYS_PTRACE}, /* to open the namespaces of init */
+	{"KILL", CAP_KILL},
+};
+
+static bool has_cap(const struct host *h, unsigned int cap)
+{
+	return h->caps & 1ULL << cap;
+}
+
+static void check_privilege(const struct host *h, struct cis_check *c)
+{
+	char missing[sizeof c->found] = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(needed_caps); i++)
+		if (!has_cap(h, needed_caps[i].cap))
+			add_word(missing, sizeof missing, needed_caps[i].name);
+	if (h->inner) {
+		found(c, "uid %u of a user namespace, not of the host", geteuid());
+		lacks(c, CIS_CHECK_MISSING, "run as root of the host");
+	} else if (missing[0]) {
+		found(c, "uid %u without %s", geteuid(), missing);
+		lacks(c, CIS_CHECK_MISSING,
+		      "run as root; in a container or unit, with these capabilities "
+		      "(docker: --privileged)");
+	} else {
+		found(c, "uid %u with the capabilities needed", geteuid());
+	}
+}
+
+static void check_rlimits(const struct host *h, struct cis_check *c)
+{
+	if (has_cap(h, CAP_SYS_RESOURCE)) {
+		found(c, "may be raised");
+		return;
+	}
+	found(c, "may only be lowered: no CAP_SYS_RESOURCE");
+	lacks(c, CIS_CHECK_WARNING,
+	      "give CAP_SYS_RESOURCE to whoever starts cisandbox, or raise the hard "
+	      "limits before (ulimit, systemd's LimitNOFILE= and the like)");
+}
+
+/* ---- namespaces -------------------------------------------------------------- */
+
+static bool sysctl_is(const char *path, uint64_t value)
+{
+	uint64_t v;
+
+	return io_read_u64_at(AT_FDCWD, path, &v) == 0 && v == value;
+}
+
+static void check_userns(const struct host *h, struct cis_check *c)
+{
+	int r = probe_namespaces(0);
+	uint64_t max = 0;
+
+	if (r == -ENOSPC || r == -EUSERS) {
+		judge(h, c, r, CIS_CHECK_MISSING, "",
+		      "sysctl -w user.max_user_namespaces=10000 (and in /etc/sysctl.d)");
+		return;
+	}
+	if (!judge(h, c, r, CIS_CHECK_MISSING, "",
+		   "a kernel with CONFIG_USER_NS; in a container, a seccomp profile that "
+		   "allows clone3 with CLONE_NEWUSER"))
+		return;
+	io_read_u64_at(AT_FDCWD, "/proc/sys/user/max_user_namespaces", &max);
+	found(c, "made one with id maps; at most %llu", (unsigned long long)max);
+}
+
+static void check_inner_userns(const struct host *h, struct cis_check *c)
+{
+	int r = probe_inner_userns();
+
+	if (judge(h, c, r, CIS_CHECK_WARNING, "root inside may make its own",
+		  "allow nested user namespaces (sysctl user.max_user_namespaces)"))
+		return;
+	if (sysctl_is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 1))
+		lacks(c, CIS_CHECK_WARNING,
+		      "AppArmor takes the capabilities in user namespaces that others "
+		      "than root make: sysctl -w "
+		      "kernel.apparmor_restrict_unprivileged_userns=0, or start "
+		      "cisandbox under a profile with \"userns,\"");
+	else if (sysctl_is("/proc/sys/kernel/unprivileged_userns_clone", 0))
+		lacks(c, CIS_CHECK_WARNING,
+		      "only the host's root may make user namespaces: sysctl -w "
+		      "kernel.unprivileged_userns_clone=1");
+}
+
+static void check_namespaces(const struct host *h, struct cis_check *c)
+{
+	static const struct {
+		const char *name;
+		uint64_t flag;
+	} kinds[] = {
+		{"mnt", CLONE_NEWNS},  {"pid", CLONE_NEWPID}, {"net", CLONE_NEWNET},
+		{"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS}, {"cgroup", CLONE_NEWCGROUP},
+	};
+	char there[64] = "", missing[64] = "";
+	int r, last = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		r = probe_namespaces(kinds[i].flag);
+		last = MIN(last, r);
+		add_word(r < 0 ? missing : there, sizeof there, kinds[i].name);
+	}
+	r = probe_time_namespace();
+	last = MIN(last, r);
+	add_word(r < 0 ? missing : there, sizeof there, "time");
+	if (!judge(h, c, last, CIS_CHECK_MISSING, "",
+		   "a kernel with CONFIG_NAMESPACES and all below it, and sysctls "
+		   "user.max_*_namespaces above 0"))
+		found(c, "refused: %s (%s)", missing, strerror(-last));
+	else
+		found(c, "%s", there);
+}
+
+/* ---- file systems ------------------------------------------------------------ */
+
+static void check_idmap(const struct host *h, struct cis_check *c)
+{
+	int r = probe_idmap(h->data);
+
+	if (!judge(h, c, r, CIS_CHECK_MISSING, "",
+		   "move the images to ext4, xfs or btrfs: set CISANDBOX_ROOT, or mount "
+		   "one at /var/lib/cisandbox"))
+		return;
+	found(c, "the file system of %.120s can be id-mapped", h->data);
+}
+
+static void check_overlay(const struct host *h, struct cis_check *c)
+{
+	cleanup_close int scratch = scratch_in_memory(PROBE_TMPFS, PROBE_BASE, NULL);
+	int r = scratch < 0 ? scratch : probe_overlay(h->data, scratch, false);
+
+	judge(h, c, r, CIS_CHECK_MISSING, "mounted one over an id-mapped layer",
+	      "modprobe overlay; Linux 5.19 or later, and images on ext4, xfs or btrfs");
+}
+
+static void check_tmpfs(const struct host *h, struct cis_check *c)
+{
+	judge(h, c, probe_dev(), CIS_CHECK_MISSING, "with device nodes that open",
+	      "run on the host, or in a container whose device rules allow the usual "
+	      "nodes (docker: --privileged)");
+}
+
+static void check_procfs(const struct host *h, struct cis_check *c)
+{
+	int r = probe_mount_inside("proc");
+
+	if (judge(h, c, r, CIS_CHECK_MISSING, "can be mounted inside",
+		  "a kernel with CONFIG_PROC_FS"))
+		return;
+	if (r == -EPERM && h->root) {
+		found(c, "refused: our own /proc is partly covered, as in a container");
+		lacks(c, CIS_CHECK_MISSING,
+		      "run on the host, or with all of /proc visible and writable "
+		      "(docker: --privileged, or --security-opt systempaths=unconfined)");
+	}
+}
+
+static void check_mounts(const struct host *h, struct cis_check *c)
+{
+	static const char *const types[] = {"sysfs", "cgroup2", "tmpfs", "devpts",
+					    "mqueue"};
+	char missing[64] = "";
+	int last = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		int r = probe_mount_inside(types[i]);
+
+		last = MIN(last, r);
+		if (r < 0)
+			add_word(missing, sizeof missing, types[i]);
+	}
+	if (!judge(h, c, last, CIS_CHECK_MISSING,
+		   "sysfs cgroup2 tmpfs devpts mqueue can be mounted inside",
+		   "a kernel with these file systems (CONFIG_POSIX_MQUEUE, CONFIG_SYSFS "
+		   "...); in a container, all of /sys visible and writable"))
+		found(c, "refused: %s (%s)", missing, strerror(-last));
+}
+
+/* The whole of it: mkfs, loop device, mount, id map. 10 ms, and nameless throughout. */
+static void check_disk(const struct host *h, struct cis_check *c)
+{
+	cleanup_close int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	cleanup_close int disk = -1;
+	struct cis_error err = {0};
+	int r;
+
+	if (control < 0) {
+		r = -errno;
+		judge(h, c, r, CIS_CHECK_WARNING, "",
+		      "modprobe loop; in a container, give it /dev/loop-control and "
+		      "/dev/loop*");
+		found(c, "/dev/loop-control: %s", strerror(-r));
+		return;
+	}
+	disk = scratch_on_disk(PROBE_DISK, h->data, &err);
+	if (disk < 0) {
+		judge(h, c, disk, CIS_CHECK_WARNING, "",
+		      "apt install e2fsprogs; modprobe ext4; the file system of the "
+		      "images must be writable and know O_TMPFILE");
+		found(c, "%s", err.message);
+		return;
+	}
+	r = probe_overlay(h->data, disk, true);
+	judge(h, c, r, CIS_CHECK_WARNING, "mounted an id-mapped ext4 on a loop device",
+	      "Linux 5.19 or later");
+}
+
+static void check_device(const struct host *h, struct cis_check *c, const char *path,
+			 const char *remedy)
+{
+	cleanup_close int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	int r = fd < 0 ? -errno : 0;
+
+	if (judge(h, c, r, CIS_CHECK_WARNING, "", remedy))
+		found(c, "%s opens", path);
+	else
+		found(c, "%s: %s", path, strerror(-r));
+}
+
+static void check_fuse(const struct host *h, struct cis_check *c)
+{
+	check_device(
+		h, c, "/dev/fuse",
+		"modprobe fuse; in a container, give it /dev/fuse (docker: --device)");
+}
+
+static void check_tun(const struct host *h, struct cis_check *c)
+{
+	check_device(
+		h, c, "/dev/net/tun",
+		"modprobe tun; in a container, give it /dev/net/tun (docker: --device)");
+}
+
+/* ---- control groups ---------------------------------------------------------- */
+
+static const char *unified_mount(const struct host *h)
+{
+	return h->hs.h[h->hs.unified].mount;
+}
+
+static bool has_file(int dir, const char *name)
+{
+	return faccessat(dir, name, F_OK, 0) == 0;
+}
+
+/* The process we had in it is gone a moment before its group says so. */
+static void remove_group(const char *path)
+{
+	for (int tries = 0; tries < 200 && rmdir(path) < 0 && errno == EBUSY; tries++)
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+/* Signals wait meanwhile: a directory here does not go away with us. */
+static void try_group(struct host *h)
+{
+	cleanup_close int dir = -1;
+	sigset_t all, old;
+	char path[192];
+
+	h->group_result = h->into_result = -ENOENT;
+	if (h->hs_result < 0 || h->hs.unified < 0)
+		return;
+	snprintf(path, sizeof path, "%s/cisandbox-check-XXXXXX", unified_mount(h));
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	h->group_result = mkdtemp(path) ? 0 : -errno;
+	if (h->group_result == 0) {
+		dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		h->group_kill = has_file(dir, "cgroup.kill");
+		h->group_memory = has_file(dir, "memory.max");
+		h->group_swap = has_file(dir, "memory.swap.max");
+		h->into_result = probe_into_cgroup(dir);
+		remove_group(path);
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+static void check_cgroup(const struct host *h, struct cis_check *c)
+{
+	int r = MIN(h->group_result, h->into_result);
+
+	if (h->hs_result < 0 || h->hs.unified < 0) {
+		found(c, "no cgroup2 is mounted (%s)",
+		      h->hs_result < 0 ? "cannot tell" : h->hs.mode);
+		lacks(c, CIS_CHECK_MISSING, "%s",
+		      h->hs.n ? "mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 "
+				"cgroup2 /sys/fs/cgroup/unified"
+			      : "mount -t cgroup2 cgroup2 /sys/fs/cgroup");
+		return;
+	}
+	if (judge(h, c, r, CIS_CHECK_MISSING, "",
+		  "in a container, a writable cgroup2 (docker: --privileged "
+		  "--cgroupns=private)"))
+		found(c, "%s, cgroup2 at %s", h->hs.mode, unified_mount(h));
+	else
+		found(c, "%s, no group in %s: %s", h->hs.mode, unified_mount(h),
+		      strerror(-r));
+}
+
+static bool file_has_word(const char *dir, const char *file, const char *word)
+{
+	cleanup_free char *path = NULL, *text = NULL;
+	char *save = NULL;
+
+	if (str_format(&path, "%s/%s", dir, file) < 0 ||
+	    io_read_file_at(AT_FDCWD, path, 1 << 20, &text, NULL) < 0)
+		return false;
+	for (char *w = strtok_r(text, " \n", &save); w; w = strtok_r(NULL, " \n", &save))
+		if (!word || strcmp(w, word) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * A cgroup2 that is a part of a larger one hands controllers on only while no
+ * process stands in its top group. The true root, which has no cgroup.type, may.
+ */
+static bool is_blocked(const struct hierarchy *h, const char *name)
+{
+	char type[160];
+
+	snprintf(type, sizeof type, "%s/cgroup.type", h->mount);
+	return h->v2 && exists(type) &&
+	       !file_has_word(h->mount, "cgroup.subtree_control", name) &&
+	       file_has_word(h->mount, "cgroup.procs", NULL);
+}
+
+/* The last column of /proc/cgroups: 1, 0, or -1 when it is not listed. */
+static int is_enabled(const char *name)
+{
+	cleanup_free char *text = NULL;
+	char *save = NULL;
+
+	if (io_read_file_at(AT_FDCWD, "/proc/cgroups", 65536, &text, NULL) < 0)
+		return -1;
+	for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+		char word[64];
+		int enabled;
+
+		if (sscanf(l, "%63s %*d %*d %d", word, &enabled) == 2 &&
+		    strcmp(word, name) == 0)
+			return enabled;
+	}
+	return -1;
+}
+
+static void lacks_controller(const struct host *h, struct cis_check *c, const char *name)
+{
+	int enabled = is_enabled(name);
+
+	found(c, "no %s controller (cgroup mode %s)", name, h->hs.mode);
+	if (enabled == 0)
+		lacks(c, CIS_CHECK_WARNING,
+		      "boot with the kernel parameter cgroup_enable=%s", name);
+	else if (strcmp(h->hs.mode, "unified") == 0)
+		lacks(c, CIS_CHECK_WARNING,
+		      "hand it down: Delegate=yes in the unit, or echo +%s > "
+		      "cgroup.subtree_control of the groups above; or boot with "
+		      "cgroup_enable=%s",
+		      name, name);
+	else if (enabled == 1)
+		lacks(c, CIS_CHECK_WARNING,
+		      "mkdir -p /sys/fs/cgroup/%s && mount -t cgroup -o %s %s "
+		      "/sys/fs/cgroup/%s",
+		      name, name, name, name);
+	else
+		lacks(c, CIS_CHECK_WARNING,
+		      "a kernel with it, or boot with cgroup_enable=%s", name);
+}
+
+static void check_controller(const struct host *h, struct cis_check *c,
+			     enum controller ctl)
+{
+	const char *name = controller_name(ctl);
+	int i = h->hs_result < 0 ? -1 : hierarchy_of(&h->hs, ctl);
+	const struct hierarchy *at = &h->hs.h[i < 0 ? 0 : i];
+
+	if (h->hs_result < 0 || h->hs.n == 0) {
+		found(c, "no control groups are mounted");
+		lacks(c, CIS_CHECK_WARNING, "first what \"cgroup\" says");
+	} else if (i < 0) {
+		lacks_controller(h, c, name);
+	} else if (is_blocked(at, name)) {
+		found(c, "at %s, but processes in its top group hold it back", at->mount);
+		lacks(c, CIS_CHECK_WARNING,
+		      "move them into a group of their own: mkdir %.60s/init; then write "
+		      "each line of cgroup.procs into %.60s/init/cgroup.procs",
+		      at->mount, at->mount);
+	} else if (access(at->mount, W_OK) < 0) {
+		found(c, "at %s, which is not writable: %s", at->mount, strerror(errno));
+		lacks(c, CIS_CHECK_WARNING,
+		      "run as root, with that file system mounted rw");
+	} else {
+		found(c, "at %s (v%d)", at->mount, at->v2 ? 2 : 1);
+	}
+}
+
+static void check_memory(const struct host *h, struct cis_check *c)
+{
+	check_controller(h, c, CTL_MEMORY);
+}
+
+static void check_cpu(const struct host *h, struct cis_check *c)
+{
+	check_controller(h, c, CTL_CPU);
+}
+
+static void check_pids(const struct host *h, struct cis_check *c)
+{
+	check_controller(h, c, CTL_PIDS);
+}
+
+static bool has_swap(void)
+{
+	cleanup_free char *text = NULL;
+	char *line;
+
+	if (io_read_file_at(AT_FDCWD, "/proc/swaps", 65536, &text, NULL) < 0)
+		return true;
+	line = strchr(text, '\n'); /* the first is the heading */
+	return line && line[1];
+}
+
+static void check_swap(const struct host *h, struct cis_check *c)
+{
+	int i = h->hs_result < 0 ? -1 : hierarchy_of(&h->hs, CTL_MEMORY);
+	char path[192];
+
+	if (i >= 0 && !h->hs.h[i].v2) {
+		snprintf(path, sizeof path, "%s/memory.memsw.limit_in_bytes",
+			 h->hs.h[i].mount);
+		if (exists(path)) {
+			found(c, "counted");
+			return;
+		}
+	} else if (i >= 0 && h->group_swap) {
+		found(c, "counted");
+		return;
+	} else if (i >= 0 && !h->group_memory && has_swap()) {
+		/* The file shows only below a group that hands memory on. */
+		found(c, "there; whether it is counted shows in the first sandbox");
+		return;
+	}
+	if (!has_swap()) {
+		found(c, "none on this host");
+		return;
+	}
+	found(c, "not counted: a job may take swap on top of its memory");
+	lacks(c, CIS_CHECK_WARNING,
+	      "boot with swapaccount=1 (and the memory controller), or swapoff -a");
+}
+
+static void check_cgroup_kill(const struct host *h, struct cis_check *c)
+{
+	if (h->group_kill) {
+		found(c, "there");
+		return;
+	}
+	found(c, "%s",
+	      h->group_result < 0 ? "cannot tell: no group could be made"
+				  : "not there: processes are killed one by one");
+	lacks(c, CIS_CHECK_WARNING, "Linux 5.14 or later; first what \"cgroup\" says");
+}
+
+/* ---- what programs inside need ----------------------------------------------- */
+
+static void check_nf_tables(const struct host *h, struct cis_check *c)
+{
+	if (!judge(h, c, probe_nft(), CIS_CHECK_WARNING, "", "modprobe nf_tables"))
+		return;
+	if (!judge(h, c, probe_nft_nat(), CIS_CHECK_WARNING, "",
+		   "modprobe -a nf_nat nft_chain_nat")) {
+		found(c, "there, but without chains for NAT");
+		return;
+	}
+	if (!judge(h, c, probe_nft_compat(), CIS_CHECK_WARNING,
+		   "tables, NAT chains and iptables' extensions",
+		   "modprobe -a nft_compat xt_addrtype xt_conntrack xt_MASQUERADE"))
+		found(c, "there, but iptables lacks addrtype, conntrack or MASQUERADE");
+}
+
+static void check_bridge(const struct host *h, struct cis_check *c)
+{
+	judge(h, c, probe_link("bridge"), CIS_CHECK_WARNING, "made one",
+	      "modprobe bridge");
+}
+
+static void check_veth(const struct host *h, struct cis_check *c)
+{
+	judge(h, c, probe_link("veth"), CIS_CHECK_WARNING, "made a pair",
+	      "modprobe veth");
+}
+
+static void check_seccomp(const struct host *h, struct cis_check *c)
+{
+	static const struct {
+		const char *name;
+		uint32_t action;
+	} extra[] = {{"LOG", SECCOMP_RET_LOG}, {"USER_NOTIF", SECCOMP_RET_USER_NOTIF}};
+	uint32_t action = SECCOMP_RET_ERRNO;
+	char missing[32] = "";
+	int r = probe_seccomp();
+
+	if (r >= 0)
+		r = SYS(seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action);
+	if (!judge(h, c, r, CIS_CHECK_MISSING, "filters; actions ERRNO LOG USER_NOTIF",
+		   "a kernel with CONFIG_SECCOMP_FILTER"))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(extra); i++) {
+		action = extra[i].action;
+		if (SYS(seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0)
+			add_word(missing, sizeof missing, extra[i].name);
+	}
+	if (!missing[0])
+		return;
+	found(c, "filters, but without the actions %s", missing);
+	lacks(c, CIS_CHECK_WARNING, "a newer kernel (LOG 4.14, USER_NOTIF 5.0)");
+}
+
+static void check_apparmor(const struct host *h, struct cis_check *c)
+{
+	cleanup_free char *enabled = NULL, *profile = NULL;
+	size_t n = 0;
+
+	(void)h;
+	if (io_read_file_at(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", 64,
+			    &enabled, NULL) < 0 ||
+	    enabled[0] != 'Y') {
+		found(c, "not enabled");
+		return;
+	}
+	if (io_read_file_at(AT_FDCWD, "/proc/self/attr/apparmor/current", 4096, &profile,
+			    &n) < 0 &&
+	    io_read_file_at(AT_FDCWD, "/proc/self/attr/current", 4096, &profile, &n) <
+		    0) {
+		found(c, "enabled");
+		return;
+	}
+	profile[strcspn(profile, "\n")] = '\0';
+	found(c, "enabled, we run as \"%.120s\"", profile);
+	if (strstr(profile, "(enforce)"))
+		lacks(c, CIS_CHECK_WARNING,
+		      "this profile may refuse mounts and namespaces: start cisandbox "
+		      "unconfined (docker: --security-opt apparmor=unconfined), or "
+		      "extend it");
+}
+
+static void check_inotify(const struct host *h, struct cis_check *c)
+{
+	uint64_t n = 0;
+	int r = io_read_u64_at(AT_FDCWD, "/proc/sys/fs/inotify/max_user_instances", &n);
+
+	if (!judge(h, c, r, CIS_CHECK_WARNING, "", "a kernel with CONFIG_INOTIFY_USER"))
+		return;
+	found(c, "%llu instances for each sandbox", (unsigned long long)n);
+	if (n < INOTIFY_FEW)
+		lacks(c, CIS_CHECK_WARNING,
+		      "sysctl -w fs.inotify.max_user_instances=1024 (and in "
+		      "/etc/sysctl.d)");
+}
+
+/* ---- the house's own --------------------------------------------------------- */
+
+/* The names of the ranges on loan, into the table @to. */
+static unsigned int copy_lent(int to)
+{
+	cleanup_free char *path = NULL;
+	unsigned int n = 0;
+	struct dirent *e;
+	DIR *dir;
+
+	if (str_format(&path, "%s/.ids", state_root()) < 0)
+		return 0;
+	dir = opendir(path);
+	while (dir && (e = readdir(dir))) {
+		cleanup_close int fd = -1;
+
+		if (!strchr(e->d_name, '+'))
+			continue;
+		fd = openat(to, e->d_name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		n += fd >= 0;
+	}
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+static bool has_subuid(void)
+{
+	cleanup_free char *text = NULL;
+	char *at;
+
+	if (io_read_file_at(AT_FDCWD, "/etc/subuid", 1 << 20, &text, NULL) < 0)
+		return false;
+	at = strstr(text, "cisandbox:");
+	return at && (at == text || at[-1] == '\n');
+}
+
+/*
+ * Lends a range from a copy of the table, on a tmpfs that nobody sees: what
+ * is in the true one could stay there if we are killed.
+ */
+static void check_ids(const struct host *h, struct cis_check *c)
+{
+	cleanup_close int table = scratch_in_memory(PROBE_TMPFS, 0, NULL);
+	struct cis_error err = {0};
+	uint32_t base = 0;
+	unsigned int lent;
+
+	if (table < 0) {
+		judge(h, c, table, CIS_CHECK_MISSING, "", "tmpfs must be mountable");
+		return;
+	}
+	lent = copy_lent(table);
+	if (ids_alloc(table, "check", PROBE_COUNT, &base, &err) < 0) {
+		found(c, "%s", err.message);
+		lacks(c, CIS_CHECK_MISSING,
+		      "cisandbox reap; end sandboxes; or give \"cisandbox\" a larger "
+		      "range in /etc/subuid and /etc/subgid that overlaps no other");
+		return;
+	}
+	found(c, "%u ranges lent; the next is %u+%u, %s", lent, base, PROBE_COUNT,
+	      has_subuid() ? "from /etc/subuid" : "from the default pool");
+}
+
+static void check_images(const struct host *h, struct cis_check *c)
+{
+	cleanup_free struct cis_image *images = NULL;
+	cleanup_free char *store = NULL;
+	struct cis_error err = {0};
+	size_t n = 0;
+	int r = 0;
+
+	if (str_format(&store, "%s/images", state_data_root()) == 0 && exists(store))
+		r = cis_image_list(&images, &n, &err);
+	if (r < 0) {
+		found(c, "%s", err.message);
+		lacks(c, CIS_CHECK_WARNING, "%s, or give --rootfs",
+		      h->root ? "repair the store" : "run as root");
+	} else if (n == 0) {
+		found(c, "none in %.120s", state_data_root());
+		lacks(c, CIS_CHECK_WARNING,
+		      "cisandbox image build, cisandbox image import NAME TAR, or give "
+		      "--rootfs");
+	} else {
+		found(c, "%zu, first %.100s", n, images[0].name);
+	}
+}
+
+/* Where spawn.c looks. Some of these take 0.2 s only to say their version. */
+static void check_program(struct cis_check *c, const char *name)
+{
+	static const char *const dirs[] = {
+		"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin",
+		"/sbin",          "/bin",
+	};
+	char path[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		snprintf(path, sizeof path, "%s/%s", dirs[i], name);
+		if (access(path, X_OK) == 0) {
+			found(c, "%s", path);
+			return;
+		}
+	}
+	found(c, "not installed");
+	lacks(c, CIS_CHECK_WARNING, "apt install %s", name);
+}
+
+static void check_mmdebstrap(const struct host *h, struct cis_check *c)
+{
+	(void)h;
+	check_program(c, "mmdebstrap");
+}
+
+static void check_tar(const struct host *h, struct cis_check *c)
+{
+	(void)h;
+	check_program(c, "tar");
+}
+
+/* ---- the report -------------------------------------------------------------- */
+
+static const struct item items[] = {
+	{"kernel", "everything", check_kernel},
+	{"privilege", "everything", check_privilege},
+	{"userns", "everything", check_userns},
+	{"namespaces", "everything", check_namespaces},
+	{"idmap", "everything: images and --bind", check_idmap},
+	{"overlay", "everything: the root", check_overlay},
+	{"tmpfs", "everything: /dev and small disks", check_tmpfs},
+	{"procfs", "everything: /proc", check_procfs},
+	{"mounts", "everything: /sys, /dev and the like", check_mounts},
+	{"seccomp", "everything", check_seccomp},
+	{"cgroup", "everything: one group a sandbox", check_cgroup},
+	{"ids", "everything: 65536 ids a sandbox", check_ids},
+	{"memory", "--memory", check_memory},
+	{"cpu", "--cpus", check_cpu},
+	{"pids", "--pids", check_pids},
+	{"swap", "--memory, to hold for swap too", check_swap},
+	{"cgroup-kill", "ending a sandbox in one step", check_cgroup_kill},
+	{"disk", "--disk above 512M", check_disk},
+	{"rlimits", "--ulimit above the present hard limits", check_rlimits},
+	{"nf_tables", "dockerd and iptables inside; --net egress", check_nf_tables},
+	{"bridge", "--docker", check_bridge},
+	{"veth", "--docker", check_veth},
+	{"fuse", "virtual /proc files; fuse-overlayfs inside", check_fuse},
+	{"tun", "rootless podman and VPNs inside", check_tun},
+	{"inner-userns", "rootless podman, bwrap, userns-remap inside",
+	 check_inner_userns},
+	{"inotify", "many file watchers inside", check_inotify},
+	{"apparmor", "nothing; may refuse what others need", check_apparmor},
+	{"images", "--image", check_images},
+	{"mmdebstrap", "image build", check_mmdebstrap},
+	{"tar", "image import", check_tar},
+};
+
+/* The store or what it would be made in: one file system, and nothing to clean up. */
+static int find_data(struct host *h)
+{
+	int r = str_set(&h->data, state_data_root());
+
+	while (r >= 0 && h->data[1] && !exists(h->data)) {
+		char *slash = strrchr(h->data, '/');
+
+		slash[slash == h->data] = '\0';
+	}
+	return r;
+}
+
+static int look_at_host(struct host *h)
+{
+	struct __user_cap_data_struct caps[2] = {0};
+	cleanup_free char *map = NULL;
+	unsigned long long inside, outside, count;
+
+	sys_capget(caps);
+	h->caps = caps[0].effective | (uint64_t)caps[1].effective << 32;
+	/* The first user namespace maps every id to itself. */
+	h->inner =
+		io_read_file_at(AT_FDCWD, "/proc/self/uid_map", 65536, &map, NULL) == 0 &&
+		(sscanf(map, "%llu %llu %llu", &inside, &outside, &count) != 3 ||
+		 count != UINT32_MAX);
+	h->root = !h->inner;
+	for (size_t i = 0; i < ARRAY_SIZE(needed_caps); i++)
+		h->root = h->root && has_cap(h, needed_caps[i].cap);
+	h->hs_result = hierarchies_find(&h->hs, NULL);
+	try_group(h);
+	return find_data(h);
+}
+
+int cis_check(struct cis_check **ret, size_t *ret_n, struct cis_error *err)
+{
+	cleanup_free struct cis_check *list = calloc(ARRAY_SIZE(items), sizeof *list);
+	struct host h = {0};
+
+	if (!list || look_at_host(&h) < 0)
+		return cis_fail(err, ENOMEM, "check");
+	for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
+		snprintf(list[i].name, sizeof list[i].name, "%s", items[i].name);
+		snprintf(list[i].needed, sizeof list[i].needed, "%s", items[i].needed);
+		items[i].fn(&h, &list[i]);
+	}
+	free(h.data);
+	*ret_n = ARRAY_SIZE(items);
+	*ret = steal_ptr(&list);
+	return 0;
+}
+
+int cis_check_json(char **ret, struct cis_error *err)
+{
+	static const char *const words[] = {
+		[CIS_CHECK_OK] = "ok",
+		[CIS_CHECK_MISSING] = "missing",
+		[CIS_CHECK_WARNING] = "warning",
+	};
+	cleanup_free struct cis_check *list = NULL;
+	cleanup(json_freep) struct json *doc = json_array_new();
+	size_t n = 0;
+	int r = cis_check(&list, &n, err);
+
+	for (size_t i = 0; i < n; i++) {
+		struct json *o = json_object_new();
+
+		json_set_string(o, "name", list[i].name);
+		json_set_string(o, "result", words[list[i].result]);
+		json_set_string(o, "found", list[i].found);
+		json_set_string(o, "needed", list[i].needed);
+		json_set_string(o, "remedy", list[i].remedy);
+		json_push(doc, o);
+	}
+	if (r < 0)
+		return r;
+	r = json_write(doc, JSON_PRETTY, ret);
+	return r < 0 ? cis_fail(err, -r, "check") : 0;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Trying what the kernel gives: each probe is done by a child that makes the
+ * thing for real in namespaces and detached mounts of its own, and dies. So
+ * nothing is left behind, and nothing can be, whatever kills us. Shared
+ * by check.c (which words the report) and check-probe.c only.
+ */
+#ifndef CIS_CHECK_H
+#define CIS_CHECK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The last 65536 ids of the default pool: lent last, so hardly ever in use. */
+#define PROBE_BASE 0x7FFD0000U
+#define PROBE_COUNT 65536U
+
+/* All return 0 or -errno; -ETIMEDOUT when the kernel let a child wait for 5 s. */
+
+/* A user namespace with id maps, and those of the CLONE_NEW* @flags with it. */
+int probe_namespaces(uint64_t flags);
+/* A user namespace within it, and whether one is root there. */
+int probe_inner_userns(void);
+/* unshare, and setting its clock; wants the host's root. */
+int probe_time_namespace(void);
+
+/* Id-maps a detached, read-only clone of the directory. */
+int probe_idmap(const char *dir);
+/*
+ * An overlay with that below and the detached mount @scratch_fd on top, itself
+ * id-mapped or (a tmpfs) owned by PROBE_BASE; and a file made in it.
+ */
+int probe_overlay(const char *dir, int scratch_fd, bool idmap_scratch);
+/* A tmpfs with device nodes that open: the sandbox's /dev. */
+int probe_dev(void);
+/* A fresh instance of @type, mounted from inside as init does. */
+int probe_mount_inside(const char *type);
+
+/* A process that is born in the group (CLONE_INTO_CGROUP). */
+int probe_into_cgroup(int group_fd);
+/* Installs a filter that allows everything. */
+int probe_seccomp(void);
+
+/* A link of that kind in a fresh network namespace. */
+int probe_link(const char *kind);
+/* The same for nf_tables: listing tables; a chain for NAT; what iptables-nft needs. */
+int probe_nft(void);
+int probe_nft_nat(void);
+int probe_nft_compat(void);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "describe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/io.h"
+#include "base/sys.h"
+
+/*
+ * When the process started, in clock ticks since boot: with the pid it names a
+ * process for good, since pids come round again.
+ */
+static int start_time(pid_t pid, uint64_t *ret)
+{
+	cleanup_free char *text = NULL;
+	char path[64];
+	const char *p;
+	int r;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	r = io_read_file_at(AT_FDCWD, path, 4096, &text, NULL);
+	if (r < 0)
+		return r == -ENOENT ? -ESRCH : r;
+	/* Field 22; the command before it may hold anything but ends in the last ')'. */
+	p = strrchr(text, ')');
+	for (int field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	if (!p)
+		return -EBADMSG;
+	*ret = strtoull(p, NULL, 10);
+	return 0;
+}
+
+static struct json *limits(const struct spec *s)
+{
+	struct json *o = json_object_new();
+
+	json_set_int(o, "memory", (int64_t)s->memory);
+	json_set_int(o, "cpus_milli", (int64_t)s->cpus_milli);
+	json_set_int(o, "pids", (int64_t)s->pids);
+	json_set_int(o, "disk", (int64_t)(s->disk ? s->disk : SPEC_DISK_DEFAULT));
+	json_set_int(o, "timeout_msec", (int64_t)s->timeout_ms);
+	return o;
+}
+
+static struct json *binds(const struct spec *s)
+{
+	struct json *a = json_array_new();
+
+	for (size_t i = 0; i < s->n_binds; i++) {
+		struct json *o = json_object_new();
+
+		json_set_string(o, "source", s->binds[i].source);
+		json_set_string(o, "target", s->binds[i].target);
+		json_set_bool(o, "readonly", s->binds[i].readonly);
+		json_push(a, o);
+	}
+	return a;
+}
+
+int describe_write_state(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
+{
+	cleanup(json_freep) struct json *o = json_object_new();
+	const struct spec *s = &sb->spec;
+	struct json *command = json_array_new();
+	uint64_t started = 0;
+
+	start_time(sb->pid, &started);
+	for (size_t i = 0; argv[i]; i++)
+		json_push(command, json_string_new(argv[i]));
+	json_set_string(o, "id", sb->state.id);
+	json_set_int(o, "created", time(NULL));
+	json_set_int(o, "init", sb->pid);
+	json_set_int(o, "init_start_time", (int64_t)started);
+	json_set_int(o, "supervisor", getpid());
+	json_set_string(o, "image", s->image);
+	json_set_string(o, "rootfs", sb->plan.rootfs_path);
+	json_set(o, "command", command);
+	json_set_string(o, "user", s->user ? s->user : "0:0");
+	json_set_string(o, "hostname", s->hostname ? s->hostname : sb->state.id);
+	json_set_strv(o, "labels", &s->labels);
+	json_set_int(o, "id_base", sb->base);
+	json_set_int(o, "id_count", sb->count);
+	json_set(o, "limits", limits(s));
+	json_set(o, "binds", binds(s));
+	json_set_string(o, "net", "none");
+	json_set_string(o, "cgroup", sb->group.name);
+	json_set_string(o, "cgroup_mode", sb->group.hs.mode);
+	json_set_int(o, "flags", (int64_t)s->flags);
+	return state_write(&sb->state, o, err);
+}
+
+static int want_number(const struct json *doc, const char *key, int64_t *ret,
+		       struct cis_error *err)
+{
+	const struct json *v;
+	int r = json_need(doc, key, &v, err);
+
+	return r < 0 ? r : json_want_int(v, 0, INT64_MAX, ret, err);
+}
+
+int describe_read_state(const struct state *st, struct described *ret, struct cis_error *err)
+{
+	cleanup(json_freep) struct json *doc = NULL;
+	cleanup_close int pidfd = -1;
+	int64_t init, started, base, count, flags;
+	uint64_t now;
+	int r = state_read(st, &doc, err);
+
+	if (r < 0)
+		return r;
+	if ((r = want_number(doc, "init", &init, err)) < 0 ||
+	    (r = want_number(doc, "init_start_time", &started, err)) < 0 ||
+	    (r = want_number(doc, "id_base", &base, err)) < 0 ||
+	    (r = want_number(doc, "id_count", &count, err)) < 0 ||
+	    (r = want_number(doc, "flags", &flags, err)) < 0)
+		return r;
+	/* First the pidfd, then the look at who it is: in this order it cannot change. */
+	pidfd = sys_pidfd_open((pid_t)init);
+	r = pidfd < 0 ? pidfd : start_time((pid_t)init, &now);
+	if (r < 0 || now != (uint64_t)started)
+		return cis_fail_plain(err, ESRCH, "the sandbox %s is dead", st->id);
+	*ret = (struct described){
+		.init = (pid_t)init,
+		.pidfd = steal_fd(&pidfd),
+		.base = (uint32_t)base,
+		.count = (uint32_t)count,
+		.flags = (uint64_t)flags,
+	};
+	return 0;
+}
+
+static bool has_subuids(const char *name)
+{
+	cleanup_free char *text = NULL;
+	size_t n = strlen(name);
+
+	if (io_read_file_at(AT_FDCWD, "/etc/subuid", 1 << 20, &text, NULL) < 0)
+		return false;
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, name, n) == 0 && line[n] == ':')
+			return true;
+	}
+	return false;
+}
+
+int describe_unprivileged(struct cis_error *err)
+{
+	const struct passwd *pw = getpwuid(geteuid());
+	const char *name = pw ? pw->pw_name : "this user";
+
+	return cis_fail_plain(err, EPERM,
+			      "%s is not root%s (use sudo; this version cannot yet start sandboxes "
+			      "without root)",
+			      name, has_subuids(name) ? "" : ", and has no ids in /etc/subuid");
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* All sandboxes of the host: list, inspect, stats, wait, reap. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "describe.h"
+#include "fs/scratch.h"
+
+/* Names below the state root that are sandboxes; *ret is the caller's. */
+static int list_ids(struct strv *ret, struct cis_error *err)
+{
+	DIR *dir = opendir(state_root());
+	struct dirent *e;
+	int r = 0;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : cis_fail(err, errno, "list %s", state_root());
+	while (r >= 0 && (e = readdir(dir)))
+		if (spec_id_is_valid(e->d_name))
+			r = strv_add(ret, e->d_name);
+	closedir(dir);
+	return r < 0 ? cis_fail(err, -r, "list %s", state_root()) : 0;
+}
+
+/* ---- reap --------------------------------------------------------------------- */
+
+/* 1: it was dead and is gone; 0: it lives; -errno. */
+static int reap_one(const char *id, struct cis_error *err)
+{
+	cleanup(state_done) struct state st;
+	int r;
+
+	state_init(&st);
+	r = state_open(&st, id, NULL);
+	if (r == -ENOENT && st.dir >= 0) {
+		/* Killed between making the directory and its lock: it is empty. */
+		return rmdir(st.path) < 0 ? 0 : 1;
+	}
+	if (r < 0)
+		return 0; /* it has just ended by itself */
+	if (flock(st.lock, LOCK_EX | LOCK_NB) < 0)
+		return 0;
+	r = state_undo(&st, NULL, err);
+	return r < 0 ? r : 1;
+}
+
+int cis_reap(unsigned int *ret_n, struct cis_error *err)
+{
+	cleanup(strv_done) struct strv ids = {0};
+	cleanup_close int lock = -1;
+	unsigned int n = 0;
+	int r, worst = 0;
+
+	/* Nobody has ever started anything here: then there is nothing to make. */
+	if (access(state_root(), F_OK) == 0) {
+		lock = state_lock_root(err);
+		if (lock < 0)
+			return lock;
+	}
+	r = list_ids(&ids, err);
+	for (size_t i = 0; i < ids.n && r >= 0; i++) {
+		int one = reap_one(ids.v[i], err);
+
+		if (one < 0)
+			worst = one; /* the others still deserve to be tried */
+		else
+			n += (unsigned int)one;
+	}
+	if (ret_n)
+		*ret_n = n;
+	return r < 0 ? r : worst;
+}
+
+/* ---- list ------------------------------------------------------------------------- */
+
+static const char *status_of(const struct state *st, const struct json *doc)
+{
+	if (!state_is_alive(st))
+		return "dead";
+	return doc ? "running" : "starting";
+}
+
+static void copy_string(char *dst, size_t n, const struct json *doc, const char *key)
+{
+	const struct json *v = doc ? json_get(doc, key) : NULL;
+
+	if (v && v->type == JSON_STRING)
+		snprintf(dst, n, "%s", v->string);
+}
+
+static int64_t get_int(const struct json *doc, const char *key)
+{
+	const struct json *v = doc ? json_get(doc, key) : NULL;
+
+	return v && v->type == JSON_INT ? v->integer : 0;
+}
+
+static void copy_command(char *dst, size_t n, const struct json *doc)
+{
+	const struct json *v = doc ? json_get(doc, "command") : NULL;
+	size_t used = 0;
+
+	*dst = '\0';
+	for (const struct json *it = v ? v->first : NULL; it && used + 1 < n; it = it->next)
+		used += (size_t)snprintf(dst + used, n - used, "%s%s", used ? " " : "",
+					 it->string ? it->string : "");
+}
+
+static bool fill_info(const char *id, struct cis_info *ret)
+{
+	cleanup(state_done) struct state st;
+	cleanup(json_freep) struct json *doc = NULL;
+
+	state_init(&st);
+	if (state_open(&st, id, NULL) < 0)
+		return false;
+	if (state_read(&st, &doc, NULL) < 0)
+		doc = NULL;
+	*ret = (struct cis_info){
+		.created = get_int(doc, "created"),
+		.init = (int32_t)get_int(doc, "init"),
+		.id_base = (uint32_t)get_int(doc, "id_base"),
+		.id_count = (uint32_t)get_int(doc, "id_count"),
+	};
+	snprintf(ret->id, sizeof ret->id, "%s", id);
+	snprintf(ret->status, sizeof ret->status, "%s", status_of(&st, doc));
+	copy_string(ret->image, sizeof ret->image, doc, "rootfs");
+	copy_string(ret->image, sizeof ret->image, doc, "image");
+	copy_command(ret->command, sizeof ret->command, doc);
+	return true;
+}
+
+int cis_list(struct cis_info **ret, size_t *ret_n, struct cis_error *err)
+{
+	cleanup(strv_done) struct strv ids = {0};
+	struct cis_info *infos;
+	size_t n = 0;
+	int r = list_ids(&ids, err);
+
+	if (r < 0)
+		return r;
+	infos = calloc(ids.n + 1, sizeof *infos);
+	if (!infos)
+		return cis_fail(err, ENOMEM, "list");
+	for (size_t i = 0; i < ids.n; i++)
+		n += fill_info(ids.v[i], &infos[n]);
+	*ret = infos;
+	*ret_n = n;
+	return 0;
+}
+
+static int write_json(const struct json *doc, char **ret, struct cis_error *err)
+{
+	int r = json_write(doc, JSON_PRETTY, ret);
+
+	return r < 0 ? cis_fail(err, -r, "write JSON") : 0;
+}
+
+int cis_list_json(char **ret, struct cis_error *err)
+{
+	cleanup(json_freep) struct json *array = json_array_new();
+	cleanup_free struct cis_info *infos = NULL;
+	size_t n;
+	int r = cis_list(&infos, &n, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		struct json *o = json_object_new();
+
+		json_set_string(o, "id", infos[i].id);
+		json_set_string(o, "status", infos[i].status);
+		json_set_string(o, "image", infos[i].image);
+		json_set_string(o, "command", infos[i].command);
+		json_set_int(o, "created", infos[i].created);
+		json_set_int(o, "init", infos[i].init);
+		json_set_int(o, "id_base", infos[i].id_base);
+		json_set_int(o, "id_count", infos[i].id_count);
+		json_push(array, o);
+	}
+	return write_json(array, ret, err);
+}
+
+/* ---- one ----------------------------------------------------------------------------- */
+
+static struct json *usage(const char *id, pid_t init)
+{
+	struct json *o = json_object_new();
+	struct group_stat stat;
+	struct group g;
+	struct scratch_usage disk = {0};
+	char path[64];
+	cleanup_close int root = -1;
+
+	group_init(&g);
+	group_open(&g, id, NULL);
+	group_stat(&g, &stat);
+	group_done(&g);
+	/* What the overlay says of its size is what its scratch says. */
+	snprintf(path, sizeof path, "/proc/%d/root", init);
+	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root >= 0)
+		scratch_usage(root, &disk);
+	json_set_int(o, "memory", (int64_t)stat.memory);
+	json_set_int(o, "memory_peak", (int64_t)stat.memory_peak);
+	json_set_int(o, "cpu_usec", (int64_t)stat.cpu_usec);
+	json_set_int(o, "pids", (int64_t)stat.pids);
+	json_set_int(o, "oom_kills", (int64_t)stat.oom_kills);
+	json_set_int(o, "disk", (int64_t)disk.used);
+	json_set_int(o, "disk_size", (int64_t)disk.size);
+	return o;
+}
+
+static int open_live(const char *id, struct state *st, struct json **ret,
+		     struct cis_error *err)
+{
+	int r = state_open(st, id, err);
+
+	if (r < 0)
+		return r;
+	r = state_read(st, ret, err);
+	return r < 0 ? cis_fail_plain(err, EAGAIN, "the sandbox %s is still starting", id) : 0;
+}
+
+int cis_inspect_json(const char *id, char **ret, struct cis_error *err)
+{
+	cleanup(state_done) struct state st;
+	cleanup(json_freep) struct json *doc = NULL;
+	int r;
+
+	state_init(&st);
+	r = open_live(id, &st, &doc, err);
+	if (r < 0)
+		return r;
+	json_set_string(doc, "status", status_of(&st, doc));
+	json_set(doc, "usage", usage(id, (pid_t)get_int(doc, "init")));
+	return write_json(doc, ret, err);
+}
+
+int cis_stats_json(const char *id, char **ret, struct cis_error *err)
+{
+	cleanup(state_done) struct state st;
+	cleanup(json_freep) struct json *doc = NULL, *o = NULL;
+	int r;
+
+	state_init(&st);
+	r = open_live(id, &st, &doc, err);
+	if (r < 0)
+		return r;
+	o = usage(id, (pid_t)get_int(doc, "init"));
+	json_set_string(o, "id", id);
+	return write_json(o, ret, err);
+}
+
+int cis_wait(const char *id, int *ret_status, struct cis_error *err)
+{
+	cleanup(state_done) struct state st;
+	int r;
+
+	state_init(&st);
+	r = state_open(&st, id, err);
+	return r < 0 ? r : state_wait_exit(&st, ret_status, err);
+}

@@ -1,0 +1,1090 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The store is a directory, private to root because trees hold set-user-id programs:
+ *
+ *	images/NAME/rootfs/       the tree; owners and modes as they are inside
+ *	images/NAME/image.json    name, digest, size, created
+ *	images/.tmp-XXXXXX/       where an import makes it, and a removal unmakes it
+ *
+ * An image appears and vanishes by one rename. Three locks, all flock(), so that the
+ * kernel drops them whatever kills the holder:
+ *
+ *	images/                   for the moments in which names change
+ *	images/.tmp-XXXXXX        its maker lives, or the tar that it left behind;
+ *	                          one that is free is litter, and the next takes it away
+ *	images/NAME               shared: a sandbox runs from it. Whoever removes or
+ *	                          replaces wants it alone, for an overlay whose
+ *	                          lower layer is deleted breaks the job.
+ *
+ * GNU tar reads and writes trees: it knows sparse files, extended attributes and
+ * compression, and it creates links that lead out of the tree only after all else.
+ */
+#include "image.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <limits.h>
+#include <search.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/spawn.h"
+#include "base/str.h"
+#include "base/sys.h"
+#include "state.h"
+
+#define TEMP_PREFIX ".tmp-"
+
+static void dir_closep(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+/* A stream of its own over @dirfd, which stays as it is. NULL and errno. */
+static DIR *list_dir(int dirfd)
+{
+	int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+
+	if (!dir)
+		fd_close(copy);
+	return dir;
+}
+
+static bool is_dots(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+static int open_dir_at(int dirfd, const char *name)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int lock_fd(int fd, int how)
+{
+	while (flock(fd, how) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+/* ---- removing a tree --------------------------------------------------------- */
+
+/* Moves the directory @name of @dir to a name in @top that nothing else has. */
+static int lift(int dir, const char *name, int top, unsigned int *serial)
+{
+	char fresh[16];
+
+	do {
+		snprintf(fresh, sizeof fresh, "%u", (*serial)++);
+		if (renameat(dir, name, top, fresh) == 0)
+			return 0;
+	} while (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR);
+	return -errno;
+}
+
+static int clear_dir(int dir, int top, unsigned int *serial);
+
+static int clear_entry(int dir, const char *name, int top, unsigned int *serial)
+{
+	cleanup_close int sub = -1;
+	int r;
+
+	if (unlinkat(dir, name, 0) == 0)
+		return 0;
+	if (errno != EISDIR)
+		return -errno;
+	if (unlinkat(dir, name, AT_REMOVEDIR) == 0)
+		return 0;
+	if (errno != ENOTEMPTY && errno != EEXIST)
+		return -errno;
+	if (dir != top)
+		return lift(dir, name, top, serial);
+	sub = open_dir_at(top, name);
+	if (sub < 0)
+		return sub;
+	r = clear_dir(sub, top, serial);
+	return r == 0 && unlinkat(top, name, AT_REMOVEDIR) < 0 ? -errno : r;
+}
+
+static int clear_dir(int dir, int top, unsigned int *serial)
+{
+	cleanup(dir_closep) DIR *list = list_dir(dir);
+	bool found = true;
+	struct dirent *e;
+	int r = 0;
+
+	if (!list)
+		return -errno;
+	/* What comes into a directory while it is read may or may not be seen. */
+	while (found) {
+		found = false;
+		rewinddir(list);
+		while (r == 0 && (e = readdir(list))) {
+			if (is_dots(e->d_name))
+				continue;
+			found = true;
+			r = clear_entry(dir, e->d_name, top, serial);
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/*
+ * Without recursion and without paths, however deep and long the names in it are: a
+ * full directory found below the second level is moved up to the first.
+ */
+static int remove_tree(int dirfd, const char *name)
+{
+	cleanup_close int top = open_dir_at(dirfd, name);
+	unsigned int serial = 0;
+	int r = top < 0 ? top : clear_dir(top, top, &serial);
+
+	return r == 0 && unlinkat(dirfd, name, AT_REMOVEDIR) < 0 ? -errno : r;
+}
+
+/* ---- the store --------------------------------------------------------------- */
+
+struct store {
+	char *path;
+	int fd;
+};
+
+static void store_done(struct store *s)
+{
+	free(s->path);
+	s->fd = fd_close(s->fd);
+}
+
+static int store_path(char **ret, struct cis_error *err)
+{
+	if (str_format(ret, "%s/images", state_data_root()) < 0)
+		return cis_fail(err, ENOMEM, "image store");
+	return 0;
+}
+
+/* Made where it is missing. */
+static int store_open(struct store *s, struct cis_error *err)
+{
+	int r = store_path(&s->path, err);
+
+	if (r == 0)
+		r = state_make_dir(s->path, err);
+	if (r < 0)
+		return r;
+	s->fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->fd < 0 || fchmod(s->fd, 0700) < 0)
+		return cis_fail(err, errno, "image store %s", s->path);
+	return 0;
+}
+
+static int store_lock(const struct store *s, struct cis_error *err)
+{
+	int r = lock_fd(s->fd, LOCK_EX);
+
+	return r < 0 ? cis_fail(err, -r, "lock the image store %s", s->path) : 0;
+}
+
+static void store_unlock(const struct store *s)
+{
+	flock(s->fd, LOCK_UN);
+}
+
+/* One less than the 128 of struct cis_image. */
+#define NAME_LEN 127
+
+static bool is_name(const char *name)
+{
+	static const char all[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
+	size_t n = strlen(name);
+
+	return n > 0 && n <= NAME_LEN && strspn(name, all) == n &&
+	       !strchr("._-", name[0]);
+}
+
+static int check_name(const char *name, struct cis_error *err)
+{
+	if (is_name(name))
+		return 0;
+	return cis_fail_plain(err, EINVAL,
+			      "image name \"%.*s\": not 1 to %d of a-z, 0-9, \".\", "
+			      "\"_\" and \"-\", the first a letter or digit",
+			      NAME_LEN, name, NAME_LEN);
+}
+
+static int no_image(const char *name, struct cis_error *err)
+{
+	return cis_fail_plain(err, ENOENT,
+			      "no image \"%s\" in the store (cisandbox image list shows "
+			      "them; cisandbox image build makes debian)",
+			      name);
+}
+
+/* Whether the open directory @fd still is what @name of @dirfd leads to. */
+static bool is_still(int fd, int dirfd, const char *name)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && fstatat(dirfd, name, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/*
+ * The image @name for oneself alone: a descriptor, or -ENOENT without a message.
+ * Under the lock of the store, without which the name may mean another by now.
+ */
+static int seize(const struct store *s, const char *name, struct cis_error *err)
+{
+	cleanup_close int fd = open_dir_at(s->fd, name);
+
+	if (fd == -ENOENT)
+		return fd;
+	if (fd < 0)
+		return cis_fail(err, -fd, "%s/%s", s->path, name);
+	if (lock_fd(fd, LOCK_EX | LOCK_NB) < 0)
+		return cis_fail_plain(err, EBUSY,
+				      "image \"%s\": a sandbox runs from it "
+				      "(cisandbox list shows them)",
+				      name);
+	return steal_fd(&fd);
+}
+
+/* ---- work under way ---------------------------------------------------------- */
+
+struct work {
+	const struct store *store;
+	char *path;
+	int fd; /* holds the lock */
+};
+
+static const char *work_name(const struct work *w)
+{
+	return strrchr(w->path, '/') + 1;
+}
+
+/* Removes it with all that is in it. */
+static int work_finish(struct work *w)
+{
+	int r = w->fd >= 0 ? remove_tree(w->store->fd, work_name(w)) : 0;
+
+	w->fd = fd_close(w->fd);
+	free(w->path);
+	w->path = NULL;
+	return r;
+}
+
+static void work_done(struct work *w)
+{
+	work_finish(w);
+}
+
+/* Under the lock of the store: no directory is new and not yet locked. */
+static void sweep(const struct store *s)
+{
+	cleanup(dir_closep) DIR *list = list_dir(s->fd);
+	struct dirent *e;
+
+	while (list && (e = readdir(list))) {
+		cleanup_close int fd = -1;
+
+		if (!str_starts(e->d_name, TEMP_PREFIX))
+			continue;
+		fd = open_dir_at(s->fd, e->d_name);
+		if (fd >= 0 && lock_fd(fd, LOCK_EX | LOCK_NB) == 0)
+			remove_tree(s->fd, e->d_name);
+	}
+}
+
+static int work_begin(struct work *w, const struct store *s, struct cis_error *err)
+{
+	int r = store_lock(s, err);
+
+	if (r < 0)
+		return r;
+	sweep(s);
+	w->store = s;
+	if (str_format(&w->path, "%s/" TEMP_PREFIX "XXXXXX", s->path) < 0)
+		r = -ENOMEM;
+	else if (!mkdtemp(w->path))
+		r = -errno;
+	if (r == 0) {
+		w->fd = open_dir_at(s->fd, work_name(w));
+		r = w->fd < 0 ? w->fd : lock_fd(w->fd, LOCK_EX | LOCK_NB);
+	}
+	store_unlock(s);
+	return r < 0 ? cis_fail(err, -r, "make a directory in %s", s->path) : 0;
+}
+
+/* ---- the digest -------------------------------------------------------------- */
+
+/*
+ * SHA-256 over one record for every entry, a directory before what is in it, the names
+ * in a directory in the order of their bytes. A record is
+ *
+ *	"TYPE MODE UID GID N M\n"  TYPE is one of d f h l p; MODE octal, four digits,
+ *	                           0000 for links; the rest decimal
+ *	PATH NUL                   "." for the root, else without "./" and "/"
+ *	N bytes                    the extended attribute security.capability
+ *	M bytes                    f: content, l: target, h: PATH of the first of the
+ *	                           names which the same file has
+ *
+ * after the line "cisandbox-tree-1\n". Times and other attributes do not count.
+ */
+static const char digest_head[] = "cisandbox-tree-1\n";
+
+#define CAPABILITY "security.capability"
+
+struct tree {
+	const char *path;
+	int fd;
+	int out;       /* where records go */
+	uint64_t size; /* bytes of regular files so far */
+	void *linked;  /* struct linked: files of several names */
+};
+
+struct linked {
+	dev_t dev;
+	ino_t ino;
+	char path[];
+};
+
+static void tree_done(struct tree *t)
+{
+	tdestroy(t->linked, free);
+	t->fd = fd_close(t->fd);
+}
+
+static int compare_linked(const void *a, const void *b)
+{
+	const struct linked *x = a, *y = b;
+
+	if (x->ino != y->ino)
+		return x->ino < y->ino ? -1 : 1;
+	return x->dev < y->dev ? -1 : x->dev > y->dev;
+}
+
+/* *ret: the first name of the file, or NULL when @path is the first. */
+static int find_linked(struct tree *t, const struct stat *st, const char *path,
+		       const char **ret)
+{
+	size_t n = strlen(path) + 1;
+	struct linked *key = malloc(sizeof *key + n), **found;
+
+	*ret = NULL;
+	if (!key)
+		return -ENOMEM;
+	key->dev = st->st_dev;
+	key->ino = st->st_ino;
+	memcpy(key->path, path, n);
+	found = tsearch(key, &t->linked, compare_linked);
+	if (!found || *found != key)
+		free(key);
+	if (!found)
+		return -ENOMEM;
+	if (*found != key)
+		*ret = (*found)->path;
+	return 0;
+}
+
+struct record {
+	char type;
+	const char *path;
+	const struct stat *st;
+	char capability[64];
+	size_t n_capability;
+	uint64_t n_body;
+};
+
+static int write_record(const struct tree *t, const struct record *rec)
+{
+	char head[96];
+	int n = snprintf(head, sizeof head, "%c %04o %u %u %zu %llu\n", rec->type,
+			 rec->type == 'l' ? 0 : rec->st->st_mode & 07777, rec->st->st_uid,
+			 rec->st->st_gid, rec->n_capability,
+			 (unsigned long long)rec->n_body);
+	int r = io_write_all(t->out, head, (size_t)n);
+
+	if (r == 0)
+		r = io_write_all(t->out, rec->path, strlen(rec->path) + 1);
+	if (r == 0)
+		r = io_write_all(t->out, rec->capability, rec->n_capability);
+	return r;
+}
+
+static int write_text(const struct tree *t, struct record *rec, const char *body)
+{
+	int r;
+
+	rec->n_body = strlen(body);
+	r = write_record(t, rec);
+	return r == 0 ? io_write_all(t->out, body, rec->n_body) : r;
+}
+
+static int write_link(const struct tree *t, struct record *rec)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(t->fd, rec->path, target, sizeof target - 1);
+
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	return write_text(t, rec, target);
+}
+
+/* Straight from the page cache into the pipe. */
+static int send_content(const struct tree *t, int fd, uint64_t left)
+{
+	while (left > 0) {
+		ssize_t n = sendfile(t->out, fd, NULL, MIN(left, (uint64_t)1 << 30));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO; /* shorter than it was */
+		left -= (uint64_t)n;
+	}
+	return 0;
+}
+
+static int write_file(struct tree *t, struct record *rec)
+{
+	cleanup_close int fd = -1;
+	const char *first = NULL;
+	ssize_t n;
+	int r = 0;
+
+	if (rec->st->st_nlink > 1)
+		r = find_linked(t, rec->st, rec->path, &first);
+	if (r < 0)
+		return r;
+	if (first) {
+		rec->type = 'h';
+		return write_text(t, rec, first);
+	}
+	fd = sys_openat2(t->fd, rec->path, O_RDONLY | O_NOFOLLOW, 0,
+			 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	if (fd < 0)
+		return fd;
+	n = fgetxattr(fd, CAPABILITY, rec->capability, sizeof rec->capability);
+	if (n < 0 && errno != ENODATA && errno != ENOTSUP)
+		return -errno;
+	rec->n_capability = n < 0 ? 0 : (size_t)n;
+	rec->n_body = (uint64_t)rec->st->st_size;
+	t->size += rec->n_body;
+	r = write_record(t, rec);
+	return r == 0 ? send_content(t, fd, rec->n_body) : r;
+}
+
+/* One entry into the digest, or, what has no business in an image, out of the tree. */
+static int take_entry(struct tree *t, const char *path, const struct stat *st)
+{
+	struct record rec = {.path = path, .st = st};
+
+	switch (st->st_mode & S_IFMT) {
+	case S_IFDIR:
+		rec.type = 'd';
+		return write_record(t, &rec);
+	case S_IFIFO:
+		rec.type = 'p';
+		return write_record(t, &rec);
+	case S_IFLNK:
+		rec.type = 'l';
+		return write_link(t, &rec);
+	case S_IFREG:
+		rec.type = 'f';
+		return write_file(t, &rec);
+	default: /* devices, whiteouts among them, and sockets */
+		return unlinkat(t->fd, path, 0) < 0 ? -errno : 0;
+	}
+}
+
+static int by_name(const FTSENT **a, const FTSENT **b)
+{
+	return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static int take_tree(struct tree *t, FTS *walk, struct cis_error *err)
+{
+	size_t prefix = strlen(t->path);
+	FTSENT *e;
+	int r = 0;
+
+	while (r == 0 && (errno = 0, e = fts_read(walk))) {
+		const char *path = e->fts_path + prefix;
+
+		path = *path ? path + 1 : ".";
+		if (e->fts_info == FTS_DP)
+			continue;
+		if (e->fts_errno) /* FTS_DNR, FTS_ERR, FTS_NS */
+			r = -e->fts_errno;
+		else
+			r = take_entry(t, path, e->fts_statp);
+		if (r < 0)
+			return cis_fail(err, -r, "read %s of it", path);
+	}
+	return errno ? cis_fail(err, errno, "read it") : 0;
+}
+
+/* Feeds sha256sum. */
+static int feed_digest(int out, void *arg, struct cis_error *err)
+{
+	struct tree *t = arg;
+	char *const roots[] = {(char *)t->path, NULL};
+	FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
+	int r;
+
+	if (!walk)
+		return cis_fail(err, errno, "read it");
+	fcntl(out, F_SETPIPE_SZ, 1 << 20); /* fewer turns; the default will do, too */
+	t->out = out;
+	r = io_write_all(out, digest_head, strlen(digest_head));
+	r = r < 0 ? cis_fail(err, -r, "write to sha256sum") : take_tree(t, walk, err);
+	fts_close(walk);
+	return r;
+}
+
+/* Takes devices and sockets out of the tree @path; its digest and size into *ret. */
+static int digest_tree(const char *path, struct cis_image *ret, struct cis_error *err)
+{
+	cleanup(tree_done) struct tree t = {
+		.path = path,
+		.fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+	};
+	char *const argv[] = {"sha256sum", NULL};
+	cleanup_free char *text = NULL;
+	int r;
+
+	if (t.fd < 0)
+		return cis_fail(err, errno, "open %s", path);
+	r = spawn_filter(argv, -1, "coreutils", feed_digest, &t, &text, err);
+	if (r < 0)
+		return r;
+	if (strspn(text, "0123456789abcdef") != 64)
+		return cis_fail_plain(err, EIO, "sha256sum said \"%.80s\"", text);
+	snprintf(ret->digest, sizeof ret->digest, "sha256:%.64s", text);
+	ret->size = t.size;
+	return 0;
+}
+
+/* ---- image.json -------------------------------------------------------------- */
+
+static struct json *image_to_json(const struct cis_image *img)
+{
+	struct json *doc = json_object_new();
+
+	json_set_string(doc, "name", img->name);
+	json_set_string(doc, "digest", img->digest);
+	json_set_int(doc, "size", (int64_t)img->size);
+	json_set_int(doc, "created", img->created);
+	return doc;
+}
+
+static int write_info(int dirfd, const struct cis_image *img)
+{
+	cleanup(json_freep) struct json *doc = image_to_json(img);
+	cleanup_free char *text = NULL;
+	cleanup_close int fd = -1;
+	int r = doc ? json_write(doc, JSON_PRETTY, &text) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	fd = openat(dirfd, "image.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	return fd < 0 ? -errno : io_write_all(fd, text, strlen(text));
+}
+
+static int parse_info(const struct json *doc, const char *name, struct cis_image *ret,
+		      struct cis_error *err)
+{
+	const struct json *name_v, *digest_v, *size_v, *created_v;
+	const char *own_name, *digest;
+	int64_t size;
+	int r = json_need(doc, "name", &name_v, err);
+
+	if (r == 0)
+		r = json_need(doc, "digest", &digest_v, err);
+	if (r == 0)
+		r = json_need(doc, "size", &size_v, err);
+	if (r == 0)
+		r = json_need(doc, "created", &created_v, err);
+	if (r == 0)
+		r = json_want_string(name_v, &own_name, err);
+	if (r == 0)
+		r = json_want_string(digest_v, &digest, err);
+	if (r == 0)
+		r = json_want_int(size_v, 0, INT64_MAX, &size, err);
+	if (r == 0)
+		r = json_want_int(created_v, INT64_MIN, INT64_MAX, &ret->created, err);
+	if (r < 0)
+		return r;
+	if (strcmp(own_name, name) != 0)
+		return json_fail(name_v, err, EINVAL, "is not \"%s\"", name);
+	if (strlen(digest) >= sizeof ret->digest || !str_starts(digest, "sha256:"))
+		return json_fail(digest_v, err, EINVAL, "is not \"sha256:...\"");
+	strcpy(ret->name, name);
+	strcpy(ret->digest, digest);
+	ret->size = (uint64_t)size;
+	return 0;
+}
+
+static int read_info(const struct store *s, int dirfd, const char *name,
+		     struct cis_image *ret, struct cis_error *err)
+{
+	cleanup(json_freep) struct json *doc = NULL;
+	cleanup_free char *path = NULL, *text = NULL;
+	size_t len;
+	int r = str_format(&path, "%s/%s/image.json", s->path, name);
+
+	if (r == 0)
+		r = io_read_file_at(dirfd, "image.json", 65536, &text, &len);
+	if (r < 0)
+		return cis_fail(err, -r, "%s", path ? path : name);
+	r = json_parse(text, len, 0, path, &doc, err);
+	return r == 0 ? parse_info(doc, name, ret, err) : r;
+}
+
+/* ---- list -------------------------------------------------------------------- */
+
+struct images {
+	struct cis_image *v;
+	size_t n;
+};
+
+static void images_done(struct images *l)
+{
+	free(l->v);
+}
+
+/* What is no directory is none of ours; one that goes while we read is gone. */
+static int list_entry(const struct store *s, const char *name, struct images *l,
+		      struct cis_error *err)
+{
+	struct cis_image *bigger = reallocarray(l->v, l->n + 1, sizeof *bigger);
+	bool still;
+	int r;
+
+	if (!bigger)
+		return cis_fail(err, ENOMEM, "image list");
+	l->v = bigger;
+	l->v[l->n] = (struct cis_image){0};
+	do {
+		cleanup_close int fd = open_dir_at(s->fd, name);
+
+		if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
+			return 0;
+		if (fd < 0)
+			return cis_fail(err, -fd, "%s/%s", s->path, name);
+		r = read_info(s, fd, name, &l->v[l->n], err);
+		still = is_still(fd, s->fd, name);
+	} while (r < 0 && !still);
+	if (r == 0)
+		l->n++;
+	else if (err)
+		cis_hint(err, "cisandbox image rm %s removes the image", name);
+	return r;
+}
+
+static int by_image_name(const void *a, const void *b)
+{
+	const struct cis_image *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+static int list_store(struct images *l, struct cis_error *err)
+{
+	cleanup(store_done) struct store s = {.fd = -1};
+	cleanup(dir_closep) DIR *list = NULL;
+	struct dirent *e;
+	int r = store_path(&s.path, err);
+
+	if (r < 0)
+		return r;
+	s.fd = open(s.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s.fd < 0 && errno == ENOENT)
+		return 0;
+	list = s.fd < 0 ? NULL : list_dir(s.fd);
+	if (!list)
+		return cis_fail(err, errno, "image store %s", s.path);
+	while (r == 0 && (e = readdir(list)))
+		if (is_name(e->d_name))
+			r = list_entry(&s, e->d_name, l, err);
+	if (r == 0 && l->n > 0)
+		qsort(l->v, l->n, sizeof *l->v, by_image_name);
+	return r;
+}
+
+int cis_image_list(struct cis_image **ret, size_t *ret_n, struct cis_error *err)
+{
+	cleanup(images_done) struct images l = {0};
+	int r = list_store(&l, err);
+
+	if (r < 0)
+		return r;
+	*ret_n = l.n;
+	*ret = steal_ptr(&l.v);
+	return 0;
+}
+
+int cis_image_list_json(char **ret, struct cis_error *err)
+{
+	cleanup(json_freep) struct json *doc = json_array_new();
+	cleanup(images_done) struct images l = {0};
+	int r = list_store(&l, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; doc && i < l.n; i++)
+		json_push(doc, image_to_json(&l.v[i]));
+	r = doc ? json_write(doc, JSON_PRETTY, ret) : -ENOMEM;
+	return r < 0 ? cis_fail(err, -r, "image list") : 0;
+}
+
+/* ---- import ------------------------------------------------------------------ */
+
+static bool is_dir_at(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+static int check_rootfs(const char *path, struct cis_error *err)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return cis_fail(err, errno, "open %s", path);
+	if (is_dir_at(fd, "usr") || is_dir_at(fd, "bin") || is_dir_at(fd, "etc"))
+		return 0;
+	cis_fail_plain(err, EINVAL, "not a root file system");
+	if (faccessat(fd, "manifest.json", F_OK, 0) == 0 ||
+	    faccessat(fd, "oci-layout", F_OK, 0) == 0)
+		cis_hint(err, "these are layers; docker export writes a tree");
+	else
+		cis_hint(err, "it has no directory usr, bin or etc");
+	return -EINVAL;
+}
+
+/* What both tars are told: keep all that there is to know of a file. */
+#define TAR_KEEP \
+	"--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls", "--force-local"
+
+struct source {
+	char *path; /* begins with "/" or "./" */
+	bool is_dir;
+	char *skip; /* "--exclude=./var/lib/cisandbox": the store, when it is in there */
+};
+
+static void source_done(struct source *src)
+{
+	free(src->path);
+	free(src->skip);
+}
+
+/*
+ * The tree on its way from one tar to the other, so that directories and archives are
+ * taken in alike. Status 1 says that a file changed meanwhile, as happens to the root
+ * of a live host.
+ */
+static int feed_archive(int out, void *arg, struct cis_error *err)
+{
+	const struct source *src = arg;
+	cleanup_free char *dir = NULL, *file = NULL;
+	int r = str_format(&dir, "--directory=%s", src->path);
+
+	if (r == 0)
+		r = str_format(&file, "--file=/dev/fd/%d", out);
+	if (r < 0)
+		return cis_fail(err, -r, "tar");
+
+	char *const argv[] = {"sh", "-c", "tar \"$@\" || [ $? -eq 1 ]", "tar", "-c", "-S",
+			      TAR_KEEP, "--format=posix", "--one-file-system", dir, file,
+			      "--anchored", "--no-wildcards", src->skip ? src->skip : ".",
+			      src->skip ? "." : NULL, NULL};
+
+	return spawn_wait(argv, out, "tar", err);
+}
+
+/* tar keeps the lock of @w open: should we be killed, it may still be writing. */
+static int unpack(const struct work *w, struct source *src, const char *rootfs,
+		  struct cis_error *err)
+{
+	cleanup_free char *dir = NULL, *file = NULL;
+	int r = str_format(&dir, "--directory=%s", rootfs);
+
+	if (r == 0)
+		r = str_format(&file, "--file=%s", src->is_dir ? "-" : src->path);
+	if (r < 0)
+		return cis_fail(err, -r, "tar");
+
+	char *const argv[] = {"tar", "-x", "-p", "--same-owner", TAR_KEEP, dir, file,
+			      NULL};
+
+	if (!src->is_dir)
+		return spawn_wait(argv, w->fd, "tar", err);
+	return spawn_filter(argv, w->fd, "tar", feed_archive, src, NULL, err);
+}
+
+/* tar's last word is seldom about the disk, for it goes on with smaller files. */
+static bool is_full(int fd)
+{
+	struct statvfs st;
+
+	if (fstatvfs(fd, &st) < 0)
+		return false;
+	return st.f_bavail * st.f_frsize < 1 << 20 ||
+	       (st.f_files > 0 && st.f_favail == 0);
+}
+
+static int make_rootfs(const struct work *w)
+{
+	cleanup_close int fd = -1;
+
+	if (mkdirat(w->fd, "image", 0755) < 0 || mkdirat(w->fd, "image/rootfs", 0755) < 0)
+		return -errno;
+	/* The caller's umask is not to become the mode of somebody's root. */
+	fd = open_dir_at(w->fd, "image/rootfs");
+	return fd < 0 ? fd : fchmod(fd, 0755) < 0 ? -errno : 0;
+}
+
+/* The whole image, below @w. */
+static int make_image(const struct work *w, const char *name, struct source *src,
+		      struct cis_error *err)
+{
+	cleanup_free char *rootfs = NULL;
+	cleanup_close int image = -1;
+	struct cis_image img = {.created = time(NULL)};
+	int r = str_format(&rootfs, "%s/image/rootfs", w->path);
+
+	if (r == 0)
+		r = make_rootfs(w);
+	if (r < 0)
+		return cis_fail(err, -r, "make a directory in %s", w->store->path);
+	r = unpack(w, src, rootfs, err);
+	if (r < 0)
+		return r;
+	r = check_rootfs(rootfs, err);
+	if (r == 0)
+		r = digest_tree(rootfs, &img, err);
+	if (r < 0)
+		return r;
+	strcpy(img.name, name);
+	image = open_dir_at(w->fd, "image");
+	r = image < 0 ? image : write_info(image, &img);
+	/* Or else a power cut could leave a name over empty files. */
+	if (r == 0 && syncfs(image) < 0)
+		r = -errno;
+	return r < 0 ? cis_fail(err, -r, "write to %s", w->store->path) : 0;
+}
+
+/* In one step where the file system can; where not, a kill in between loses the old. */
+static int exchange(const struct work *w, const char *name)
+{
+	int store = w->store->fd;
+
+	if (renameat2(w->fd, "image", store, name, RENAME_EXCHANGE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	if (renameat(store, name, w->fd, "old") < 0)
+		return -errno;
+	return renameat(w->fd, "image", store, name) < 0 ? -errno : 0;
+}
+
+static int publish(const struct work *w, const char *name, struct cis_error *err)
+{
+	cleanup_close int old = -1;
+	int r = store_lock(w->store, err);
+
+	if (r < 0)
+		return r;
+	old = seize(w->store, name, err);
+	if (old == -ENOENT) {
+		r = renameat(w->fd, "image", w->store->fd, name) < 0 ? -errno : 0;
+	} else if (old < 0) {
+		store_unlock(w->store);
+		return old;
+	} else {
+		r = exchange(w, name);
+	}
+	store_unlock(w->store);
+	return r < 0 ? cis_fail(err, -r, "rename to %s/%s", w->store->path, name) : 0;
+}
+
+/* Says early what publish() would say in the end. */
+static int check_free(const struct store *s, const char *name, struct cis_error *err)
+{
+	cleanup_close int fd = -1;
+	int r = store_lock(s, err);
+
+	if (r < 0)
+		return r;
+	fd = seize(s, name, err);
+	store_unlock(s);
+	return fd < 0 && fd != -ENOENT ? fd : 0;
+}
+
+static int import(const struct store *s, const char *name, struct source *src,
+		  struct cis_error *err)
+{
+	cleanup(work_done) struct work w = {.fd = -1};
+	int r = check_free(s, name, err);
+
+	if (r == 0)
+		r = work_begin(&w, s, err);
+	if (r < 0)
+		return r;
+	r = make_image(&w, name, src, err);
+	if (r < 0 && r != -EINVAL && is_full(s->fd))
+		return cis_fail(err, ENOSPC, "%s", s->path);
+	if (r < 0)
+		return cis_wrap(err, r, "%s", src->path);
+	return publish(&w, name, err);
+}
+
+/* Images hold no images: the store's own place when it is in the tree to be copied. */
+static int find_skip(struct source *src, struct cis_error *err)
+{
+	cleanup_free char *tree = realpath(src->path, NULL);
+	cleanup_free char *data = tree ? realpath(state_data_root(), NULL) : NULL;
+	size_t n = tree ? strlen(tree) : 0;
+
+	if (!data)
+		return cis_fail(err, errno, "%s", tree ? state_data_root() : src->path);
+	if (n == 1) /* "/" */
+		n = 0;
+	if (strncmp(data, tree, n) != 0 || data[n] != '/')
+		return 0;
+	if (str_format(&src->skip, "--exclude=.%s", data + n) < 0)
+		return cis_fail(err, ENOMEM, "%s", src->path);
+	return 0;
+}
+
+static int find_source(struct source *src, const char *path, struct cis_error *err)
+{
+	struct stat st;
+	int r;
+
+	/* tar must not take it for an option, or "-" for its standard input. */
+	if (str_format(&src->path, "%s%s", path[0] == '/' ? "" : "./", path) < 0)
+		return cis_fail(err, ENOMEM, "%s", path);
+	if (stat(src->path, &st) < 0)
+		return cis_fail(err, errno, "%s", path);
+	src->is_dir = S_ISDIR(st.st_mode);
+	r = src->is_dir ? check_rootfs(src->path, err) : 0;
+	return r < 0 ? cis_wrap(err, r, "%s", path) : 0;
+}
+
+int cis_image_import(const char *name, const char *path, struct cis_error *err)
+{
+	cleanup(source_done) struct source src = {0};
+	cleanup(store_done) struct store s = {.fd = -1};
+	int r = check_name(name, err);
+
+	if (r == 0)
+		r = find_source(&src, path, err);
+	if (r == 0)
+		r = store_open(&s, err);
+	if (r == 0 && src.is_dir)
+		r = find_skip(&src, err);
+	return r < 0 ? r : import(&s, name, &src, err);
+}
+
+/* ---- remove ------------------------------------------------------------------ */
+
+/* Out of sight in one step; the deleting comes after. */
+static int hide(const struct work *w, const char *name, struct cis_error *err)
+{
+	cleanup_close int image = -1;
+	int r = store_lock(w->store, err);
+
+	if (r < 0)
+		return r;
+	image = seize(w->store, name, err);
+	if (image >= 0 && renameat(w->store->fd, name, w->fd, "old") < 0)
+		r = cis_fail(err, errno, "rename %s/%s", w->store->path, name);
+	store_unlock(w->store);
+	if (image == -ENOENT)
+		return no_image(name, err);
+	return image < 0 ? image : r;
+}
+
+int cis_image_remove(const char *name, struct cis_error *err)
+{
+	cleanup(store_done) struct store s = {.fd = -1};
+	cleanup(work_done) struct work w = {.fd = -1};
+	int r = check_name(name, err);
+
+	if (r == 0)
+		r = store_open(&s, err);
+	if (r == 0)
+		r = work_begin(&w, &s, err);
+	if (r == 0)
+		r = hide(&w, name, err);
+	if (r < 0)
+		return r;
+	r = work_finish(&w);
+	return r < 0 ? cis_fail(err, -r, "delete what was image \"%s\"", name) : 0;
+}
+
+/* ---- for the sandbox --------------------------------------------------------- */
+
+int image_rootfs_path(const char *name, char **ret, struct cis_error *err)
+{
+	cleanup_free char *path = NULL;
+	struct stat st;
+	int r = check_name(name, err);
+
+	if (r < 0)
+		return r;
+	if (str_format(&path, "%s/images/%s/rootfs", state_data_root(), name) < 0)
+		return cis_fail(err, ENOMEM, "image \"%s\"", name);
+	if (stat(path, &st) < 0)
+		return errno == ENOENT ? no_image(name, err)
+				       : cis_fail(err, errno, "image %s", path);
+	*ret = steal_ptr(&path);
+	return 0;
+}
+
+int image_lock(const char *name, struct cis_error *err)
+{
+	cleanup_free char *path = NULL;
+	int r = check_name(name, err);
+
+	if (r < 0)
+		return r;
+	if (str_format(&path, "%s/images/%s", state_data_root(), name) < 0)
+		return cis_fail(err, ENOMEM, "image \"%s\"", name);
+	for (;;) {
+		cleanup_close int fd = open_dir_at(AT_FDCWD, path);
+
+		if (fd == -ENOENT)
+			return no_image(name, err);
+		r = fd < 0 ? fd : lock_fd(fd, LOCK_SH);
+		if (r < 0)
+			return cis_fail(err, -r, "lock the image %s", path);
+		/* Whoever was before us may have removed or replaced it. */
+		if (is_still(fd, AT_FDCWD, path))
+			return steal_fd(&fd);
+	}
+}

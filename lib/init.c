@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Pid 1 of the sandbox: starts the services one after another, then the
+ * payload; reaps; passes signals on; reports the payload's end and ends with
+ * it, upon which the kernel kills whatever else runs inside.
+ *
+ * It is a fork of the caller that never executes anything, with all the
+ * caller's memory in it. That is safe for one reason: it is not dumpable, and its
+ * memory belongs to the host's user namespace, so the kernel refuses root
+ * inside to trace it, to read /proc/1/mem, or to take descriptors from it.
+ * Mustn't: make itself dumpable. tests/escape/init-memory checks it.
+ */
+#include <linux/capability.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "base/io.h"
+#include "base/sys.h"
+#include "launch.h"
+#include "sync.h"
+
+#define PROBE_MSEC 5
+
+struct pid1 {
+	struct launch *l;
+	int signals;       /* signalfd */
+	size_t service;    /* the one that is coming up; n_services: all are up */
+	pid_t service_pid;
+	int probe;         /* connected to its socket, question sent; or -1 */
+	uint64_t deadline; /* msec */
+	pid_t payload;     /* 0 until it runs */
+};
+
+static uint64_t now_msec(void)
+{
+	struct timespec t;
+
+	SYS(clock_gettime, CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void say(const struct pid1 *s, enum sync_kind kind, unsigned int index, int value,
+		int status)
+{
+	struct sync_msg m = {kind, index, value, status};
+
+	sync_send(s->l->sync, &m);
+}
+
+/* Forks and waits for the execve. pid, or -1 with the failure passed on. */
+static pid_t spawn(struct pid1 *s, const struct plan_exec *e)
+{
+	struct sync_msg m;
+	cleanup_close int rd = -1;
+	int fds[2], r = SYS(pipe2, fds, O_CLOEXEC);
+	pid_t pid;
+
+	if (r < 0) {
+		say(s, SYNC_LOCK_FAILED, LOCK_SESSION, -r, 0);
+		return -1;
+	}
+	rd = fds[0];
+	/* The system call itself: fork() would take the locks of libc. */
+	pid = SYS(clone, SIGCHLD, NULL, NULL, NULL, NULL);
+	if (pid == 0)
+		payload_exec(s->l->plan, e, s->l->stdio, fds[1]);
+	fd_close(fds[1]);
+	if (pid < 0) {
+		say(s, SYNC_LOCK_FAILED, LOCK_SESSION, -pid, 0);
+		return -1;
+	}
+	do
+		r = SYS(read, rd, &m, sizeof m);
+	while (r == -EINTR);
+	if (r == 0)
+		return pid;
+	if (r == sizeof m)
+		sync_send(s->l->sync, &m);
+	return -1;
+}
+
+/* Its work as root is done; what stays is passing signals to any uid inside. */
+static void drop_caps(void)
+{
+	struct __user_cap_data_struct caps[2] = {
+		{.effective = 1u << CAP_KILL, .permitted = 1u << CAP_KILL}};
+
+	sys_capset(caps);
+}
+
+static void start_payload(struct pid1 *s)
+{
+	s->payload = spawn(s, &s->l->plan->payload);
+	if (s->payload < 0)
+		_exit(1);
+	drop_caps();
+	say(s, SYNC_PAYLOAD, 0, 0, 0);
+	for (size_t i = 0; i < 3; i++)
+		s->l->stdio[i] = fd_close(s->l->stdio[i]);
+}
+
+static void start_next(struct pid1 *s)
+{
+	const struct plan_exec *e = &s->l->plan->services[s->service];
+
+	if (s->service == s->l->plan->n_services) {
+		start_payload(s);
+		return;
+	}
+	s->service_pid = spawn(s, e);
+	if (s->service_pid < 0)
+		_exit(1);
+	s->deadline = now_msec() + e->timeout_ms;
+}
+
+static void service_failed(struct pid1 *s, int errnum, int status)
+{
+	say(s, SYNC_SERVICE_FAILED, (unsigned int)s->service, errnum, status);
+	/* The caller reads the service's log through us: it kills when it has. */
+	for (;;) {
+		struct sync_msg m;
+
+		if (sync_recv(s->l->sync, &m, NULL, 0) <= 0)
+			_exit(1);
+	}
+}
+
+static void service_is_up(struct pid1 *s)
+{
+	s->probe = fd_close(s->probe);
+	say(s, SYNC_SERVICE, (unsigned int)s->service, 0, 0);
+	s->service++;
+	start_next(s);
+}
+
+/* ---- readiness ------------------------------------------------------------------ */
+
+/* A socket that exists need not answer yet: dockerd listens long before. */
+static void probe(struct pid1 *s)
+{
+	const struct plan_exec *e = &s->l->plan->services[s->service];
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd;
+
+	if (!e->ready_unix) {
+		service_is_up(s);
+		return;
+	}
+	strncpy(addr.sun_path, e->ready_unix, sizeof addr.sun_path - 1);
+	fd = SYS(socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	if (SYS(connect, fd, &addr, sizeof addr) < 0) {
+		fd_close(fd);
+		return;
+	}
+	if (!e->ready_request) {
+		fd_close(fd);
+		service_is_up(s);
+		return;
+	}
+	if (io_write_all(fd, e->ready_request, strlen(e->ready_request)) < 0)
+		fd_close(fd);
+	else
+		s->probe = fd;
+}
+
+static void read_answer(struct pid1 *s)
+{
+	static const char ok[] = "HTTP/1.x 200";
+	char buf[64] = "";
+	int r = SYS(recvfrom, s->probe, buf, sizeof buf - 1, 0, NULL, NULL);
+
+	if (r >= (int)sizeof ok - 1 && memcmp(buf, ok, 7) == 0 &&
+	    memcmp(buf + 8, ok + 8, 4) == 0)
+		service_is_up(s);
+	else if (r != -EAGAIN)
+		s->probe = fd_close(s->probe);
+}
+
+/* ---- the loop --------------------------------------------------------------------- */
+
+static void reap(struct pid1 *s)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = SYS(wait4, -1, &status, WNOHANG | __WALL, NULL)) > 0) {
+		if (s->payload && pid == s->payload) {
+			say(s, SYNC_EXITED, 0, status, 0);
+			_exit(0);
+		}
+		if (!s->payload && pid == s->service_pid)
+			service_failed(s, 0, status);
+	}
+}
+
+static void on_signal(struct pid1 *s)
+{
+	struct signalfd_siginfo info;
+
+	while (SYS(read, s->signals, &info, sizeof info) == sizeof info) {
+		if (info.ssi_signo == SIGCHLD)
+			reap(s);
+		else if (s->payload)
+			SYS(kill, -s->payload, info.ssi_signo);
+	}
+}
+
+static void on_sync(struct pid1 *s)
+{
+	struct sync_msg m;
+
+	/* The end of the conversation is the death of the supervisor, and ours. */
+	if (sync_recv(s->l->sync, &m, NULL, 0) <= 0)
+		_exit(1);
+	if (m.kind != SYNC_SIGNAL)
+		return;
+	if (s->payload)
+		SYS(kill, -s->payload, m.value);
+	else /* nobody to ask yet: stop bringing things up */
+		_exit(1);
+}
+
+void init_main(struct launch *l)
+{
+	struct pid1 s = {.l = l, .probe = -1};
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	s.signals = SYS(signalfd4, -1, &all, NSIG / 8, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s.signals < 0)
+		_exit(1);
+	say(&s, SYNC_READY, 0, 0, 0);
+	start_next(&s);
+	for (;;) {
+		struct pollfd fds[] = {{.fd = l->sync, .events = POLLIN},
+				       {.fd = s.signals, .events = POLLIN},
+				       {.fd = s.probe, .events = POLLIN}};
+
+		poll(fds, ARRAY_SIZE(fds), s.payload ? -1 : PROBE_MSEC);
+		if (fds[1].revents)
+			on_signal(&s);
+		if (fds[0].revents)
+			on_sync(&s);
+		if (s.payload)
+			continue;
+		if (now_msec() > s.deadline)
+			service_failed(&s, ETIMEDOUT, 0);
+		if (s.probe < 0)
+			probe(&s);
+		else if (fds[2].revents)
+			read_answer(&s);
+	}
+}

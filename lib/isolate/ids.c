@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ids.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "../base/fd.h"
+#include "../base/io.h"
+#include "../base/str.h"
+
+#define POOL_FIRST 0x70000000ULL
+#define POOL_END 0x7FFE0000ULL
+
+struct range {
+	uint64_t first, end;
+};
+
+struct ranges {
+	struct range *v;
+	size_t n;
+};
+
+static void ranges_done(struct ranges *r)
+{
+	free(r->v);
+}
+
+static int ranges_add(struct ranges *r, uint64_t first, uint64_t count)
+{
+	struct range *bigger = reallocarray(r->v, r->n + 1, sizeof *bigger);
+
+	if (!bigger)
+		return -ENOMEM;
+	r->v = bigger;
+	r->v[r->n++] = (struct range){first, first + count};
+	return 0;
+}
+
+static const struct range *overlapping(const struct ranges *r, uint64_t first, uint64_t end)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (first < r->v[i].end && r->v[i].first < end)
+			return &r->v[i];
+	return NULL;
+}
+
+/* "name:first:count" lines: ours into *own, everybody else's into *others. */
+static int read_subids(const char *path, struct ranges *own, struct ranges *others)
+{
+	cleanup_free char *text = NULL;
+	char *save = NULL;
+	int r = io_read_file_at(AT_FDCWD, path, 1 << 20, &text, NULL);
+
+	if (r == -ENOENT)
+		return 0;
+	for (char *line = r < 0 ? NULL : strtok_r(text, "\n", &save); line && r >= 0;
+	     line = strtok_r(NULL, "\n", &save)) {
+		unsigned long long first, count;
+		char name[64];
+
+		if (sscanf(line, "%63[^:]:%llu:%llu", name, &first, &count) != 3)
+			continue;
+		r = ranges_add(strcmp(name, "cisandbox") == 0 ? own : others, first, count);
+	}
+	return r;
+}
+
+/* Ranges lent out; a name that is not of our form is not ours. */
+static int read_lent(int dirfd, struct ranges *lent)
+{
+	int r = 0, copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *e;
+
+	if (!dir)
+		return -errno;
+	while (r >= 0 && (e = readdir(dir))) {
+		unsigned long long base, count;
+
+		if (sscanf(e->d_name, "%llu+%llu", &base, &count) == 2)
+			r = ranges_add(lent, base, count);
+	}
+	closedir(dir);
+	return r;
+}
+
+/* The first gap of @count ids in @pool that nothing in @taken touches. */
+static int find_gap(const struct range *pool, const struct ranges *taken, uint64_t count,
+		    uint64_t *ret)
+{
+	uint64_t at = pool->first;
+
+	while (at + count <= pool->end) {
+		const struct range *t = overlapping(taken, at, at + count);
+
+		if (!t) {
+			*ret = at;
+			return 0;
+		}
+		at = t->end;
+	}
+	return -ENOSPC;
+}
+
+static int lend(int dirfd, const char *sandbox_id, uint64_t base, uint64_t count)
+{
+	char name[64];
+	cleanup_close int fd = -1;
+
+	snprintf(name, sizeof name, "%llu+%llu", (unsigned long long)base,
+		 (unsigned long long)count);
+	fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	return io_write_all(fd, sandbox_id, strlen(sandbox_id));
+}
+
+static int pick(int dirfd, uint32_t count, struct range *pool, uint64_t *ret)
+{
+	cleanup(ranges_done) struct ranges own = {0}, taken = {0};
+	int r = read_subids("/etc/subuid", &own, &taken);
+
+	if (r >= 0)
+		r = read_subids("/etc/subgid", &own, &taken);
+	if (r >= 0)
+		r = read_lent(dirfd, &taken);
+	if (r < 0)
+		return r;
+	*pool = own.n ? own.v[0] : (struct range){POOL_FIRST, POOL_END};
+	return find_gap(pool, &taken, count, ret);
+}
+
+int ids_alloc(int dirfd, const char *sandbox_id, uint32_t count, uint32_t *ret_base,
+	      struct cis_error *err)
+{
+	cleanup_close int lock = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct range pool = {0};
+	uint64_t base;
+	int r;
+
+	if (lock < 0 || flock(lock, LOCK_EX) < 0)
+		return cis_fail(err, errno, "ids: lock the table of id ranges");
+	r = pick(dirfd, count, &pool, &base);
+	if (r == -ENOSPC) {
+		cis_fail_plain(err, ENOSPC,
+			       "ids: no free range of %u ids among %llu-%llu", count,
+			       (unsigned long long)pool.first,
+			       (unsigned long long)pool.end - 1);
+		return cis_hint(err, "end other sandboxes, ask for fewer ids, or give the "
+				     "name \"cisandbox\" a larger range in /etc/subuid "
+				     "and /etc/subgid");
+	}
+	if (r >= 0)
+		r = lend(dirfd, sandbox_id, base, count);
+	if (r < 0)
+		return cis_fail(err, -r, "ids: take a range of %u ids", count);
+	*ret_base = (uint32_t)base;
+	return 0;
+}
+
+void ids_release(int dirfd, const char *sandbox_id)
+{
+	int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir))) {
+		cleanup_free char *owner = NULL;
+
+		if (!strchr(e->d_name, '+'))
+			continue;
+		if (io_read_file_at(dirfd, e->d_name, 256, &owner, NULL) == 0 &&
+		    strcmp(owner, sandbox_id) == 0)
+			unlinkat(dirfd, e->d_name, 0);
+	}
+	if (dir)
+		closedir(dir);
+}

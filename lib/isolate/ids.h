@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Host id ranges, each lent to one sandbox at a time.
+ *
+ * The pool is what /etc/subuid and /etc/subgid give to the name "cisandbox";
+ * without such a line, 1879048192-2147352575, which systemd's table of
+ * ids leaves unused. Ranges that others have in those files are passed over. A lent
+ * range is a file "BASE+COUNT" in the ids directory that holds the sandbox's
+ * id; it exists before the range is used and goes when the sandbox is gone.
+ */
+#ifndef CIS_ISOLATE_IDS_H
+#define CIS_ISOLATE_IDS_H
+
+#include <stdint.h>
+
+#include "../base/error.h"
+
+/* @dirfd: the ids directory. @count: a multiple of 65536. */
+int ids_alloc(int dirfd, const char *sandbox_id, uint32_t count, uint32_t *ret_base,
+	      struct cis_error *err);
+
+/* Gives back every range lent to that sandbox. */
+void ids_release(int dirfd, const char *sandbox_id);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The default system call filter. It is a fence around what a user namespace
+ * does not fence: parts of the kernel that are global, rarely needed, or have
+ * a history. Everything an engine needs stays: mounts, namespaces, keys of netfilter.
+ */
+#ifndef CIS_ISOLATE_SECCOMP_H
+#define CIS_ISOLATE_SECCOMP_H
+
+#include <linux/filter.h>
+#include <stdint.h>
+
+#include "../base/error.h"
+
+/* @flags: CIS_ALLOW_*. *ret is one allocation of *ret_n instructions. */
+int seccomp_compile(uint64_t flags, struct sock_filter **ret, unsigned short *ret_n,
+		    struct cis_error *err);
+
+/* Payload: the last thing before execve. Raw call. */
+int seccomp_install_child(const struct sock_filter *filter, unsigned short n);
+
+#endif

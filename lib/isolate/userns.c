@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "userns.h"
+
+#include <string.h>
+
+#include "../base/io.h"
+#include "../base/num.h"
+#include "../base/sys.h"
+
+int userns_become_owner_stage(uid_t base)
+{
+	struct __user_cap_data_struct caps[2];
+	int r = sys_capget(caps);
+
+	/* Real and saved ids stay: they keep the permitted set alive. */
+	if (r >= 0)
+		r = sys_setresgid((gid_t)-1, base, (gid_t)-1);
+	if (r >= 0)
+		r = sys_setresuid((uid_t)-1, base, (uid_t)-1);
+	return r < 0 ? r : sys_capset(caps);
+}
+
+static int write_map(pid_t pid, const char *file, uid_t base, uint32_t count)
+{
+	char path[64] = "/proc/", map[64] = "0 ";
+
+	num_append(path, sizeof path, (unsigned long long)pid);
+	strcat(path, file);
+	num_append(map, sizeof map, base);
+	strcat(map, " ");
+	num_append(map, sizeof map, count);
+	return io_write_file_at(AT_FDCWD, path, map);
+}
+
+int userns_write_maps_stage(pid_t pid, uid_t base, uint32_t count)
+{
+	int r = write_map(pid, "/uid_map", base, count);
+
+	return r < 0 ? r : write_map(pid, "/gid_map", base, count);
+}
+
+int userns_become_root_child(void)
+{
+	int r = sys_setgroups(0, NULL);
+
+	if (r >= 0)
+		r = sys_setresgid(0, 0, 0);
+	return r < 0 ? r : sys_setresuid(0, 0, 0);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The launch of a sandbox: what caller (launch.c), stage and init (child.c,
+ * init.c) and payload (payload.c) share. All of it is made by the caller before
+ * the first clone; the children read it in their copy of its memory.
+ */
+#ifndef CIS_LAUNCH_H
+#define CIS_LAUNCH_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "cgroup/group.h"
+#include "plan.h"
+#include "state.h"
+#include "sync.h"
+
+struct launch {
+	struct plan *plan;        /* borrowed */
+	const struct state *state; /* borrowed */
+	struct group *group;      /* borrowed */
+	uid_t base;               /* host id of the sandbox's root */
+	uint32_t count;
+	int sync;                 /* children's end of the conversation with the caller */
+	int gate_stage, gate_init; /* stage to init */
+	int null;                 /* what init has for its own streams */
+	int stdio[3];             /* the payload's; -1 each when it gets a terminal */
+};
+
+/* What start() hands to the supervisor. */
+struct launched {
+	int sync;  /* caller's end */
+	int pidfd; /* of init */
+	pid_t init;
+	int tty; /* master, or -1 */
+};
+
+/*
+ * Clones the stage and converses until init is set up. On failure every process
+ * made is reaped; what prepare made is still there.
+ */
+int launch_run(struct launch *l, struct launched *ret, struct cis_error *err);
+
+/* Turns a failure record of a child into a sentence. Returns -errno. */
+int launch_explain(const struct plan *p, const struct sync_msg *m, struct cis_error *err);
+
+/* child.c: the stage, from its first instruction on. Does not return. */
+void stage_main(struct launch *l) __attribute__((noreturn));
+/* init.c: pid 1, once its ops are done. Does not return. */
+void init_main(struct launch *l) __attribute__((noreturn));
+
+/* payload.c: in a fresh child of init or of enter(). Reports on @report; no return. */
+void payload_exec(const struct plan *p, const struct plan_exec *e, const int stdio[3],
+		  int report) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The plan in words: for --dry-run, golden tests and error messages. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan.h"
+
+static const char *slot_name(unsigned int slot, char buf[static 16])
+{
+	static const char *const names[] = {"", "image", "scratch", "root", "dev"};
+
+	if (slot < SLOT_BIND)
+		return names[slot];
+	snprintf(buf, 16, "bind%u", slot - SLOT_BIND);
+	return buf;
+}
+
+static void describe_limits(const struct spec *s, char *buf, size_t n)
+{
+	int k = snprintf(buf, n, "make control groups");
+
+	if (s->memory)
+		k += snprintf(buf + k, n - (size_t)k, ", memory %llu",
+			      (unsigned long long)s->memory);
+	if (s->cpus_milli)
+		k += snprintf(buf + k, n - (size_t)k, ", cpus %llu.%03llu",
+			      (unsigned long long)s->cpus_milli / 1000,
+			      (unsigned long long)s->cpus_milli % 1000);
+	if (s->pids)
+		snprintf(buf + k, n - (size_t)k, ", pids %llu", (unsigned long long)s->pids);
+}
+
+void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t n)
+{
+	unsigned long long value = op->value;
+	const char *readonly = op->flags & OP_TREE_READONLY ? " read-only" : "";
+	char slot_buf[16];
+	const char *slot = slot_name(op->slot, slot_buf);
+
+	switch ((enum op_kind)op->kind) {
+	case OP_STATE:
+		snprintf(buf, n, "make the state directory of %s", op->text);
+		break;
+	case OP_IDS:
+		snprintf(buf, n, "take %llu host ids", value);
+		break;
+	case OP_CGROUP:
+		describe_limits(p->spec, buf, n);
+		break;
+	case OP_CLONE_TREE:
+		snprintf(buf, n, "clone the mount of %s%s as %s", op->source, readonly, slot);
+		break;
+	case OP_SCRATCH:
+		snprintf(buf, n, "make a scratch disk of %llu bytes (%s)", value, op->text);
+		break;
+	case OP_JOIN:
+		snprintf(buf, n, "join the control groups");
+		break;
+	case OP_RLIMIT:
+		snprintf(buf, n, "set resource limit %d to %llu:%llu",
+			 p->spec->ulimits[value].resource,
+			 (unsigned long long)p->spec->ulimits[value].limit.rlim_cur,
+			 (unsigned long long)p->spec->ulimits[value].limit.rlim_max);
+		break;
+	case OP_CLOCK:
+		snprintf(buf, n, "make a time namespace");
+		break;
+	case OP_SPAWN:
+		snprintf(buf, n, "clone init into new user, pid, net, ipc, uts and cgroup "
+				 "namespaces");
+		break;
+	case OP_IDMAP:
+		snprintf(buf, n, "id-map %s", slot);
+		break;
+	case OP_MKDIR:
+		snprintf(buf, n, "make directory %s on the %s", op->target, slot);
+		break;
+	case OP_OVERLAY:
+		snprintf(buf, n, "mount the overlay of image and scratch%s", op->source);
+		break;
+	case OP_DEV:
+		snprintf(buf, n, "make /dev%s",
+			 op->flags & OP_DEV_CONSOLE ? " with a console" : "");
+		break;
+	case OP_ATTACH:
+		snprintf(buf, n, "attach %s at /%s%s", slot, op->target,
+			 op->flags & OP_TARGET_FILE ? " (a file)" : "");
+		break;
+	case OP_BIND_SCRATCH:
+		snprintf(buf, n, "attach %s of the scratch at /%s", op->source, op->target);
+		break;
+	case OP_OWN_MOUNTS:
+		snprintf(buf, n, "make a mount namespace of the sandbox's own");
+		break;
+	case OP_MOUNT:
+		snprintf(buf, n, "mount %s on /%s%s%s", op->text, op->target,
+			 op->options ? " with " : "", op->options ? op->options : "");
+		break;
+	case OP_PIVOT:
+		snprintf(buf, n, "change the root and leave the host's behind");
+		break;
+	case OP_HOSTNAME:
+		snprintf(buf, n, "set the host name %s", op->text ? op->text : "(the id)");
+		break;
+	case OP_LINK_UP:
+		snprintf(buf, n, "set %s up", op->text);
+		break;
+	case OP_TTY:
+		snprintf(buf, n, "open a terminal");
+		break;
+	case OP_LAST:
+		break;
+	}
+}
+
+static void print_exec(FILE *f, const char *who, const struct plan_exec *e)
+{
+	fprintf(f, "%-7s execute", who);
+	for (size_t i = 0; i < e->argv.n; i++)
+		fprintf(f, " %s", e->argv.v[i]);
+	fprintf(f, " as %u:%u in %s", e->uid, e->gid, e->cwd);
+	if (e->ready_unix)
+		fprintf(f, ", ready when %s %s", e->ready_unix,
+			e->ready_request ? "answers" : "accepts");
+	fputc('\n', f);
+}
+
+int plan_print(const struct plan *p, char **ret)
+{
+	static const char *const who[] = {"caller", "stage", "init"};
+	size_t len;
+	FILE *f = open_memstream(ret, &len);
+
+	if (!f)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->n_ops; i++) {
+		char text[512];
+
+		plan_describe(p, &p->ops[i], text, sizeof text);
+		fprintf(f, "%-7s %s\n", who[p->ops[i].who], text);
+	}
+	for (size_t i = 0; i < p->n_services; i++)
+		print_exec(f, "service", &p->services[i]);
+	fprintf(f, "payload seccomp filter%s%s%s%s\n",
+		p->spec->flags & CIS_ALLOW_BPF ? ", bpf allowed" : "",
+		p->spec->flags & CIS_ALLOW_PERF ? ", perf allowed" : "",
+		p->spec->flags & CIS_ALLOW_IO_URING ? ", io_uring allowed" : "",
+		p->spec->flags & CIS_NO_NEW_PRIVS ? ", no_new_privs" : "");
+	print_exec(f, "payload", &p->payload);
+	return fclose(f) == 0 ? 0 : -ENOMEM;
+}

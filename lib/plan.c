@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "fs/passwd.h"
+#include "fs/path.h"
+#include "image.h"
+#include "isolate/seccomp.h"
+#include "net/rtnl.h"
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define BARE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+
+/* ---- ops ----------------------------------------------------------------- */
+
+/* A plan grows only here: an op that could not be stored fails the plan. */
+static int add(struct plan *p, struct op op)
+{
+	struct op *bigger = reallocarray(p->ops, p->n_ops + 1, sizeof *bigger);
+
+	if (!bigger)
+		return -ENOMEM;
+	p->ops = bigger;
+	p->ops[p->n_ops++] = op;
+	return 0;
+}
+
+/* A copy of @s that lives as long as the plan; NULL when there is no memory. */
+static const char *keep(struct plan *p, const char *s)
+{
+	return strv_add(&p->strings, s) < 0 ? NULL : p->strings.v[p->strings.n - 1];
+}
+
+/* ---- what to execute --------------------------------------------------------- */
+
+void plan_exec_done(struct plan_exec *e)
+{
+	strv_done(&e->argv);
+	strv_done(&e->envp);
+	strv_done(&e->candidates);
+	free(e->cwd);
+	free(e->groups);
+	free(e->log);
+	free(e->ready_unix);
+	free(e->ready_request);
+}
+
+static const char *env_value(const struct strv *env, const char *key)
+{
+	size_t n = strlen(key);
+
+	for (size_t i = 0; i < env->n; i++)
+		if (strncmp(env->v[i], key, n) == 0 && env->v[i][n] == '=')
+			return env->v[i] + n + 1;
+	return NULL;
+}
+
+/* A shell's search, done here because the child may not allocate. */
+static int fill_candidates(struct plan_exec *e, struct cis_error *err)
+{
+	const char *name = e->argv.v[0], *path = env_value(&e->envp, "PATH");
+	int r = 0;
+
+	if (!*name)
+		return cis_fail_plain(err, ENOENT, "the command is an empty string");
+	if (strchr(name, '/'))
+		return strv_add(&e->candidates, name) < 0 ? cis_fail(err, ENOMEM, "plan") : 0;
+	for (path = path ? path : DEFAULT_PATH; r >= 0; path += *path == ':') {
+		size_t len = strcspn(path, ":");
+		cleanup_free char *full = NULL;
+
+		r = str_format(&full, "%.*s/%s", len ? (int)len : 1, len ? path : ".", name);
+		if (r >= 0)
+			r = strv_add(&e->candidates, full);
+		path += len;
+		if (!*path)
+			break;
+	}
+	return r < 0 ? cis_fail(err, ENOMEM, "plan") : 0;
+}
+
+/* Defaults first, so that what the user gave replaces them. */
+static int fill_env(struct plan_exec *e, const struct spec *s, const char *home)
+{
+	cleanup_free char *home_var = NULL;
+	int r = str_format(&home_var, "HOME=%s", home);
+
+	if (r >= 0)
+		r = spec_add_env(&e->envp, "PATH=" DEFAULT_PATH);
+	if (r >= 0)
+		r = spec_add_env(&e->envp, home_var);
+	if (r >= 0)
+		r = spec_add_env(&e->envp, "container=cisandbox");
+	if (r >= 0 && s->tty)
+		r = spec_add_env(&e->envp, "TERM=xterm");
+	for (size_t i = 0; i < s->env.n && r >= 0; i++)
+		r = spec_add_env(&e->envp, s->env.v[i]);
+	return r;
+}
+
+int plan_payload(struct plan *p, const struct spec *s, char *const argv[], int rootfd,
+		 struct cis_error *err)
+{
+	struct plan_exec *e = &p->payload;
+	struct passwd_entry user = {0};
+	int r;
+
+	if (!argv || !argv[0])
+		return cis_fail_plain(err, EINVAL, "no command given");
+	r = passwd_lookup(rootfd, s->user ? s->user : "0:0", &user, err);
+	if (r < 0)
+		return r;
+	e->name = "command";
+	e->uid = user.uid;
+	e->gid = user.gid;
+	e->groups = steal_ptr(&user.groups);
+	e->n_groups = user.n_groups;
+	r = strv_set(&e->argv, argv);
+	if (r >= 0)
+		r = fill_env(e, s, user.home);
+	if (r >= 0)
+		r = str_set(&e->cwd, s->workdir ? s->workdir : "/");
+	passwd_entry_done(&user);
+	return r < 0 ? cis_fail(err, -r, "plan") : fill_candidates(e, err);
+}
+
+static int plan_service(struct plan_exec *e, const struct spec_service *svc,
+			const struct spec *s, struct cis_error *err)
+{
+	int r = strv_set(&e->argv, svc->argv.v);
+
+	e->name = svc->name;
+	e->timeout_ms = svc->timeout_ms;
+	if (r >= 0)
+		r = fill_env(e, s, "/root");
+	if (r >= 0)
+		r = str_set(&e->cwd, "/");
+	if (r >= 0)
+		r = str_set(&e->log, svc->log ? svc->log : "/dev/null");
+	if (r >= 0)
+		r = str_set(&e->ready_unix, svc->ready_unix);
+	if (r >= 0 && svc->ready_http)
+		r = str_format(&e->ready_request,
+			       "GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n", svc->ready_http);
+	return r < 0 ? cis_fail(err, -r, "plan") : fill_candidates(e, err);
+}
+
+static int plan_services(struct plan *p, struct cis_error *err)
+{
+	int r = 0;
+
+	if (!p->spec->n_services)
+		return 0;
+	p->services = calloc(p->spec->n_services, sizeof *p->services);
+	if (!p->services)
+		return cis_fail(err, ENOMEM, "plan");
+	p->n_services = p->spec->n_services;
+	for (size_t i = 0; i < p->n_services && r >= 0; i++)
+		r = plan_service(&p->services[i], &p->spec->services[i], p->spec, err);
+	return r;
+}
+
+/* ---- the parts of the plan ----------------------------------------------------- */
+
+static int plan_host(struct plan *p)
+{
+	const struct spec *s = p->spec;
+	uint64_t ids = (s->ids + SPEC_IDS_UNIT - 1) / SPEC_IDS_UNIT * SPEC_IDS_UNIT;
+	uint64_t disk = s->disk ? s->disk : SPEC_DISK_DEFAULT;
+	int r = add(p, (struct op){OP_STATE, BY_CALLER, .text = s->id ? s->id : "(random)"});
+
+	if (r >= 0)
+		r = add(p, (struct op){OP_IDS, BY_CALLER, .value = ids});
+	if (r >= 0)
+		r = add(p, (struct op){OP_CGROUP, BY_CALLER});
+	if (r >= 0)
+		r = add(p, (struct op){OP_CLONE_TREE, BY_CALLER, .slot = SLOT_IMAGE,
+				       .source = p->rootfs_path,
+				       .flags = OP_TREE_READONLY});
+	for (size_t i = 0; i < s->n_binds && r >= 0; i++)
+		r = add(p, (struct op){OP_CLONE_TREE, BY_CALLER,
+				       .slot = (uint16_t)(SLOT_BIND + i),
+				       .source = s->binds[i].source,
+				       .flags = s->binds[i].readonly ? OP_TREE_READONLY : 0});
+	if (r >= 0)
+		r = add(p, (struct op){OP_SCRATCH, BY_CALLER, .slot = SLOT_SCRATCH,
+				       .value = disk,
+				       .text = disk > SPEC_DISK_IN_MEMORY ? "ext4" : "tmpfs"});
+	return r;
+}
+
+static int add_idmap(struct plan *p, unsigned int slot)
+{
+	return add(p, (struct op){OP_IDMAP, BY_STAGE, .slot = (uint16_t)slot});
+}
+
+static int add_scratch_dir(struct plan *p, const char *path)
+{
+	return add(p, (struct op){OP_MKDIR, BY_STAGE, .slot = SLOT_SCRATCH, .target = path});
+}
+
+/* From the host's side: ids, layers, the root with /dev. */
+static int plan_root(struct plan *p)
+{
+	bool on_disk = strcmp(p->ops[p->n_ops - 1].text, "ext4") == 0;
+	int r = add(p, (struct op){OP_JOIN, BY_STAGE});
+
+	for (size_t i = 0; i < p->spec->n_ulimits && r >= 0; i++)
+		r = add(p, (struct op){OP_RLIMIT, BY_STAGE, .value = i});
+	if (r >= 0)
+		r = add(p, (struct op){OP_CLOCK, BY_STAGE});
+	if (r >= 0)
+		r = add(p, (struct op){OP_SPAWN, BY_STAGE});
+	if (r >= 0)
+		r = add_idmap(p, SLOT_IMAGE);
+	/* A tmpfs of ours has the right owners already, and needs no 6.3. */
+	if (r >= 0 && on_disk)
+		r = add_idmap(p, SLOT_SCRATCH);
+	for (size_t i = 0; i < p->spec->n_binds && r >= 0; i++)
+		r = add_idmap(p, SLOT_BIND + (unsigned int)i);
+	if (r >= 0)
+		r = add_scratch_dir(p, "root/upper");
+	if (r >= 0)
+		r = add_scratch_dir(p, "root/work");
+	if (r >= 0)
+		r = add(p, (struct op){OP_OVERLAY, BY_STAGE, .slot = SLOT_ROOT,
+				       .source = "/root"});
+	if (r >= 0)
+		r = add(p, (struct op){OP_DEV, BY_STAGE, .slot = SLOT_DEV,
+				       .flags = p->spec->tty ? OP_DEV_CONSOLE : 0});
+	if (r >= 0)
+		r = add(p, (struct op){OP_ATTACH, BY_STAGE, .slot = SLOT_DEV, .target = "dev"});
+	return r;
+}
+
+static int resolve_target(struct plan *p, int rootfd, const char *path, const char **ret,
+			  struct cis_error *err)
+{
+	cleanup_free char *resolved = NULL;
+	int r = path_resolve(rootfd, path, &resolved, err);
+
+	if (r < 0)
+		return r;
+	if (!*resolved)
+		return cis_fail_plain(err, EINVAL, "%s is the root itself", path);
+	*ret = keep(p, resolved);
+	return *ret ? 0 : cis_fail(err, ENOMEM, "plan");
+}
+
+/* Directories that an overlay would not serve: an engine's own overlays. */
+static int plan_scratch_dirs(struct plan *p, int rootfd, struct cis_error *err)
+{
+	const struct strv *dirs = &p->spec->scratch_dirs;
+	int r = 0;
+
+	for (size_t i = 0; i < dirs->n && r >= 0; i++) {
+		const char *target = NULL, *source;
+		char name[32];
+
+		snprintf(name, sizeof name, "dirs/%zu", i);
+		source = keep(p, name);
+		r = resolve_target(p, rootfd, dirs->v[i], &target, err);
+		if (r < 0)
+			return cis_wrap(err, r, "scratch directory");
+		r = add_scratch_dir(p, source);
+		if (r >= 0)
+			r = add(p, (struct op){OP_BIND_SCRATCH, BY_STAGE, .source = source,
+					       .target = target});
+	}
+	return r < 0 ? cis_fail(err, -r, "plan") : 0;
+}
+
+static int plan_binds(struct plan *p, int rootfd, struct cis_error *err)
+{
+	const struct spec *s = p->spec;
+
+	for (size_t i = 0; i < s->n_binds; i++) {
+		const char *target = NULL;
+		struct stat st;
+		int r;
+
+		if (stat(s->binds[i].source, &st) < 0)
+			return cis_fail(err, errno, "bind %s", s->binds[i].source);
+		r = resolve_target(p, rootfd, s->binds[i].target, &target, err);
+		if (r < 0)
+			return cis_wrap(err, r, "bind %s", s->binds[i].source);
+		r = add(p, (struct op){OP_ATTACH, BY_STAGE,
+				       .slot = (uint16_t)(SLOT_BIND + i), .target = target,
+				       .flags = S_ISDIR(st.st_mode) ? 0 : OP_TARGET_FILE});
+		if (r < 0)
+			return cis_fail(err, -r, "plan");
+	}
+	return 0;
+}
+
+static int add_mount(struct plan *p, const char *type, const char *target,
+		     const char *options, uint64_t attrs)
+{
+	return add(p, (struct op){OP_MOUNT, BY_INIT, .text = type, .target = target,
+				  .options = options, .value = attrs});
+}
+
+/*
+ * From inside. /proc is three mounts deep: an empty tmpfs that carries a
+ * pristine proc and sysfs, and the real one on top that hides it. The kernel
+ * lets a nested user namespace mount its own proc or sysfs only while the mount
+ * namespace holds one that nothing covers, and later parts of /proc may be.
+ */
+static int plan_inside(struct plan *p, int rootfd)
+{
+	const struct spec *s = p->spec;
+	struct stat st;
+	int r = add(p, (struct op){OP_OWN_MOUNTS, BY_INIT});
+
+	if (r >= 0)
+		r = add_mount(p, "tmpfs", "proc", "mode=755,size=4k,nr_inodes=8", BARE);
+	if (r >= 0)
+		r = add_mount(p, "proc", "proc/.proc", NULL, BARE);
+	if (r >= 0)
+		r = add_mount(p, "sysfs", "proc/.sys", NULL, BARE);
+	if (r >= 0)
+		r = add_mount(p, "proc", "proc", NULL, BARE);
+	if (r >= 0)
+		r = add_mount(p, "sysfs", "sys", NULL, BARE);
+	if (r >= 0)
+		r = add_mount(p, "cgroup2", "sys/fs/cgroup", NULL, BARE);
+	if (r >= 0)
+		r = add_mount(p, "devpts", "dev/pts", "newinstance,ptmxmode=0666,mode=620,gid=5",
+			      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	if (r >= 0)
+		r = add_mount(p, "mqueue", "dev/mqueue", NULL, BARE);
+	if (r >= 0)
+		r = add_mount(p, "tmpfs", "dev/shm", "mode=1777",
+			      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	/* Sockets and pid files of an image's build time are not those of its run. */
+	if (r >= 0 && fstatat(rootfd, "run", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISDIR(st.st_mode))
+		r = add_mount(p, "tmpfs", "run", "mode=755",
+			      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	if (r >= 0)
+		r = add(p, (struct op){OP_PIVOT, BY_INIT});
+	if (r >= 0)
+		r = add(p, (struct op){OP_HOSTNAME, BY_INIT,
+				       .text = s->hostname ? s->hostname : s->id});
+	if (r >= 0)
+		r = add(p, (struct op){OP_LINK_UP, BY_INIT, .text = "lo"});
+	if (r >= 0 && s->tty)
+		r = add(p, (struct op){OP_TTY, BY_INIT});
+	return r;
+}
+
+/* ---- building -------------------------------------------------------------------- */
+
+static int open_rootfs(struct plan *p, struct cis_error *err)
+{
+	const struct spec *s = p->spec;
+	int fd, r;
+
+	if (s->image)
+		r = image_rootfs_path(s->image, &p->rootfs_path, err);
+	else
+		r = str_set(&p->rootfs_path, s->rootfs);
+	if (r < 0)
+		return r;
+	fd = open(p->rootfs_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return cis_fail(err, errno, "rootfs %s", p->rootfs_path);
+	return fd;
+}
+
+int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
+	       struct cis_error *err)
+{
+	cleanup_close int rootfd = -1;
+	int r;
+
+	*p = (struct plan){.spec = spec};
+	r = spec_validate(spec, err);
+	if (r < 0)
+		return r;
+	rootfd = open_rootfs(p, err);
+	if (rootfd < 0)
+		return rootfd;
+	r = plan_payload(p, spec, argv, rootfd, err);
+	if (r >= 0)
+		r = plan_services(p, err);
+	if (r >= 0)
+		r = seccomp_compile(spec->flags, &p->filter, &p->n_filter, err);
+	if (r < 0)
+		return r;
+
+	r = rtnl_build_loopback_up(&p->lo_up, &p->lo_up_len);
+	if (r >= 0)
+		r = plan_host(p);
+	if (r >= 0)
+		r = plan_root(p);
+	if (r < 0)
+		return cis_fail(err, -r, "plan");
+	r = plan_scratch_dirs(p, rootfd, err);
+	if (r >= 0)
+		r = plan_binds(p, rootfd, err);
+	if (r < 0)
+		return r;
+	r = plan_inside(p, rootfd);
+	if (r < 0)
+		return cis_fail(err, -r, "plan");
+
+	p->n_fds = SLOT_BIND + spec->n_binds;
+	p->fds = calloc(p->n_fds, sizeof *p->fds);
+	if (!p->fds)
+		return cis_fail(err, ENOMEM, "plan");
+	for (size_t i = 0; i < p->n_fds; i++)
+		p->fds[i] = -1;
+	return 0;
+}
+
+void plan_done(struct plan *p)
+{
+	for (size_t i = 0; i < p->n_fds; i++)
+		fd_close(p->fds[i]);
+	for (size_t i = 0; i < p->n_services; i++)
+		plan_exec_done(&p->services[i]);
+	plan_exec_done(&p->payload);
+	free(p->services);
+	free(p->fds);
+	free(p->ops);
+	strv_done(&p->strings);
+	free(p->filter);
+	free(p->lo_up);
+	free(p->rootfs_path);
+	*p = (struct plan){0};
+}

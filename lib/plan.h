@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The plan: a spec turned into a flat array of ops, each done by one process.
+ * Building it decides everything and makes nothing; printing it is --dry-run;
+ * the golden tests compare that text. launch.c says who runs what, and when.
+ */
+#ifndef CIS_PLAN_H
+#define CIS_PLAN_H
+
+#include <linux/filter.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/str.h"
+#include "spec.h"
+
+/* Who performs an op; see the table in launch.c. */
+enum op_who { BY_CALLER, BY_STAGE, BY_INIT };
+
+enum op_kind {
+	/* caller, on the host; each is journalled before it is made (prepare.c) */
+	OP_STATE,       /* the state directory, its lock and its journal */
+	OP_IDS,         /* value: how many */
+	OP_CGROUP,      /* the groups, their limits, the delegation */
+	OP_CLONE_TREE,  /* source: host path; slot: gets a detached copy of the mount */
+	OP_SCRATCH,     /* value: bytes; text: "tmpfs" or "ext4"; slot */
+	/* stage, with the host's privilege, in a mount namespace of its own */
+	OP_JOIN,        /* the v1 groups */
+	OP_RLIMIT,      /* value: index into spec.ulimits */
+	OP_CLOCK,       /* a time namespace whose uptime starts now */
+	OP_SPAWN,       /* init, in all its namespaces; then its id maps */
+	OP_IDMAP,       /* slot */
+	OP_MKDIR,       /* slot, target: a directory on the scratch, parents too */
+	OP_OVERLAY,     /* source: where on the scratch; slot: gets the root */
+	OP_DEV,         /* slot: gets the tmpfs with its nodes; flags: OP_DEV_CONSOLE */
+	OP_ATTACH,      /* slot at target in the new root; flags: OP_TARGET_FILE */
+	OP_BIND_SCRATCH, /* source: directory on the scratch, at target */
+	/* init */
+	OP_OWN_MOUNTS,  /* its own, locked copy of the stage's mounts */
+	OP_MOUNT,       /* text: type; options; target; value: MOUNT_ATTR_* */
+	OP_PIVOT,
+	OP_HOSTNAME,    /* text */
+	OP_LINK_UP,     /* the netlink bytes in plan.lo_up */
+	OP_TTY,         /* a terminal; its master goes to the caller */
+	OP_LAST,
+};
+
+#define OP_TREE_READONLY 1u
+#define OP_TARGET_FILE 1u
+#define OP_DEV_CONSOLE 1u
+
+/* Descriptors that ops hand on; binds follow from SLOT_BIND. */
+enum slot { SLOT_NONE, SLOT_IMAGE, SLOT_SCRATCH, SLOT_ROOT, SLOT_DEV, SLOT_BIND };
+
+struct op {
+	uint8_t kind, who;
+	uint16_t slot;
+	uint32_t flags;
+	uint64_t value;
+	const char *source, *target, *text, *options;
+};
+
+/* One program to execute inside: the payload, or a service before it. */
+struct plan_exec {
+	const char *name;
+	struct strv argv, envp;
+	struct strv candidates; /* what execve tries, in this order */
+	char *cwd;
+	uid_t uid;
+	gid_t gid;
+	gid_t *groups;
+	size_t n_groups;
+	char *log; /* NULL: the sandbox's stdio */
+	char *ready_unix;
+	char *ready_request; /* NULL: accepting is enough */
+	uint64_t timeout_ms;
+};
+
+struct plan {
+	const struct spec *spec; /* borrowed: outlives the plan */
+	struct op *ops;
+	size_t n_ops;
+	struct strv strings; /* everything ops point to */
+	int *fds;            /* by slot, -1 while empty */
+	size_t n_fds;
+
+	struct plan_exec payload;
+	struct plan_exec *services;
+	size_t n_services;
+	struct sock_filter *filter;
+	unsigned short n_filter;
+	void *lo_up;
+	size_t lo_up_len;
+	char *rootfs_path; /* host path of the read-only root */
+};
+
+/*
+ * Fills *p. Opens and reads the root file system (users, symbolic links under
+ * mount points), makes nothing. On failure *p still needs plan_done().
+ */
+int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
+	       struct cis_error *err);
+void plan_done(struct plan *p);
+void plan_exec_done(struct plan_exec *e);
+
+/* The payload part alone, for enter(): @rootfd is the root of the live sandbox. */
+int plan_payload(struct plan *p, const struct spec *spec, char *const argv[], int rootfd,
+		 struct cis_error *err);
+
+/* All ops as text, a line each. */
+int plan_print(const struct plan *p, char **ret);
+
+/* "mount proc on /proc": what an op does, for error messages. */
+void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t n);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The caller's ops: what must be made on the host before anything is cloned.
+ * Each is in the journal first. Descriptors go into the plan's slots; what lives
+ * only as a descriptor (mount clones, the scratch) needs no journal, because
+ * the kernel takes it back with us.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "fs/mount.h"
+#include "fs/scratch.h"
+#include "isolate/ids.h"
+#include "sandbox.h"
+
+static int make_state(struct cis_sandbox *sb, struct cis_error *err)
+{
+	/* The dead are taken away first: their names, ids and groups may be wanted. */
+	cis_reap(NULL, NULL);
+	return state_create(&sb->state, sb->spec.id, err);
+}
+
+static int take_ids(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
+{
+	cleanup_close int dir = state_open_ids(err);
+	int r = dir < 0 ? dir : state_journal(&sb->state, JOURNAL_IDS, err);
+
+	sb->count = (uint32_t)op->value;
+	return r < 0 ? r : ids_alloc(dir, sb->state.id, sb->count, &sb->base, err);
+}
+
+static int make_groups(struct cis_sandbox *sb, struct cis_error *err)
+{
+	const struct group_limits limits = {
+		.memory = sb->spec.memory,
+		.cpus_milli = sb->spec.cpus_milli,
+		.pids = sb->spec.pids,
+	};
+	/* Whoever ends now may be about to remove the parent we share. */
+	cleanup_close int lock = state_lock_root(err);
+	int r = lock < 0 ? lock : state_journal(&sb->state, JOURNAL_CGROUP, err);
+
+	return r < 0 ? r : group_create(&sb->group, sb->state.id, &limits, sb->base, err);
+}
+
+static int clone_tree(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
+{
+	int fd = mount_clone_tree(op->source, op->flags & OP_TREE_READONLY);
+
+	if (fd < 0)
+		return cis_fail(err, -fd, "clone the mount of %s", op->source);
+	sb->plan.fds[op->slot] = fd;
+	return 0;
+}
+
+static int make_scratch(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
+{
+	cleanup_free char *dir = NULL;
+	int fd;
+
+	if (strcmp(op->text, "tmpfs") == 0) {
+		fd = scratch_in_memory(op->value, sb->base, err);
+	} else {
+		if (str_format(&dir, "%s/scratch", state_data_root()) < 0)
+			return cis_fail(err, ENOMEM, "scratch");
+		fd = state_make_dir(dir, err);
+		if (fd >= 0)
+			fd = scratch_on_disk(op->value, dir, err);
+	}
+	if (fd < 0)
+		return fd;
+	sb->plan.fds[op->slot] = fd;
+	return 0;
+}
+
+int prepare_run(struct cis_sandbox *sb, struct cis_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < sb->plan.n_ops && r >= 0; i++) {
+		const struct op *op = &sb->plan.ops[i];
+
+		switch ((enum op_kind)op->kind) {
+		case OP_STATE:
+			r = make_state(sb, err);
+			break;
+		case OP_IDS:
+			r = take_ids(sb, op, err);
+			break;
+		case OP_CGROUP:
+			r = make_groups(sb, err);
+			break;
+		case OP_CLONE_TREE:
+			r = clone_tree(sb, op, err);
+			break;
+		case OP_SCRATCH:
+			r = make_scratch(sb, op, err);
+			break;
+		default: /* another process's */
+			break;
+		}
+	}
+	return r;
+}
+
+/* ---- streams ------------------------------------------------------------------ */
+
+/* Above 2, so that putting it in its place never treads on another. */
+static int dup_high(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	return copy < 0 ? -errno : copy;
+}
+
+static int open_null(void)
+{
+	cleanup_close int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : dup_high(fd);
+}
+
+/*
+ * A pipe whose far end becomes stream @i of the payload. It belongs to the
+ * sandbox's root, or opening /dev/stdout inside would be refused.
+ */
+static int make_pipe(struct cis_sandbox *sb, int i, int *ret_child)
+{
+	cleanup_close int host = dup_high(sb->stdio[i]);
+	cleanup_close int near = -1, far = -1;
+	int fds[2];
+
+	if (host < 0)
+		return host;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	near = fds[i == 0];
+	far = fds[i != 0];
+	if (fchown(far, sb->base, sb->base) < 0)
+		return -errno;
+	*ret_child = dup_high(far);
+	if (*ret_child < 0)
+		return *ret_child;
+	sb->relays[i] = i == 0 ? relay_new(host, near) : relay_new(near, host);
+	if (!sb->relays[i])
+		return -ENOMEM;
+	steal_fd(&host);
+	steal_fd(&near);
+	return 0;
+}
+
+int prepare_stdio(struct cis_sandbox *sb, int child[3], struct cis_error *err)
+{
+	for (int i = 0; i < 3; i++) {
+		int r;
+
+		child[i] = -1;
+		if (sb->spec.tty)
+			continue; /* the terminal's master comes later */
+		if (sb->stdio[i] < 0)
+			r = child[i] = open_null();
+		else
+			r = make_pipe(sb, i, &child[i]);
+		if (r < 0)
+			return cis_fail(err, -r, "stream %d", i);
+	}
+	return 0;
+}

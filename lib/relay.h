@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One direction of the payload's standard streams, carried by the supervisor,
+ * so that a job never holds a descriptor of the host's: it could change the flags
+ * of a shared pipe, read a log file it should only write, or read the
+ * operator's terminal.
+ */
+#ifndef CIS_RELAY_H
+#define CIS_RELAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct relay {
+	int from, to;      /* both owned */
+	bool from_is_file; /* always readable: wait for @to instead */
+	size_t start, end; /* bytes of buf that wait for @to */
+	char buf[65536];
+};
+
+/* Takes both descriptors on success. NULL without memory. */
+struct relay *relay_new(int from, int to);
+/* Accepts NULL; the reader of @to sees the end. */
+void relay_free(struct relay *r);
+
+/* Which end to wait for now, and whether for writing (else reading). */
+int relay_waits_for(const struct relay *r, bool *ret_write);
+
+/* Moves what can be moved without blocking. 1: more may come; 0: it has ended. */
+int relay_run(struct relay *r);
+
+/* Nothing read waits to be written, and nothing waits to be read. */
+bool relay_is_idle(const struct relay *r);
+
+#endif

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sandbox.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/io.h"
+#include "base/record.h"
+#include "base/sys.h"
+#include "config.h"
+#include "describe.h"
+#include "image.h"
+
+const char *cis_version(void)
+{
+	return CISANDBOX_VERSION;
+}
+
+/* ---- new and free --------------------------------------------------------------- */
+
+int cis_sandbox_new(struct cis_sandbox **ret)
+{
+	struct cis_sandbox *sb = calloc(1, sizeof *sb);
+
+	if (!sb)
+		return -ENOMEM;
+	spec_init(&sb->spec);
+	state_init(&sb->state);
+	group_init(&sb->group);
+	sb->audit = sb->sync = sb->pidfd = sb->tty = -1;
+	sb->timeout = sb->grace = sb->tick = sb->image_lock = -1;
+	for (size_t i = 0; i < 3; i++)
+		sb->stdio[i] = -1;
+	for (size_t i = 0; i < N_RELAYS; i++)
+		sb->watched[i] = -1;
+	sb->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (sb->epoll < 0) {
+		free(sb);
+		return -errno;
+	}
+	*ret = sb;
+	return 0;
+}
+
+void cis_sandbox_free(struct cis_sandbox *sb)
+{
+	if (!sb)
+		return;
+	if (sb->phase == PHASE_RUNNING || sb->state.lock >= 0)
+		supervise_finish(sb);
+	plan_done(&sb->plan);
+	spec_done(&sb->spec);
+	state_done(&sb->state);
+	group_done(&sb->group);
+	fd_close(sb->sync);
+	fd_close(sb->pidfd);
+	fd_close(sb->tty);
+	fd_close(sb->timeout);
+	fd_close(sb->grace);
+	fd_close(sb->tick);
+	fd_close(sb->image_lock);
+	fd_close(sb->epoll);
+	free(sb);
+}
+
+/* ---- setters ---------------------------------------------------------------------- */
+
+int cis_sandbox_load_profile(struct cis_sandbox *sb, const char *name, struct cis_error *err)
+{
+	const char *text = strchr(name, '/') ? NULL : spec_builtin_profile(name);
+	cleanup_free char *file = NULL;
+	size_t len;
+	int r;
+
+	if (text)
+		return spec_load_json(&sb->spec, text, strlen(text), name, err);
+	if (!strchr(name, '/'))
+		return cis_fail_plain(err, ENOENT,
+				      "no built-in profile \"%s\" (a file is named with a "
+				      "slash: ./%s)",
+				      name, name);
+	r = io_read_file_at(AT_FDCWD, name, JSON_MAX_TEXT, &file, &len);
+	if (r < 0)
+		return cis_fail(err, -r, "profile %s", name);
+	return spec_load_json(&sb->spec, file, len, name, err);
+}
+
+int cis_sandbox_set_id(struct cis_sandbox *sb, const char *id)
+{
+	return spec_id_is_valid(id) ? str_set(&sb->spec.id, id) : -EINVAL;
+}
+
+/* Naming one root takes back the other: the last word counts. */
+int cis_sandbox_set_image(struct cis_sandbox *sb, const char *name)
+{
+	str_set(&sb->spec.rootfs, NULL);
+	return str_set(&sb->spec.image, name);
+}
+
+int cis_sandbox_set_rootfs(struct cis_sandbox *sb, const char *path)
+{
+	str_set(&sb->spec.image, NULL);
+	return str_set(&sb->spec.rootfs, path);
+}
+
+int cis_sandbox_add_bind(struct cis_sandbox *sb, const struct cis_bind *bind, size_t size,
+			 struct cis_error *err)
+{
+	struct cis_bind b = {0};
+	int r = record_in(&b, sizeof b, bind, size);
+
+	if (r < 0)
+		return cis_fail(err, -r, "bind");
+	if (!b.source || !b.target || (b.flags & ~CIS_BIND_READONLY))
+		return cis_fail(err, EINVAL, "bind");
+	return spec_add_bind(&sb->spec, b.source, b.target, b.flags & CIS_BIND_READONLY, err);
+}
+
+int cis_sandbox_add_env(struct cis_sandbox *sb, const char *assignment)
+{
+	return spec_add_env(&sb->spec.env, assignment);
+}
+
+int cis_sandbox_set_workdir(struct cis_sandbox *sb, const char *path)
+{
+	return str_set(&sb->spec.workdir, path);
+}
+
+int cis_sandbox_set_user(struct cis_sandbox *sb, const char *user)
+{
+	return *user ? str_set(&sb->spec.user, user) : -EINVAL;
+}
+
+int cis_sandbox_set_hostname(struct cis_sandbox *sb, const char *name)
+{
+	size_t n = strlen(name);
+
+	return n >= 1 && n <= 64 ? str_set(&sb->spec.hostname, name) : -EINVAL;
+}
+
+int cis_sandbox_add_label(struct cis_sandbox *sb, const char *label)
+{
+	return *label && *label != '=' ? strv_add(&sb->spec.labels, label) : -EINVAL;
+}
+
+int cis_sandbox_add_ulimit(struct cis_sandbox *sb, const char *name, uint64_t soft,
+			   uint64_t hard)
+{
+	return spec_add_ulimit(&sb->spec, name, soft, hard);
+}
+
+int cis_sandbox_set_memory(struct cis_sandbox *sb, uint64_t bytes)
+{
+	sb->spec.memory = bytes;
+	return 0;
+}
+
+int cis_sandbox_set_cpus(struct cis_sandbox *sb, uint64_t thousandths)
+{
+	sb->spec.cpus_milli = thousandths;
+	return 0;
+}
+
+int cis_sandbox_set_pids(struct cis_sandbox *sb, uint64_t processes)
+{
+	sb->spec.pids = processes;
+	return 0;
+}
+
+int cis_sandbox_set_disk(struct cis_sandbox *sb, uint64_t bytes)
+{
+	sb->spec.disk = bytes;
+	return 0;
+}
+
+int cis_sandbox_set_ids(struct cis_sandbox *sb, uint64_t n)
+{
+	sb->spec.ids = MAX(n, SPEC_IDS_UNIT);
+	return 0;
+}
+
+int cis_sandbox_set_timeout(struct cis_sandbox *sb, uint64_t milliseconds)
+{
+	sb->spec.timeout_ms = milliseconds;
+	return 0;
+}
+
+int cis_sandbox_set_net(struct cis_sandbox *sb, enum cis_net mode)
+{
+	if (mode != CIS_NET_NONE)
+		return -EINVAL;
+	sb->spec.net = mode;
+	return 0;
+}
+
+int cis_sandbox_set_flags(struct cis_sandbox *sb, uint64_t set)
+{
+	if (set & ~(CIS_NO_NEW_PRIVS | CIS_ALLOW_BPF | CIS_ALLOW_PERF | CIS_ALLOW_IO_URING))
+		return -EINVAL;
+	sb->spec.flags |= set;
+	return 0;
+}
+
+int cis_sandbox_set_stdio(struct cis_sandbox *sb, int in, int out, int err_fd)
+{
+	sb->stdio[0] = in;
+	sb->stdio[1] = out;
+	sb->stdio[2] = err_fd;
+	return 0;
+}
+
+int cis_sandbox_set_tty(struct cis_sandbox *sb, unsigned int rows, unsigned int cols)
+{
+	struct winsize size = {.ws_row = (unsigned short)rows, .ws_col = (unsigned short)cols};
+
+	sb->spec.tty = true;
+	sb->spec.rows = size.ws_row;
+	sb->spec.cols = size.ws_col;
+	if (sb->tty >= 0 && ioctl(sb->tty, TIOCSWINSZ, &size) < 0)
+		return -errno;
+	return 0;
+}
+
+int cis_sandbox_set_audit(struct cis_sandbox *sb, int fd)
+{
+	sb->audit = fd;
+	return 0;
+}
+
+/* ---- start -------------------------------------------------------------------------- */
+
+int cis_sandbox_plan(struct cis_sandbox *sb, char *const argv[], char **ret,
+		     struct cis_error *err)
+{
+	struct plan p;
+	int r = plan_build(&p, &sb->spec, argv, err);
+
+	if (r >= 0 && plan_print(&p, ret) < 0)
+		r = cis_fail(err, ENOMEM, "plan");
+	plan_done(&p);
+	return r;
+}
+
+static int fail_at(int r, enum cis_stage stage, struct cis_error *err)
+{
+	if (r < 0 && err && err->stage == CIS_STAGE_NONE)
+		err->stage = (int)stage;
+	return r;
+}
+
+static int launch(struct cis_sandbox *sb, struct cis_error *err)
+{
+	struct launch l = {
+		.plan = &sb->plan,
+		.state = &sb->state,
+		.group = &sb->group,
+		.base = sb->base,
+		.count = sb->count,
+	};
+	struct launched done;
+	int r = prepare_stdio(sb, l.stdio, err);
+
+	if (r < 0) {
+		for (size_t i = 0; i < 3; i++)
+			fd_close(l.stdio[i]);
+		return r;
+	}
+	r = launch_run(&l, &done, err);
+	if (r < 0)
+		return r;
+	sb->sync = done.sync;
+	sb->pidfd = done.pidfd;
+	sb->pid = done.init;
+	sb->tty = done.tty;
+	return supervise_begin(sb, err);
+}
+
+/*
+ * Without services the payload's execve is moments away, and its failure is
+ * the caller's to hear from start().
+ */
+static int await_payload(struct cis_sandbox *sb, struct cis_error *err)
+{
+	while (!sb->plan.n_services && !sb->payload_runs && sb->phase == PHASE_RUNNING) {
+		struct pollfd p = {.fd = sb->epoll, .events = POLLIN};
+		int r;
+
+		if (poll(&p, 1, -1) < 0 && errno != EINTR)
+			return cis_fail(err, errno, "wait for the command");
+		r = cis_sandbox_dispatch(sb, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
+{
+	int r = geteuid() == 0 ? 0 : describe_unprivileged(err);
+
+	if (r >= 0 && sb->spec.image)
+		r = sb->image_lock = image_lock(sb->spec.image, err);
+	if (r >= 0)
+		r = plan_build(&sb->plan, &sb->spec, argv, err);
+	if (r < 0)
+		return fail_at(r, CIS_STAGE_PLAN, err);
+	r = prepare_run(sb, err);
+	if (r < 0)
+		return fail_at(r, CIS_STAGE_PREPARE, err);
+	r = launch(sb, err);
+	if (r < 0)
+		return fail_at(r, CIS_STAGE_SETUP, err);
+	sb->phase = PHASE_RUNNING;
+	r = describe_write_state(sb, argv, err);
+	if (r < 0)
+		return fail_at(r, CIS_STAGE_RUN, err);
+	audit_line(sb, "started", argv[0], "pid", (uint64_t)sb->pid, "id_base",
+		   (uint64_t)sb->base, NULL);
+	return await_payload(sb, err);
+}
+
+int cis_sandbox_start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
+{
+	int r;
+
+	if (sb->phase != PHASE_NEW)
+		return cis_fail_plain(err, EBUSY, "this handle has been started already");
+	if (err)
+		err->stage = CIS_STAGE_NONE;
+	sb->started_msec = clock_msec();
+	r = start(sb, argv, err);
+	if (r >= 0)
+		return 0;
+	sb->started_msec = 0;
+	supervise_finish(sb);
+	return r;
+}
+
+/* ---- watch ----------------------------------------------------------------------------- */
+
+int cis_sandbox_fd(struct cis_sandbox *sb)
+{
+	return sb->epoll;
+}
+
+int cis_sandbox_wait(struct cis_sandbox *sb, int *ret_status, struct cis_error *err)
+{
+	int r;
+
+	while ((r = cis_sandbox_dispatch(sb, err)) == 0) {
+		struct pollfd p = {.fd = sb->epoll, .events = POLLIN};
+
+		if (poll(&p, 1, -1) < 0 && errno != EINTR)
+			return cis_fail(err, errno, "wait for the sandbox");
+	}
+	if (r < 0)
+		return r;
+	*ret_status = sb->exit_status;
+	return 0;
+}
+
+int cis_sandbox_next_event(struct cis_sandbox *sb, struct cis_event *ret, size_t size)
+{
+	if (!sb->n_events)
+		return 0;
+	record_out(ret, size, &sb->events[sb->first_event], sizeof(struct cis_event));
+	sb->first_event = (sb->first_event + 1) % N_EVENTS;
+	sb->n_events--;
+	return 1;
+}
+
+int cis_sandbox_exit_status(struct cis_sandbox *sb)
+{
+	return sb->phase == PHASE_ENDED ? sb->exit_status : -EBUSY;
+}
+
+int cis_sandbox_signal(struct cis_sandbox *sb, int sig, struct cis_error *err)
+{
+	struct sync_msg m = {.kind = SYNC_SIGNAL, .value = sig};
+	int r;
+
+	if (sb->phase == PHASE_OPENED || sb->phase == PHASE_RUNNING) {
+		/* SIGKILL cannot be passed on: it is for init, and so for all. */
+		if (sig == SIGKILL || sb->sync < 0)
+			r = sys_pidfd_send_signal(sb->pidfd, sig);
+		else
+			r = sync_send(sb->sync, &m);
+	} else {
+		r = -ESRCH;
+	}
+	return r < 0 ? cis_fail(err, -r, "signal %d to %s", sig, sb->state.id) : 0;
+}
+
+const char *cis_sandbox_id(const struct cis_sandbox *sb)
+{
+	return *sb->state.id ? sb->state.id : NULL;
+}
+
+int cis_sandbox_usage(struct cis_sandbox *sb, struct cis_usage *ret, size_t size,
+		      struct cis_error *err)
+{
+	if (sb->phase == PHASE_NEW)
+		return cis_fail_plain(err, EBUSY, "the sandbox has not been started");
+	if (sb->phase != PHASE_ENDED)
+		supervise_usage(sb);
+	record_out(ret, size, &sb->last, sizeof sb->last);
+	return 0;
+}
+
+int cis_parse_size(const char *text, uint64_t *ret_bytes)
+{
+	return str_parse_size(text, ret_bytes);
+}
+
+int cis_parse_duration(const char *text, uint64_t *ret_milliseconds)
+{
+	return str_parse_duration(text, ret_milliseconds);
+}
+
+int cis_parse_cpus(const char *text, uint64_t *ret_thousandths)
+{
+	return str_parse_cpus(text, ret_thousandths);
+}

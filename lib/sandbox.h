@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The handle, and which file does what with it:
+ *
+ *	sandbox.c    new, setters, plan, free; the phases below
+ *	prepare.c    the caller's ops: makes, on the host, what the plan asks for
+ *	launch.c     clones; the conversation until init is set up
+ *	supervise.c  one epoll descriptor: streams, events, limits, the end
+ *	enter.c      one more command in a live sandbox
+ */
+#ifndef CIS_SANDBOX_H
+#define CIS_SANDBOX_H
+
+#include <stdbool.h>
+
+#include "cgroup/group.h"
+#include "launch.h"
+#include "plan.h"
+#include "relay.h"
+#include "state.h"
+
+/*
+ *	NEW ---start()---> RUNNING ---payload ends---> ENDED
+ *	OPENED ---enter()---> RUNNING (entered) -----> ENDED
+ */
+enum phase { PHASE_NEW, PHASE_OPENED, PHASE_RUNNING, PHASE_ENDED };
+
+#define N_RELAYS 3
+#define N_EVENTS 8
+
+struct cis_sandbox {
+	enum phase phase;
+	bool entered; /* the command is one of enter(), the sandbox is not ours */
+	struct spec spec;
+	struct plan plan;
+	struct state state;
+	struct group group;
+	uint32_t base, count;
+
+	int stdio[3]; /* the user's; borrowed, -1 is /dev/null */
+	int audit;    /* the user's; borrowed, or -1 */
+
+	int epoll;
+	int sync;  /* to init */
+	int pidfd; /* init, or the entered command */
+	pid_t pid;
+	int tty;
+	int timeout, grace, tick; /* timerfds */
+	int image_lock;           /* the image must not go while we run */
+	struct relay *relays[N_RELAYS];
+	int watched[N_RELAYS]; /* what of relays[i] is in the epoll set */
+
+	bool payload_runs, payload_ended, timed_out, killed;
+	int exit_status;
+	struct cis_event events[N_EVENTS];
+	size_t first_event, n_events;
+	uint64_t oom_kills_seen;
+	bool pids_seen, disk_seen;
+	uint64_t started_msec, disk_peak;
+	struct cis_usage last; /* kept when the groups are gone */
+};
+
+/* prepare.c. What fails leaves the rest for supervise_finish(). */
+int prepare_run(struct cis_sandbox *sb, struct cis_error *err);
+/* The payload's streams: pipes or /dev/null, and the relays for them. */
+int prepare_stdio(struct cis_sandbox *sb, int child[3], struct cis_error *err);
+
+/* supervise.c */
+int supervise_begin(struct cis_sandbox *sb, struct cis_error *err);
+/* Everybody dies, everything made is removed. Idempotent. */
+void supervise_finish(struct cis_sandbox *sb);
+void supervise_usage(struct cis_sandbox *sb);
+
+/* audit.c: one line; @key/@value pairs of numbers follow, ended by NULL. */
+void audit_line(struct cis_sandbox *sb, const char *event, const char *text, ...);
+
+uint64_t clock_msec(void);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The spec: everything a sandbox can be, as plain data. Filled by the
+ * setters of sandbox.c and by spec-json.c, judged by spec_validate(), read by
+ * plan.c. It holds no open descriptor of its own and touches nothing.
+ */
+#ifndef CIS_SPEC_H
+#define CIS_SPEC_H
+
+#include <cisandbox.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+
+#include "base/str.h"
+
+struct spec_bind {
+	char *source, *target;
+	bool readonly;
+};
+
+struct spec_ulimit {
+	int resource;
+	struct rlimit limit;
+};
+
+/* A program that runs beside the payload and comes up before it. */
+struct spec_service {
+	char *name;
+	struct strv argv;
+	char *log;        /* file inside that gets its output */
+	char *ready_unix; /* socket inside that must accept ... */
+	char *ready_http; /* ... and answer GET of this path with 200; may be NULL */
+	uint64_t timeout_ms;
+};
+
+struct spec {
+	char *id, *image, *rootfs, *user, *workdir, *hostname;
+	struct strv env, labels;
+	struct strv scratch_dirs; /* inside: on the scratch disk, not on the overlay */
+	struct spec_bind *binds;
+	size_t n_binds;
+	struct spec_ulimit *ulimits;
+	size_t n_ulimits;
+	struct spec_service *services;
+	size_t n_services;
+	uint64_t memory, cpus_milli, pids, disk, ids, timeout_ms;
+	uint64_t flags; /* CIS_NO_NEW_PRIVS, CIS_ALLOW_* */
+	enum cis_net net;
+	bool tty;
+	unsigned short rows, cols;
+	bool interactive; /* something will be written to stdin */
+};
+
+/* Sizes of the house. */
+#define SPEC_DISK_DEFAULT (512ULL << 20)
+#define SPEC_DISK_IN_MEMORY (512ULL << 20) /* up to this the scratch is a tmpfs */
+#define SPEC_DISK_MIN (1ULL << 20)
+#define SPEC_MEMORY_MIN (6ULL << 20)
+#define SPEC_IDS_UNIT 65536ULL
+#define SPEC_IDS_MAX (1ULL << 31)
+
+void spec_init(struct spec *s);
+void spec_done(struct spec *s);
+
+int spec_add_bind(struct spec *s, const char *source, const char *target, bool readonly,
+		  struct cis_error *err);
+int spec_add_ulimit(struct spec *s, const char *name, uint64_t soft, uint64_t hard);
+/* Takes the members of *svc over on success. */
+int spec_add_service(struct spec *s, struct spec_service *svc);
+void spec_service_done(struct spec_service *svc);
+/* "K=V" replaces an earlier K; "K" takes the caller's value. */
+int spec_add_env(struct strv *env, const char *assignment);
+
+bool spec_id_is_valid(const char *id);
+
+/* What no single field shows: contradictions, missing parts, floors. */
+int spec_validate(const struct spec *s, struct cis_error *err);
+
+/* spec-json.c: reads a profile document into the spec. */
+int spec_load_json(struct spec *s, const char *text, size_t len, const char *name,
+		   struct cis_error *err);
+/* A built-in profile by name, or NULL. */
+const char *spec_builtin_profile(const char *name);
+
+#endif

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/io.h"
+#include "cgroup/group.h"
+#include "isolate/ids.h"
+
+#define IDS_DIR ".ids"
+
+void state_init(struct state *st)
+{
+	*st = (struct state){.dir = -1, .lock = -1};
+}
+
+void state_done(struct state *st)
+{
+	free(st->path);
+	fd_close(st->dir);
+	fd_close(st->lock);
+	state_init(st);
+}
+
+/* ---- places ----------------------------------------------------------------- */
+
+const char *state_root(void)
+{
+	const char *moved = secure_getenv("CISANDBOX_STATE");
+
+	return moved && moved[0] == '/' ? moved : "/run/cisandbox";
+}
+
+const char *state_data_root(void)
+{
+	const char *moved = secure_getenv("CISANDBOX_ROOT");
+
+	return moved && moved[0] == '/' ? moved : "/var/lib/cisandbox";
+}
+
+int state_make_dir(const char *path, struct cis_error *err)
+{
+	cleanup_free char *copy = strdup(path);
+
+	if (!copy)
+		return cis_fail(err, ENOMEM, "%s", path);
+	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+			return cis_fail(err, errno, "make directory %s", copy);
+		*slash = '/';
+	}
+	if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+		return cis_fail(err, errno, "make directory %s", copy);
+	return 0;
+}
+
+int state_open_root(struct cis_error *err)
+{
+	int r = state_make_dir(state_root(), err), fd;
+
+	if (r < 0)
+		return r;
+	fd = open(state_root(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? cis_fail(err, errno, "open %s", state_root()) : fd;
+}
+
+int state_open_ids(struct cis_error *err)
+{
+	cleanup_close int root = state_open_root(err);
+	int fd;
+
+	if (root < 0)
+		return root;
+	if (mkdirat(root, IDS_DIR, 0700) < 0 && errno != EEXIST)
+		return cis_fail(err, errno, "make directory %s/" IDS_DIR, state_root());
+	fd = openat(root, IDS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? cis_fail(err, errno, "open %s/" IDS_DIR, state_root()) : fd;
+}
+
+int state_lock_root(struct cis_error *err)
+{
+	cleanup_close int root = state_open_root(err);
+
+	if (root < 0)
+		return root;
+	if (flock(root, LOCK_EX) < 0)
+		return cis_fail(err, errno, "lock %s", state_root());
+	return steal_fd(&root);
+}
+
+/* ---- one sandbox ---------------------------------------------------------------- */
+
+static void random_id(char id[static 13])
+{
+	unsigned char bytes[6];
+
+	while (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+		;
+	for (size_t i = 0; i < sizeof bytes; i++)
+		snprintf(id + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static int set_names(struct state *st, const char *id, struct cis_error *err)
+{
+	snprintf(st->id, sizeof st->id, "%s", id);
+	if (str_format(&st->path, "%s/%s", state_root(), id) < 0)
+		return cis_fail(err, ENOMEM, "state of %s", id);
+	return 0;
+}
+
+static int make_locked(struct state *st)
+{
+	st->dir = open(st->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (st->dir < 0)
+		return -errno;
+	st->lock = openat(st->dir, "lock", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (st->lock < 0 || flock(st->lock, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	return 0;
+}
+
+int state_create(struct state *st, const char *id, struct cis_error *err)
+{
+	cleanup_close int root = state_lock_root(err);
+	char random[13];
+	int r;
+
+	if (root < 0)
+		return root;
+	if (!id)
+		random_id(random);
+	r = set_names(st, id ? id : random, err);
+	if (r < 0)
+		return r;
+	if (mkdir(st->path, 0700) < 0) {
+		r = errno == EEXIST ? cis_fail_plain(err, EEXIST,
+						     "the name %s is in use (cisandbox list "
+						     "shows it; choose another)",
+						     st->id)
+				    : cis_fail(err, errno, "make directory %s", st->path);
+		return r;
+	}
+	r = make_locked(st);
+	if (r < 0) {
+		unlinkat(st->dir, "lock", 0);
+		rmdir(st->path);
+		return cis_fail(err, -r, "state %s", st->path);
+	}
+	return 0;
+}
+
+int state_open(struct state *st, const char *id, struct cis_error *err)
+{
+	int r = set_names(st, id, err);
+
+	if (r < 0)
+		return r;
+	st->dir = open(st->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (st->dir >= 0)
+		st->lock = openat(st->dir, "lock", O_RDWR | O_CLOEXEC);
+	if (st->lock < 0) {
+		if (errno == ENOENT)
+			return cis_fail_plain(err, ENOENT, "no sandbox has the name %s", id);
+		return cis_fail(err, errno, "state %s", st->path);
+	}
+	return 0;
+}
+
+bool state_is_alive(const struct state *st)
+{
+	/* A second description of the lock file: ours must not become the holder. */
+	cleanup_close int probe = openat(st->dir, "lock", O_RDWR | O_CLOEXEC);
+
+	return probe >= 0 && flock(probe, LOCK_SH | LOCK_NB) < 0;
+}
+
+/* ---- journal ---------------------------------------------------------------------- */
+
+static const char *const journal_words[] = {
+	[JOURNAL_IDS] = "ids\n",
+	[JOURNAL_CGROUP] = "cgroup\n",
+};
+
+int state_journal(const struct state *st, enum journal_entry what, struct cis_error *err)
+{
+	cleanup_close int fd =
+		openat(st->dir, "journal", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : io_write_all(fd, journal_words[what],
+					       strlen(journal_words[what]));
+
+	return r < 0 ? cis_fail(err, -r, "journal of %s", st->id) : 0;
+}
+
+static int undo_ids(const struct state *st, struct cis_error *err)
+{
+	cleanup_close int ids = state_open_ids(err);
+
+	if (ids < 0)
+		return ids;
+	ids_release(ids, st->id);
+	return 0;
+}
+
+static int undo_cgroup(const struct state *st, const struct group *known,
+		       struct cis_error *err)
+{
+	struct group found;
+	int r;
+
+	group_init(&found);
+	/* Parts of it may be missing: whatever opens is emptied and removed. */
+	if (!known)
+		group_open(&found, st->id, NULL);
+	r = group_kill(known ? known : &found);
+	if (r >= 0)
+		r = group_remove(known ? known : &found);
+	group_done(&found);
+	return r < 0 ? cis_fail(err, -r, "remove the control groups of %s", st->id) : 0;
+}
+
+int state_undo(struct state *st, const struct group *known, struct cis_error *err)
+{
+	static const char *const files[] = {"state.json", "state.json.new", "journal", "lock"};
+	cleanup_free char *journal = NULL;
+	int r = io_read_file_at(st->dir, "journal", 4096, &journal, NULL);
+
+	if (r < 0 && r != -ENOENT)
+		return cis_fail(err, -r, "journal of %s", st->id);
+	r = 0;
+	/* Backwards: processes go before the ids they run under are lent again. */
+	if (journal && strstr(journal, journal_words[JOURNAL_CGROUP]))
+		r = undo_cgroup(st, known, err);
+	if (r >= 0 && journal && strstr(journal, journal_words[JOURNAL_IDS]))
+		r = undo_ids(st, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		unlinkat(st->dir, files[i], 0);
+	if (rmdir(st->path) < 0 && errno != ENOENT)
+		return cis_fail(err, errno, "remove %s", st->path);
+	return 0;
+}
+
+/* ---- contents ------------------------------------------------------------------------ */
+
+int state_write(const struct state *st, const struct json *doc, struct cis_error *err)
+{
+	cleanup_free char *text = NULL;
+	cleanup_close int fd = -1;
+	int r = json_write(doc, JSON_PRETTY, &text);
+
+	if (r >= 0) {
+		fd = openat(st->dir, "state.json.new",
+			    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		r = fd < 0 ? -errno : io_write_all(fd, text, strlen(text));
+	}
+	/* Whoever reads sees the old text or the new one, never half. */
+	if (r >= 0 && renameat(st->dir, "state.json.new", st->dir, "state.json") < 0)
+		r = -errno;
+	return r < 0 ? cis_fail(err, -r, "write the state of %s", st->id) : 0;
+}
+
+int state_read(const struct state *st, struct json **ret, struct cis_error *err)
+{
+	cleanup_free char *text = NULL;
+	size_t len;
+	int r = io_read_file_at(st->dir, "state.json", 1 << 20, &text, &len);
+
+	if (r < 0)
+		return cis_fail(err, -r, "read the state of %s", st->id);
+	return json_parse(text, len, 0, "state.json", ret, err);
+}
+
+void state_set_exit(const struct state *st, int status)
+{
+	char text[32];
+	int n = snprintf(text, sizeof text, "exit %d\n", status);
+
+	if (pwrite(st->lock, text, (size_t)n, 0) != n)
+		return; /* then whoever waits reads "killed" */
+}
+
+int state_wait_exit(const struct state *st, int *ret_status, struct cis_error *err)
+{
+	char text[32] = "";
+
+	while (flock(st->lock, LOCK_SH) < 0)
+		if (errno != EINTR)
+			return cis_fail(err, errno, "wait for %s", st->id);
+	if (pread(st->lock, text, sizeof text - 1, 0) < 0)
+		return cis_fail(err, errno, "wait for %s", st->id);
+	/* Without a word its supervisor was killed, and it with it. */
+	if (sscanf(text, "exit %d", ret_status) != 1)
+		*ret_status = 137;
+	return 0;
+}

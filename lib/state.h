@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What of a sandbox is on the host's disk while it lives:
+ *
+ *	/run/cisandbox/           the state root (CISANDBOX_STATE moves it)
+ *	  .ids/BASE+COUNT         host id ranges on loan
+ *	  ID/lock                 held by the supervisor until all is undone; its
+ *	                          text becomes "exit N" at the end
+ *	  ID/journal              what was, or was about to be, made on the host
+ *	  ID/state.json           for list, inspect, exec
+ *
+ * The lock, not a pid, says who lives: the kernel drops it whatever kills the
+ * holder. A directory whose lock is free is a dead sandbox, and reap undoes its
+ * journal. Images and disks are under /var/lib/cisandbox (CISANDBOX_ROOT).
+ */
+#ifndef CIS_STATE_H
+#define CIS_STATE_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/json.h"
+
+struct state {
+	char id[64];
+	char *path; /* of the directory */
+	int dir, lock;
+};
+
+void state_init(struct state *st);
+void state_done(struct state *st); /* closes, and so unlocks; removes nothing */
+
+/* Borrowed strings; they follow the environment unless we run set-user-id. */
+const char *state_root(void);
+const char *state_data_root(void);
+
+/* Makes @path and its parents, the last one private to root. */
+int state_make_dir(const char *path, struct cis_error *err);
+
+/* Descriptors of the state root and of the table of ids, made where missing. */
+int state_open_root(struct cis_error *err);
+int state_open_ids(struct cis_error *err);
+
+/*
+ * The lock under which sandboxes appear and the dead are taken away; held while
+ * the returned descriptor is open.
+ */
+int state_lock_root(struct cis_error *err);
+
+/* Makes the directory of @id, or of a random one. -EEXIST: in use. */
+int state_create(struct state *st, const char *id, struct cis_error *err);
+
+/* That of an existing sandbox, not locked. -ENOENT. */
+int state_open(struct state *st, const char *id, struct cis_error *err);
+/* Whether somebody holds its lock. */
+bool state_is_alive(const struct state *st);
+
+/* To be called before the thing is made. Durable enough to outlive a SIGKILL. */
+enum journal_entry { JOURNAL_IDS, JOURNAL_CGROUP };
+int state_journal(const struct state *st, enum journal_entry what, struct cis_error *err);
+
+int state_write(const struct state *st, const struct json *doc, struct cis_error *err);
+int state_read(const struct state *st, struct json **ret, struct cis_error *err);
+
+/* For those who wait: visible once the lock is free. */
+void state_set_exit(const struct state *st, int status);
+/* Blocks until the lock is free. */
+int state_wait_exit(const struct state *st, int *ret_status, struct cis_error *err);
+
+/*
+ * Undoes what the journal says and removes the directory; the caller
+ * holds the lock, or has found it free under state_lock_root(). @known: its
+ * groups, if somebody has them open; else they are looked for.
+ */
+struct group;
+int state_undo(struct state *st, const struct group *known, struct cis_error *err);
+
+#endif

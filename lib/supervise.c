@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The supervisor's half of a sandbox's life: one epoll descriptor over the
+ * conversation with init, its pidfd, the payload's streams, and timers. Nothing
+ * here blocks, except the end, which waits for the kernel to finish killing.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/io.h"
+#include "base/sys.h"
+#include "fs/path.h"
+#include "fs/scratch.h"
+#include "sandbox.h"
+#include "sync.h"
+
+#define TICK_MSEC 1000
+#define GRACE_MSEC 5000
+#define LOG_TAIL 300
+
+/* What an epoll event is about; relays follow. */
+enum source { SRC_SYNC, SRC_PID, SRC_TIMEOUT, SRC_GRACE, SRC_TICK, SRC_RELAY };
+
+/* ---- beginning ------------------------------------------------------------------ */
+
+static int watch(struct cis_sandbox *sb, int fd, uint32_t events, unsigned int source)
+{
+	struct epoll_event e = {.events = events, .data.u32 = source};
+
+	return epoll_ctl(sb->epoll, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
+}
+
+static int add_timer(struct cis_sandbox *sb, int *fd, uint64_t first_msec, bool again,
+		     enum source source)
+{
+	struct timespec t = {.tv_sec = (time_t)(first_msec / 1000),
+			     .tv_nsec = (long)(first_msec % 1000) * 1000000};
+	struct itimerspec spec = {.it_value = t};
+
+	if (again)
+		spec.it_interval = t;
+	*fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (*fd < 0 || timerfd_settime(*fd, 0, &spec, NULL) < 0)
+		return -errno;
+	return watch(sb, *fd, EPOLLIN, source);
+}
+
+/* After a relay ran it may wait for its other end. */
+static int rewatch(struct cis_sandbox *sb, size_t i)
+{
+	bool write;
+	int fd = sb->relays[i] ? relay_waits_for(sb->relays[i], &write) : -1;
+
+	if (fd == sb->watched[i])
+		return 0;
+	if (sb->watched[i] >= 0)
+		epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->watched[i], NULL);
+	sb->watched[i] = fd;
+	return fd < 0 ? 0 : watch(sb, fd, write ? EPOLLOUT : EPOLLIN, SRC_RELAY + (unsigned)i);
+}
+
+static void end_relay(struct cis_sandbox *sb, size_t i)
+{
+	if (sb->watched[i] >= 0)
+		epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->watched[i], NULL);
+	sb->watched[i] = -1;
+	relay_free(sb->relays[i]);
+	sb->relays[i] = NULL;
+}
+
+static int dup_pair(int from, int to, struct relay **ret)
+{
+	cleanup_close int f = fcntl(from, F_DUPFD_CLOEXEC, 3);
+	cleanup_close int t = fcntl(to, F_DUPFD_CLOEXEC, 3);
+
+	if (f < 0 || t < 0)
+		return -errno;
+	*ret = relay_new(f, t);
+	if (!*ret)
+		return -ENOMEM;
+	steal_fd(&f);
+	steal_fd(&t);
+	return 0;
+}
+
+/* A terminal has one stream each way; stderr is part of it. */
+static int relay_tty(struct cis_sandbox *sb)
+{
+	struct winsize size = {.ws_row = sb->spec.rows, .ws_col = sb->spec.cols};
+	int r = 0;
+
+	ioctl(sb->tty, TIOCSWINSZ, &size);
+	if (sb->stdio[0] >= 0)
+		r = dup_pair(sb->stdio[0], sb->tty, &sb->relays[0]);
+	if (r >= 0 && sb->stdio[1] >= 0)
+		r = dup_pair(sb->tty, sb->stdio[1], &sb->relays[1]);
+	return r;
+}
+
+int supervise_begin(struct cis_sandbox *sb, struct cis_error *err)
+{
+	int r = sb->tty >= 0 ? relay_tty(sb) : 0;
+
+	if (r >= 0 && sb->sync >= 0)
+		r = watch(sb, sb->sync, EPOLLIN, SRC_SYNC);
+	if (r >= 0)
+		r = watch(sb, sb->pidfd, EPOLLIN, SRC_PID);
+	if (r >= 0 && sb->spec.timeout_ms)
+		r = add_timer(sb, &sb->timeout, sb->spec.timeout_ms, false, SRC_TIMEOUT);
+	if (r >= 0 && !sb->entered)
+		r = add_timer(sb, &sb->tick, TICK_MSEC, true, SRC_TICK);
+	for (size_t i = 0; i < N_RELAYS && r >= 0; i++)
+		r = rewatch(sb, i);
+	return r < 0 ? cis_fail(err, -r, "watch the sandbox") : 0;
+}
+
+/* ---- events ---------------------------------------------------------------------- */
+
+static void post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t value,
+		 const char *audit_name, const char *text)
+{
+	struct cis_event *e;
+
+	audit_line(sb, audit_name, text, "value", value, NULL);
+	/* Nobody reads them: the newest ones are dropped, the audit has them all. */
+	if (sb->n_events == N_EVENTS)
+		return;
+	e = &sb->events[(sb->first_event + sb->n_events++) % N_EVENTS];
+	*e = (struct cis_event){.kind = (int)kind, .value = value};
+	snprintf(e->text, sizeof e->text, "%s", text);
+}
+
+static void check_limits(struct cis_sandbox *sb)
+{
+	struct group_stat st;
+	struct scratch_usage disk;
+	char text[200];
+
+	group_stat(&sb->group, &st);
+	if (st.oom_kills > sb->oom_kills_seen) {
+		snprintf(text, sizeof text,
+			 "memory limit reached: %llu process(es) killed (raise --memory, now "
+			 "%lluM)",
+			 (unsigned long long)st.oom_kills,
+			 (unsigned long long)sb->spec.memory >> 20);
+		post(sb, CIS_EVENT_MEMORY_LIMIT, st.oom_kills, "limit.hit", text);
+		sb->oom_kills_seen = st.oom_kills;
+	}
+	if (st.pids_refused && !sb->pids_seen) {
+		sb->pids_seen = true;
+		snprintf(text, sizeof text,
+			 "pids limit reached: new processes are refused (raise --pids, now "
+			 "%llu)",
+			 (unsigned long long)sb->spec.pids);
+		post(sb, CIS_EVENT_PIDS_LIMIT, st.pids_refused, "limit.hit", text);
+	}
+	if (scratch_usage(sb->plan.fds[SLOT_SCRATCH], &disk) < 0)
+		return;
+	sb->disk_peak = MAX(sb->disk_peak, disk.used);
+	/* The crumbs that remain are too small for whoever was refused. */
+	if (disk.left <= disk.size / 256 && !sb->disk_seen) {
+		sb->disk_seen = true;
+		snprintf(text, sizeof text,
+			 "disk limit reached: %lluM of %lluM in use (raise --disk)",
+			 (unsigned long long)disk.used >> 20,
+			 (unsigned long long)disk.size >> 20);
+		post(sb, CIS_EVENT_DISK_LIMIT, disk.used, "limit.hit", text);
+	}
+}
+
+void supervise_usage(struct cis_sandbox *sb)
+{
+	struct cis_usage *u = &sb->last;
+	struct group_stat st;
+	struct scratch_usage disk;
+
+	group_stat(&sb->group, &st);
+	u->memory = st.memory;
+	u->memory_peak = st.memory_peak;
+	u->cpu_usec = st.cpu_usec;
+	u->pids = st.pids;
+	if (sb->plan.n_fds && scratch_usage(sb->plan.fds[SLOT_SCRATCH], &disk) == 0) {
+		u->disk = disk.used;
+		sb->disk_peak = MAX(sb->disk_peak, disk.used);
+	}
+	u->disk_peak = sb->disk_peak;
+	u->wall_msec = clock_msec() - sb->started_msec;
+}
+
+/* ---- what init says ------------------------------------------------------------------ */
+
+/*
+ * The end of a service's log, for the error message. The file is in the
+ * sandbox's hands: opened as inside, never a FIFO, and shown without control
+ * characters.
+ */
+static void read_log_tail(struct cis_sandbox *sb, const char *log, char *out, size_t size)
+{
+	char path[64], buf[LOG_TAIL + 1];
+	cleanup_close int root = -1, fd = -1;
+	off_t len;
+	ssize_t n;
+
+	*out = '\0';
+	snprintf(path, sizeof path, "/proc/%d/root", sb->pid);
+	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root >= 0)
+		fd = path_open_in(root, log);
+	if (fd < 0)
+		return;
+	len = lseek(fd, 0, SEEK_END);
+	lseek(fd, len > LOG_TAIL ? len - LOG_TAIL : 0, SEEK_SET);
+	n = read(fd, buf, MIN((size_t)LOG_TAIL, size - 1));
+	for (ssize_t i = 0; i < n; i++)
+		out[i] = buf[i] == '\n' ? '|' : buf[i] < ' ' || buf[i] > '~' ? '?' : buf[i];
+	out[MAX(n, 0)] = '\0';
+}
+
+static int service_failed(struct cis_sandbox *sb, const struct sync_msg *m,
+			  struct cis_error *err)
+{
+	const struct plan_exec *e;
+	char tail[LOG_TAIL + 1], cause[64];
+
+	if (m->index >= sb->plan.n_services)
+		return cis_fail_plain(err, EPROTO, "service %u failed", m->index);
+	e = &sb->plan.services[m->index];
+	read_log_tail(sb, e->log, tail, sizeof tail);
+	if (m->value == ETIMEDOUT)
+		snprintf(cause, sizeof cause, "no answer within %llu s",
+			 (unsigned long long)e->timeout_ms / 1000);
+	else if (WIFSIGNALED(m->status))
+		snprintf(cause, sizeof cause, "killed by signal %d", WTERMSIG(m->status));
+	else
+		snprintf(cause, sizeof cause, "ended with status %d", WEXITSTATUS(m->status));
+	cis_fail_plain(err, EIO, "service %s: %s; end of its log %s: %s", e->name, cause,
+		       e->log, tail);
+	if (err)
+		err->stage = CIS_STAGE_SERVICE;
+	return -EIO;
+}
+
+static int set_exit(struct cis_sandbox *sb, int status)
+{
+	sb->payload_ended = true;
+	sb->exit_status =
+		WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	return 0;
+}
+
+static int on_sync(struct cis_sandbox *sb, struct cis_error *err)
+{
+	struct sync_msg m;
+	int r = sync_recv(sb->sync, &m, NULL, MSG_DONTWAIT);
+
+	if (r == -EAGAIN)
+		return 0;
+	if (r <= 0) {
+		/* It is dying: the pidfd tells when. */
+		sb->sync = fd_close(sb->sync);
+		return 0;
+	}
+	switch ((enum sync_kind)m.kind) {
+	case SYNC_SERVICE:
+		audit_line(sb, "service", sb->plan.services[m.index].name, NULL);
+		return 0;
+	case SYNC_PAYLOAD:
+		sb->payload_runs = true;
+		post(sb, CIS_EVENT_READY, clock_msec() - sb->started_msec, "ready",
+		     "the command runs");
+		return 0;
+	case SYNC_EXITED:
+		return set_exit(sb, m.value);
+	case SYNC_SERVICE_FAILED:
+		return service_failed(sb, &m, err);
+	default:
+		return launch_explain(&sb->plan, &m, err);
+	}
+}
+
+/* ---- ends ----------------------------------------------------------------------------- */
+
+static void kill_all(struct cis_sandbox *sb)
+{
+	sb->killed = true;
+	if (sb->pidfd >= 0)
+		sys_pidfd_send_signal(sb->pidfd, SIGKILL);
+}
+
+static void on_timeout(struct cis_sandbox *sb)
+{
+	char text[120];
+
+	if (sb->timed_out)
+		return;
+	sb->timed_out = true;
+	snprintf(text, sizeof text, "timeout after %llu.%03llu s",
+		 (unsigned long long)sb->spec.timeout_ms / 1000,
+		 (unsigned long long)sb->spec.timeout_ms % 1000);
+	post(sb, CIS_EVENT_TIMEOUT, sb->spec.timeout_ms, "timeout", text);
+	if (!sb->payload_runs ||
+	    cis_sandbox_signal(sb, SIGTERM, NULL) < 0 ||
+	    add_timer(sb, &sb->grace, GRACE_MSEC, false, SRC_GRACE) < 0)
+		kill_all(sb);
+	sb->timeout = fd_close(sb->timeout);
+}
+
+static void on_tick(struct cis_sandbox *sb)
+{
+	uint64_t count;
+
+	if (read(sb->tick, &count, sizeof count) < 0)
+		return;
+	check_limits(sb);
+}
+
+/* Init (or the entered command) is dead: its status, unless init told the payload's. */
+static int reap(struct cis_sandbox *sb, struct cis_error *err)
+{
+	siginfo_t info = {0};
+
+	while (waitid(P_PIDFD, (id_t)sb->pidfd, &info, WEXITED | __WALL) < 0)
+		if (errno != EINTR)
+			return cis_fail(err, errno, "wait for the sandbox");
+	if (sb->payload_ended)
+		return 0;
+	if (sb->entered) {
+		sb->exit_status = info.si_code == CLD_EXITED ? info.si_status
+							     : 128 + info.si_status;
+	} else {
+		sb->exit_status = 128 + SIGKILL;
+		sb->killed = true;
+	}
+	sb->payload_ended = true;
+	return 0;
+}
+
+static void finish_streams(struct cis_sandbox *sb)
+{
+	/* Whoever could write is dead; what they wrote is still in the pipes. */
+	end_relay(sb, 0);
+	for (size_t i = 1; i < N_RELAYS; i++) {
+		while (sb->relays[i] && relay_run(sb->relays[i]) && !relay_is_idle(sb->relays[i])) {
+			bool write;
+			int fd = relay_waits_for(sb->relays[i], &write);
+			struct pollfd p = {.fd = fd, .events = write ? POLLOUT : POLLIN};
+
+			poll(&p, 1, 1000);
+		}
+		end_relay(sb, i);
+	}
+}
+
+static int ended(struct cis_sandbox *sb, struct cis_error *err)
+{
+	int r = sb->pidfd >= 0 ? 0 : -ECHILD;
+
+	/* Init's last words may still be unread. */
+	while (r == 0 && sb->sync >= 0 && !sb->payload_ended) {
+		struct pollfd p = {.fd = sb->sync, .events = POLLIN};
+
+		if (poll(&p, 1, 0) <= 0)
+			break;
+		r = on_sync(sb, err);
+	}
+	if (r < 0)
+		return r;
+	r = reap(sb, err);
+	if (r < 0)
+		return r;
+	finish_streams(sb);
+	if (sb->timed_out)
+		sb->exit_status = 124;
+	supervise_finish(sb);
+	return 1;
+}
+
+static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err)
+{
+	switch (source) {
+	case SRC_SYNC:
+		return on_sync(sb, err);
+	case SRC_PID:
+		return ended(sb, err);
+	case SRC_TIMEOUT:
+		on_timeout(sb);
+		return 0;
+	case SRC_GRACE:
+		kill_all(sb);
+		sb->grace = fd_close(sb->grace);
+		return 0;
+	case SRC_TICK:
+		on_tick(sb);
+		return 0;
+	default:
+		break;
+	}
+	source -= SRC_RELAY;
+	if (sb->relays[source] && !relay_run(sb->relays[source]))
+		end_relay(sb, source);
+	else
+		return rewatch(sb, source);
+	return 0;
+}
+
+int cis_sandbox_dispatch(struct cis_sandbox *sb, struct cis_error *err)
+{
+	struct epoll_event events[8];
+	int n, r = 0;
+
+	if (sb->phase == PHASE_ENDED)
+		return 1;
+	if (sb->phase != PHASE_RUNNING)
+		return cis_fail_plain(err, EBUSY, "the sandbox has not been started");
+	n = epoll_wait(sb->epoll, events, ARRAY_SIZE(events), 0);
+	/* The streams before the end: epoll does not promise an order. */
+	for (int pass = 0; pass < 2 && r == 0; pass++)
+		for (int i = 0; i < n && r == 0; i++)
+			if ((events[i].data.u32 == SRC_PID) == (pass == 1))
+				r = handle(sb, events[i].data.u32, err);
+	if (r < 0)
+		supervise_finish(sb);
+	return r;
+}
+
+static void release_children(struct cis_sandbox *sb)
+{
+	kill_all(sb);
+	if (sb->pidfd >= 0) {
+		siginfo_t info;
+
+		while (waitid(P_PIDFD, (id_t)sb->pidfd, &info, WEXITED | __WALL) < 0 &&
+		       errno == EINTR)
+			;
+	}
+	for (size_t i = 0; i < N_RELAYS; i++)
+		end_relay(sb, i);
+}
+
+static void undo(struct cis_sandbox *sb)
+{
+	cleanup_close int lock = -1;
+
+	if (sb->state.lock < 0)
+		return;
+	state_set_exit(&sb->state, sb->exit_status);
+	lock = state_lock_root(NULL);
+	state_undo(&sb->state, sb->group.hs.n ? &sb->group : NULL, NULL);
+}
+
+void supervise_finish(struct cis_sandbox *sb)
+{
+	if (sb->phase == PHASE_ENDED)
+		return;
+	if (!sb->entered && sb->started_msec) {
+		check_limits(sb);
+		supervise_usage(sb);
+	}
+	release_children(sb);
+	if (!sb->entered) {
+		undo(sb);
+		if (sb->started_msec)
+			audit_line(sb, "exited", NULL, "status", (uint64_t)sb->exit_status,
+				   "wall_msec", sb->last.wall_msec, "cpu_usec",
+				   sb->last.cpu_usec, "memory_peak", sb->last.memory_peak,
+				   "disk_peak", sb->last.disk_peak, NULL);
+	}
+	sb->phase = PHASE_ENDED;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The conversation between the processes of a launch: fixed-size records over
+ * SOCK_SEQPACKET pairs, one record a send. launch.c says who says what when.
+ * Raw calls only.
+ */
+#ifndef CIS_SYNC_H
+#define CIS_SYNC_H
+
+#include <stdint.h>
+
+enum sync_kind {
+	/* stage, init and payload -> caller */
+	SYNC_FOUNDER = 1,    /* value: host pid of the process that clones init */
+	SYNC_INIT,           /* value: host pid of init */
+	SYNC_FAILED,         /* index: op; value: errno */
+	SYNC_READY,          /* set up; services are about to start */
+	SYNC_TTY,            /* with the terminal's master */
+	SYNC_SERVICE,        /* index: that service answers */
+	SYNC_SERVICE_FAILED, /* index; value: errno, or 0 and status */
+	SYNC_LOCK_FAILED,    /* value: errno; index: enum sync_lock_step */
+	SYNC_EXEC_FAILED,    /* value: errno */
+	SYNC_PAYLOAD,        /* executed */
+	SYNC_EXITED,         /* value: wait status of the payload */
+	/* stage -> init */
+	SYNC_GO,             /* maps are written, the root is built; with its descriptor */
+	/* caller -> init */
+	SYNC_SIGNAL,         /* value: to the payload's process group */
+};
+
+/* What the payload was about when SYNC_LOCK_FAILED. */
+enum sync_lock_step { LOCK_SESSION, LOCK_TTY, LOCK_STDIO, LOCK_CWD, LOCK_IDS, LOCK_FILTER };
+
+struct sync_msg {
+	uint32_t kind;
+	uint32_t index;
+	int32_t value;
+	int32_t status;
+};
+
+int sync_send(int fd, const struct sync_msg *m);
+int sync_send_fd(int fd, const struct sync_msg *m, int passed);
+/* 1: a record; 0: the other side is gone. *ret_fd (may be NULL) is -1 or owned. */
+int sync_recv(int fd, struct sync_msg *ret, int *ret_fd, int flags);
+
+#endif

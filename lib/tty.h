@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A terminal from the devpts at /dev/pts of the current root. Raw calls. */
+#ifndef CIS_TTY_H
+#define CIS_TTY_H
+
+/* Also bound over /dev/console where that file exists. Both CLOEXEC. */
+int tty_open_child(int *ret_master, int *ret_slave);
+
+/* Payload: @fd becomes the controlling terminal of a session of our own. */
+int tty_take_child(int fd);
+
+#endif
