@@ -5,22 +5,34 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* Messages quote what people and jobs wrote: none of it may steer the terminal. */
+static void print_line(const char *verb, const char *text)
+{
+	fprintf(stderr, "cisandbox: %s: ", verb);
+	for (; *text; text++)
+		fputc((unsigned char)*text < ' ' || *text == 127 ? '?' : *text, stderr);
+	fputc('\n', stderr);
+}
 
 int cli_error(const char *verb, const struct cis_error *err)
 {
-	fprintf(stderr, "cisandbox: %s: %s\n", verb, err->message);
+	print_line(verb, err->message);
 	return EXIT_OURS;
 }
 
 int cli_usage_error(const char *verb, const char *fmt, ...)
 {
+	char text[512], hint[64];
 	va_list ap;
 
-	fprintf(stderr, "cisandbox: %s: ", verb);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, " (see cisandbox %s --help)\n", verb);
+	snprintf(hint, sizeof hint, " (see cisandbox %s --help)", verb);
+	strncat(text, hint, sizeof text - strlen(text) - 1);
+	print_line(verb, text);
 	return EXIT_OURS;
 }
 

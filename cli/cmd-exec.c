@@ -27,7 +27,7 @@ static int parse_twice(struct front *f, int argc, char **argv, int *ret_first)
 
 int cmd_exec(int argc, char **argv)
 {
-	struct front f = {.verb = "exec"};
+	struct front f = {.verb = "exec", .report = -1, .is_ready = true};
 	struct cis_error err = {0};
 	int first, signals, status = parse_twice(&f, argc, argv, &first);
 

@@ -195,7 +195,7 @@ static void stop_programs(struct child *c, bool is_new)
 static int import(const char *name, const char *path, struct cis_error *err)
 {
 	struct child c = {.stop = stop_programs};
-	int fd, status;
+	int fd = -1, status;
 	pid_t pid = child_start(&c, &fd);
 
 	if (pid < 0) {
@@ -287,7 +287,7 @@ static int name_of(const char *path, char *ret, size_t size)
 /* ---- build ------------------------------------------------------------------- */
 
 static const char packages[] = "docker.io,docker-cli,docker-buildx,docker-compose,"
-			       "containerd,runc,iptables,git,ca-certificates";
+			       "containerd,runc,iptables,git,ca-certificates,procps";
 
 /* What describes the host that built it goes, what any host has comes in. */
 static const char hook[] =
@@ -369,7 +369,7 @@ __attribute__((format(printf, 1, 2))) static int build_error(const char *fmt, ..
 static int run_mmdebstrap(int out)
 {
 	struct child c = {.stop = stop_mmdebstrap};
-	int fd, status;
+	int fd = -1, status;
 	pid_t pid = child_start(&c, &fd);
 
 	if (pid < 0)

@@ -63,13 +63,18 @@ static int supervise_detached(struct front *f, char **argv, int report)
 
 	setsid();
 	signals = session_block_signals();
+	f->report = report;
 	status = start(f, argv);
+	if (status == 0)
+		status = session_await_ready(f, signals);
 	if (status)
 		return status;
 	id = cis_sandbox_id(f->sb);
 	if (write(report, id, strlen(id)) < 0)
 		return EXIT_OURS;
 	close(report);
+	f->report = -1;
+	f->is_ready = true;
 	null = open("/dev/null", O_RDWR);
 	for (int i = 0; i < 3; i++)
 		dup2(null, i);
@@ -112,7 +117,7 @@ static int detach(struct front *f, char **argv)
 
 int cmd_run(int argc, char **argv)
 {
-	struct front f = {.verb = "run"};
+	struct front f = {.verb = "run", .report = -1};
 	int first, status;
 
 	if (cis_sandbox_new(&f.sb) < 0)

@@ -17,6 +17,8 @@ struct front {
 	struct cis_sandbox *sb;
 	bool interactive, tty, detach, dry_run, help;
 	const char *audit; /* path, or NULL */
+	bool is_ready;     /* the command runs already */
+	int report;        /* detached: pipe to whoever started us, or -1 */
 };
 
 #define FOR_RUN 1u

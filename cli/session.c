@@ -73,66 +73,95 @@ static bool show_events(struct front *f, bool raw, bool ready)
 	return ready;
 }
 
-/* -1 to go on, or the exit status: the second of a kind that asks to end, ends. */
-static int on_signal(struct front *f, int signals, int *asked)
+/* What the loop knows. */
+struct session {
+	struct front *f;
+	int signals;
+	bool raw, ready;
+	int asked;      /* the first signal that asked to end, or 0 */
+	bool asked_twice;
+};
+
+#define GO_ON (-1)
+
+static void on_signals(struct session *s)
 {
 	struct signalfd_siginfo info;
 
-	while (read(signals, &info, sizeof info) == sizeof info) {
+	while (read(s->signals, &info, sizeof info) == sizeof info) {
 		int sig = (int)info.ssi_signo;
 
 		if (sig == SIGWINCH) {
-			if (f->tty)
-				tell_size(f);
+			if (s->f->tty)
+				tell_size(s->f);
 			continue;
 		}
-		if ((sig == SIGINT || sig == SIGTERM || sig == SIGHUP) && (*asked)++)
-			sig = SIGKILL;
-		if (cis_sandbox_signal(f->sb, sig, NULL) < 0)
-			return 128 + sig;
+		if (sig == SIGINT || sig == SIGTERM || sig == SIGHUP) {
+			s->asked_twice = s->asked != 0;
+			s->asked = sig;
+		}
+		/* The first may be ignored in there; the second is an order. */
+		cis_sandbox_signal(s->f->sb, s->asked_twice ? SIGKILL : sig, NULL);
 	}
-	return -1;
 }
 
-static int loop(struct front *f, int signals, bool raw)
+static int dispatch(struct session *s)
 {
 	struct cis_error err = {0};
-	bool ready = false;
-	int asked = 0;
+	int r = cis_sandbox_dispatch(s->f->sb, &err);
 
-	for (;;) {
-		struct pollfd fds[] = {{.fd = cis_sandbox_fd(f->sb), .events = POLLIN},
-				       {.fd = signals, .events = POLLIN}};
-		int r;
+	s->ready = show_events(s->f, s->raw, s->ready);
+	if (r == 0)
+		return GO_ON;
+	progress_clear();
+	/* Stopped while it came up: the reason is the signal, not what died of it. */
+	if (!s->ready && s->asked)
+		return 128 + s->asked;
+	return r < 0 ? cli_start_error(s->f->verb, &err) : cis_sandbox_exit_status(s->f->sb);
+}
 
-		r = poll(fds, 2, ready ? -1 : PROGRESS_AFTER_MSEC);
+/* GO_ON when it is ready and that is all that was wanted, or the exit status. */
+static int loop(struct session *s, bool until_ready)
+{
+	int status = GO_ON;
+
+	s->ready = show_events(s->f, s->raw, s->ready);
+	while (status == GO_ON && !(until_ready && s->ready)) {
+		struct pollfd fds[] = {{.fd = cis_sandbox_fd(s->f->sb), .events = POLLIN},
+				       {.fd = s->signals, .events = POLLIN},
+				       {.fd = s->f->report}};
+		int r = poll(fds, 3, s->ready ? -1 : PROGRESS_AFTER_MSEC);
+
 		if (r < 0 && errno != EINTR)
 			return EXIT_OURS;
-		if (r == 0 && !ready)
+		if (r == 0)
 			progress_show("bringing the services up");
-		r = fds[1].revents ? on_signal(f, signals, &asked) : -1;
-		if (r >= 0)
-			return r;
-		r = cis_sandbox_dispatch(f->sb, &err);
-		ready = show_events(f, raw, ready);
-		if (r < 0)
-			progress_clear();
-		if (r < 0 && asked)
+		if (fds[2].revents) /* nobody waits for our word any more */
 			return 128 + SIGINT;
-		if (r < 0)
-			return cli_start_error(f->verb, &err);
-		if (r == 1)
-			return cis_sandbox_exit_status(f->sb);
+		if (fds[1].revents)
+			on_signals(s);
+		status = dispatch(s);
 	}
+	return status;
+}
+
+int session_await_ready(struct front *f, int signals)
+{
+	struct session s = {.f = f, .signals = signals};
+	int status = loop(&s, true);
+
+	return status == GO_ON ? 0 : status;
 }
 
 int session_run(struct front *f, int signals)
 {
+	struct session s = {.f = f, .signals = signals, .ready = f->is_ready};
 	struct termios before;
-	bool raw = make_raw(f, &before);
-	int status = loop(f, signals, raw);
+	int status;
 
-	if (raw)
+	s.raw = make_raw(f, &before);
+	status = loop(&s, false);
+	if (s.raw)
 		tcsetattr(0, TCSADRAIN, &before);
 	return status;
 }

@@ -17,6 +17,12 @@ int session_block_signals(void);
 /* Gives the handle our streams, and a terminal as large as ours with -t. */
 void session_set_streams(struct front *f);
 
+/*
+ * Until the command runs: 0; or the exit status, the reason printed. Also ends
+ * when whoever reads f->report is gone.
+ */
+int session_await_ready(struct front *f, int signals);
+
 /* Runs to the end. Restores the terminal. Returns the exit status. */
 int session_run(struct front *f, int signals);
 

@@ -285,7 +285,8 @@ static int open_tty(struct launch *l)
 {
 	struct sync_msg m = {.kind = SYNC_TTY};
 	cleanup_close int master = -1;
-	int slave, r = tty_open_child(&master, &slave);
+	int slave, r = tty_open_child(l->plan->spec->rows, l->plan->spec->cols, &master,
+				      &slave);
 
 	if (r < 0)
 		return r;

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,6 +39,7 @@
 struct join {
 	struct plan *plan;
 	struct group *group;
+	pid_t init;
 	int pidfd; /* of init */
 	int report;
 	int stdio[3];
@@ -90,7 +92,7 @@ static void command_main(struct join *j)
 	if (r < 0)
 		fail(j, r);
 	if (j->plan->spec->tty) {
-		r = tty_open_child(&master, &slave);
+		r = tty_open_child(j->plan->spec->rows, j->plan->spec->cols, &master, &slave);
 		if (r >= 0)
 			r = sync_send_fd(j->report, &m, master);
 		if (r < 0)
@@ -115,6 +117,16 @@ static void close_others(const struct join *j)
 	fd_close_others(keep, n);
 }
 
+/* What the sandbox was given; init has them. What we may not raise stays lower. */
+static void take_rlimits(pid_t init)
+{
+	struct rlimit limit;
+
+	for (int i = 0; i < RLIM_NLIMITS; i++)
+		if (SYS(prlimit64, init, i, NULL, &limit) >= 0)
+			SYS(prlimit64, 0, i, &limit, NULL);
+}
+
 static void joiner_main(struct join *j)
 {
 	struct clone_args args = {.flags = CLONE_PARENT};
@@ -124,6 +136,7 @@ static void joiner_main(struct join *j)
 	SYS(prctl, PR_SET_NAME, "cis:join", 0, 0, 0);
 	SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	close_others(j);
+	take_rlimits(j->init);
 	r = group_join_v1_child(j->group);
 	if (r >= 0)
 		r = SYS(setns, j->pidfd, ALL_NAMESPACES);
@@ -221,7 +234,7 @@ static int build(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 
 static int run(struct cis_sandbox *sb, struct cis_error *err)
 {
-	struct join j = {.plan = &sb->plan, .group = &sb->group, .pidfd = sb->pidfd};
+	struct join j = {.plan = &sb->plan, .group = &sb->group, .init = sb->pid, .pidfd = sb->pidfd};
 	cleanup_close int report = -1, joiner = -1, command = -1;
 	int pair[2], r;
 

@@ -81,8 +81,9 @@ static pid_t spawn(struct pid1 *s, const struct plan_exec *e)
 	while (r == -EINTR);
 	if (r == 0)
 		return pid;
-	if (r == sizeof m)
-		sync_send(s->l->sync, &m);
+	if (e->log) /* a service */
+		m = (struct sync_msg){SYNC_SERVICE_FAILED, (uint32_t)s->service, m.value, 0};
+	sync_send(s->l->sync, &m);
 	return -1;
 }
 
@@ -149,10 +150,8 @@ static void probe(struct pid1 *s)
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int fd;
 
-	if (!e->ready_unix) {
-		service_is_up(s);
+	if (!e->ready_unix) /* a step of preparation: it is up when it has ended well */
 		return;
-	}
 	strncpy(addr.sun_path, e->ready_unix, sizeof addr.sun_path - 1);
 	fd = SYS(socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -197,7 +196,11 @@ static void reap(struct pid1 *s)
 			say(s, SYNC_EXITED, 0, status, 0);
 			_exit(0);
 		}
-		if (!s->payload && pid == s->service_pid)
+		if (s->payload || pid != s->service_pid)
+			continue;
+		if (!s->l->plan->services[s->service].ready_unix && status == 0)
+			service_is_up(s);
+		else
 			service_failed(s, 0, status);
 	}
 }

@@ -126,7 +126,7 @@ static int open_null(void)
 
 /*
  * A pipe whose far end becomes stream @i of the payload. It belongs to the
- * sandbox's root, or opening /dev/stdout inside would be refused.
+ * payload's user, or opening /dev/stdout inside would be refused.
  */
 static int make_pipe(struct cis_sandbox *sb, int i, int *ret_child)
 {
@@ -140,7 +140,7 @@ static int make_pipe(struct cis_sandbox *sb, int i, int *ret_child)
 		return -errno;
 	near = fds[i == 0];
 	far = fds[i != 0];
-	if (fchown(far, sb->base, sb->base) < 0)
+	if (fchown(far, sb->base + sb->plan.payload.uid, sb->base + sb->plan.payload.gid) < 0)
 		return -errno;
 	*ret_child = dup_high(far);
 	if (*ret_child < 0)

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -19,13 +18,12 @@
 struct relay *relay_new(int from, int to)
 {
 	struct relay *r = malloc(sizeof *r);
-	struct stat st;
 
 	if (!r)
 		return NULL;
 	r->from = from;
 	r->to = to;
-	r->from_is_file = fstat(from, &st) == 0 && S_ISREG(st.st_mode);
+	r->from_is_file = false;
 	r->start = r->end = 0;
 	return r;
 }
@@ -92,7 +90,8 @@ int relay_run(struct relay *r)
 			return 0;
 		r->end = (size_t)k;
 	}
-	return 1;
+	/* What can never be waited for, such as a file, must find the buffer empty. */
+	return flush(r) < 0 ? 0 : 1;
 }
 
 bool relay_is_idle(const struct relay *r)

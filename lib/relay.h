@@ -13,7 +13,7 @@
 
 struct relay {
 	int from, to;      /* both owned */
-	bool from_is_file; /* always readable: wait for @to instead */
+	bool from_is_file; /* cannot be polled, always readable: wait for @to instead */
 	size_t start, end; /* bytes of buf that wait for @to */
 	char buf[65536];
 };

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -59,15 +58,25 @@ static int add_timer(struct cis_sandbox *sb, int *fd, uint64_t first_msec, bool 
 /* After a relay ran it may wait for its other end. */
 static int rewatch(struct cis_sandbox *sb, size_t i)
 {
-	bool write;
-	int fd = sb->relays[i] ? relay_waits_for(sb->relays[i], &write) : -1;
+	bool write = false;
+	int fd = sb->relays[i] ? relay_waits_for(sb->relays[i], &write) : -1, r;
 
 	if (fd == sb->watched[i])
 		return 0;
 	if (sb->watched[i] >= 0)
 		epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->watched[i], NULL);
-	sb->watched[i] = fd;
-	return fd < 0 ? 0 : watch(sb, fd, write ? EPOLLOUT : EPOLLIN, SRC_RELAY + (unsigned)i);
+	sb->watched[i] = -1;
+	if (fd < 0)
+		return 0;
+	r = watch(sb, fd, write ? EPOLLOUT : EPOLLIN, SRC_RELAY + (unsigned)i);
+	if (r == -EPERM && !write) {
+		/* A file or /dev/zero: epoll refuses what is always ready. */
+		sb->relays[i]->from_is_file = true;
+		return rewatch(sb, i);
+	}
+	if (r >= 0)
+		sb->watched[i] = fd;
+	return r;
 }
 
 static void end_relay(struct cis_sandbox *sb, size_t i)
@@ -97,10 +106,8 @@ static int dup_pair(int from, int to, struct relay **ret)
 /* A terminal has one stream each way; stderr is part of it. */
 static int relay_tty(struct cis_sandbox *sb)
 {
-	struct winsize size = {.ws_row = sb->spec.rows, .ws_col = sb->spec.cols};
 	int r = 0;
 
-	ioctl(sb->tty, TIOCSWINSZ, &size);
 	if (sb->stdio[0] >= 0)
 		r = dup_pair(sb->stdio[0], sb->tty, &sb->relays[0]);
 	if (r >= 0 && sb->stdio[1] >= 0)
@@ -240,12 +247,15 @@ static int service_failed(struct cis_sandbox *sb, const struct sync_msg *m,
 	if (m->value == ETIMEDOUT)
 		snprintf(cause, sizeof cause, "no answer within %llu s",
 			 (unsigned long long)e->timeout_ms / 1000);
+	else if (m->value)
+		snprintf(cause, sizeof cause, "%s", strerror(m->value));
 	else if (WIFSIGNALED(m->status))
 		snprintf(cause, sizeof cause, "killed by signal %d", WTERMSIG(m->status));
 	else
 		snprintf(cause, sizeof cause, "ended with status %d", WEXITSTATUS(m->status));
-	cis_fail_plain(err, EIO, "service %s: %s; end of its log %s: %s", e->name, cause,
-		       e->log, tail);
+	cis_fail_plain(err, EIO, "service %s (%s): %s%s%s%s%s", e->name, e->argv.v[0], cause,
+		       *tail ? "; end of its log " : "", *tail ? e->log : "",
+		       *tail ? ": " : "", tail);
 	if (err)
 		err->stage = CIS_STAGE_SERVICE;
 	return -EIO;
@@ -388,6 +398,8 @@ static int ended(struct cis_sandbox *sb, struct cis_error *err)
 
 static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err)
 {
+	int r;
+
 	switch (source) {
 	case SRC_SYNC:
 		return on_sync(sb, err);
@@ -409,8 +421,8 @@ static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err
 	source -= SRC_RELAY;
 	if (sb->relays[source] && !relay_run(sb->relays[source]))
 		end_relay(sb, source);
-	else
-		return rewatch(sb, source);
+	else if ((r = rewatch(sb, source)) < 0)
+		return cis_fail(err, -r, "carry stream %u", source);
 	return 0;
 }
 

@@ -24,8 +24,9 @@ static int show_as_console(int master)
 	return tree < 0 ? tree : sys_move_mount(tree, console);
 }
 
-int tty_open_child(int *ret_master, int *ret_slave)
+int tty_open_child(unsigned short rows, unsigned short cols, int *ret_master, int *ret_slave)
 {
+	struct winsize size = {.ws_row = rows, .ws_col = cols};
 	cleanup_close int master =
 		SYS(openat, AT_FDCWD, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	cleanup_close int slave = -1;
@@ -34,6 +35,10 @@ int tty_open_child(int *ret_master, int *ret_slave)
 	if (master < 0)
 		return master;
 	r = SYS(ioctl, master, TIOCSPTLCK, &unlock);
+	if (r < 0)
+		return r;
+	/* Before anybody inside can ask for it. */
+	r = SYS(ioctl, master, TIOCSWINSZ, &size);
 	if (r < 0)
 		return r;
 	slave = SYS(ioctl, master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);

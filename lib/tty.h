@@ -4,7 +4,7 @@
 #define CIS_TTY_H
 
 /* Also bound over /dev/console where that file exists. Both CLOEXEC. */
-int tty_open_child(int *ret_master, int *ret_slave);
+int tty_open_child(unsigned short rows, unsigned short cols, int *ret_master, int *ret_slave);
 
 /* Payload: @fd becomes the controlling terminal of a session of our own. */
 int tty_take_child(int fd);

@@ -146,7 +146,8 @@ field() { "$CISANDBOX" inspect "$1" | jq -r "$2"; }
 payload_pid() { # ID
 	local init
 	init=$(field "$1" .init)
-	read -r init _ <"/proc/$init/task/$init/children" && echo "$init"
+	read -r init _ <"/proc/$init/task/$init/children" || : # no newline at its end
+	echo "$init"
 }
 
 # A static program of tests/helpers, into /bin of $rootfs.
@@ -178,9 +179,9 @@ start() { # COMMAND...
 host_traces() {
 	{
 		findmnt -rn -o TARGET,SOURCE 2>/dev/null || cat /proc/mounts
-		grep -l . /sys/block/loop*/loop/backing_file 2>/dev/null
+		grep "$work" /sys/block/loop*/loop/backing_file 2>/dev/null
 		find /sys/fs/cgroup -type d -name '*cisandbox*' 2>/dev/null
-		ls -A "$CISANDBOX_STATE" "$CISANDBOX_STATE/.ids" 2>/dev/null | grep -v '^\.ids$'
+		find "$CISANDBOX_STATE" -mindepth 1 ! -name .ids 2>/dev/null
 		find "$CISANDBOX_ROOT" -type f 2>/dev/null
 		ls /dev/mapper /run/netns 2>/dev/null
 	} | sort
