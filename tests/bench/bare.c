@@ -55,7 +55,8 @@ static void mount_overlay(void)
 
 static void make_dev(void)
 {
-	static const char *const nodes[] = {"null", "zero", "full", "random", "urandom", "tty"};
+	static const char *const nodes[] = {"null",   "zero",    "full",
+					    "random", "urandom", "tty"};
 
 	do_mount("tmpfs", "dev", "tmpfs", MS_NOSUID, "mode=755");
 	for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
@@ -72,7 +73,8 @@ static void make_dev(void)
 	}
 	if (mkdir("dev/pts", 0755) < 0)
 		err(1, "mkdir");
-	do_mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666");
+	do_mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+		 "newinstance,ptmxmode=0666");
 }
 
 static void child(const char *rootfs, bool overlay, char **argv)

@@ -43,7 +43,8 @@ static pid_t spawn(const char *log, char **argv)
 		int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
 		int in = open("/dev/null", O_RDONLY);
 
-		if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+		if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 ||
+		    dup2(out, 2) < 0)
 			err(1, "%s", log);
 	}
 	execvp(argv[0], argv);
@@ -63,7 +64,8 @@ static bool answers(const char *path, const char *ping)
 		int n = snprintf(text, sizeof text,
 				 "GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n", ping);
 
-		yes = write(fd, text, (size_t)n) == n && read(fd, text, sizeof text - 1) > 12 &&
+		yes = write(fd, text, (size_t)n) == n &&
+		      read(fd, text, sizeof text - 1) > 12 &&
 		      memcmp(text + 8, " 200", 4) == 0;
 	}
 	if (fd >= 0)
