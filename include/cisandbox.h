@@ -121,7 +121,7 @@ int cis_sandbox_set_workdir(struct cis_sandbox *sb, const char *path);
 /* "USER[:GROUP]", names of the image's passwd or numbers. Default root. */
 int cis_sandbox_set_user(struct cis_sandbox *sb, const char *user);
 int cis_sandbox_set_hostname(struct cis_sandbox *sb, const char *name);
-/* "K=V", or "K"; shown by list and inspect. */
+/* "K=V", or "K"; shown by inspect. */
 int cis_sandbox_add_label(struct cis_sandbox *sb, const char *label);
 /* name as in "nofile"; UINT64_MAX is "unlimited". */
 int cis_sandbox_add_ulimit(struct cis_sandbox *sb, const char *name, uint64_t soft,
@@ -159,7 +159,7 @@ int cis_sandbox_set_stdio(struct cis_sandbox *sb, int in, int out, int err_fd);
  * to tell of a new size. */
 int cis_sandbox_set_tty(struct cis_sandbox *sb, unsigned int rows, unsigned int cols);
 
-/* One JSON object a line: started, ready, limit.hit, exited. Borrowed. */
+/* One JSON object a line: started, service, ready, limit.hit, timeout, exited. */
 int cis_sandbox_set_audit(struct cis_sandbox *sb, int fd);
 
 /* ---- 3. start it ----------------------------------------------------- */
@@ -234,7 +234,7 @@ struct cis_usage {
 	uint64_t cpu_usec;
 	uint64_t pids;
 	uint64_t disk, disk_peak; /* bytes on the scratch disk */
-	uint64_t wall_msec;
+	uint64_t wall_msec; /* since start(); 0 on a handle of open() */
 };
 /* Of a running sandbox, or the last figures of one that has ended. */
 int cis_sandbox_usage(struct cis_sandbox *sb, struct cis_usage *ret, size_t size,

@@ -197,18 +197,12 @@ static struct json *usage(const char *id, pid_t init)
 	struct group_stat stat;
 	struct group g;
 	struct scratch_usage disk = {0};
-	char path[64];
-	cleanup_close int root = -1;
 
 	group_init(&g);
 	group_open(&g, id, NULL);
 	group_stat(&g, &stat);
 	group_done(&g);
-	/* What the overlay says of its size is what its scratch says. */
-	snprintf(path, sizeof path, "/proc/%d/root", init);
-	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root >= 0)
-		scratch_usage(root, &disk);
+	scratch_usage_of(init, &disk);
 	json_set_int(o, "memory", (int64_t)stat.memory);
 	json_set_int(o, "memory_peak", (int64_t)stat.memory_peak);
 	json_set_int(o, "cpu_usec", (int64_t)stat.cpu_usec);

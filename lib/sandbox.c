@@ -143,9 +143,7 @@ int cis_sandbox_set_user(struct cis_sandbox *sb, const char *user)
 
 int cis_sandbox_set_hostname(struct cis_sandbox *sb, const char *name)
 {
-	size_t n = strlen(name);
-
-	return n >= 1 && n <= 64 ? str_set(&sb->spec.hostname, name) : -EINVAL;
+	return spec_hostname_is_valid(name) ? str_set(&sb->spec.hostname, name) : -EINVAL;
 }
 
 int cis_sandbox_add_label(struct cis_sandbox *sb, const char *label)

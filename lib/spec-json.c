@@ -54,12 +54,18 @@ static int read_rootfs(struct spec *s, const struct json *v, struct cis_error *e
 
 static int read_hostname(struct spec *s, const struct json *v, struct cis_error *err)
 {
-	return want_copy(v, &s->hostname, err);
+	int r = want_copy(v, &s->hostname, err);
+
+	if (r >= 0 && !spec_hostname_is_valid(s->hostname))
+		r = json_fail(v, err, EINVAL, "a host name has 1 to 64 characters");
+	return r;
 }
 
 static int read_user(struct spec *s, const struct json *v, struct cis_error *err)
 {
-	return want_copy(v, &s->user, err);
+	int r = want_copy(v, &s->user, err);
+
+	return r >= 0 && !*s->user ? json_fail(v, err, EINVAL, "empty") : r;
 }
 
 static int read_workdir(struct spec *s, const struct json *v, struct cis_error *err)

@@ -159,6 +159,13 @@ bool spec_id_is_valid(const char *id)
 	return true;
 }
 
+bool spec_hostname_is_valid(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n >= 1 && n <= 64; /* the kernel's own limits */
+}
+
 int spec_validate(const struct spec *s, struct cis_error *err)
 {
 	if (!s->image && !s->rootfs)

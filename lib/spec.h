@@ -73,6 +73,7 @@ void spec_service_done(struct spec_service *svc);
 int spec_add_env(struct strv *env, const char *assignment);
 
 bool spec_id_is_valid(const char *id);
+bool spec_hostname_is_valid(const char *name);
 
 /* What no single field shows: contradictions, missing parts, floors. */
 int spec_validate(const struct spec *s, struct cis_error *err);

@@ -197,12 +197,13 @@ void supervise_usage(struct cis_sandbox *sb)
 	u->memory_peak = st.memory_peak;
 	u->cpu_usec = st.cpu_usec;
 	u->pids = st.pids;
-	if (sb->plan.n_fds && scratch_usage(sb->plan.fds[SLOT_SCRATCH], &disk) == 0) {
+	if ((sb->plan.n_fds ? scratch_usage(sb->plan.fds[SLOT_SCRATCH], &disk)
+			    : scratch_usage_of(sb->pid, &disk)) == 0) {
 		u->disk = disk.used;
 		sb->disk_peak = MAX(sb->disk_peak, disk.used);
 	}
 	u->disk_peak = sb->disk_peak;
-	u->wall_msec = clock_msec() - sb->started_msec;
+	u->wall_msec = sb->started_msec ? clock_msec() - sb->started_msec : 0;
 }
 
 /* ---- what init says ------------------------------------------------------------------ */
@@ -283,6 +284,8 @@ static int on_sync(struct cis_sandbox *sb, struct cis_error *err)
 	}
 	switch ((enum sync_kind)m.kind) {
 	case SYNC_SERVICE:
+		if (m.index >= sb->plan.n_services)
+			return cis_fail_plain(err, EPROTO, "service %u answers", m.index);
 		audit_line(sb, "service", sb->plan.services[m.index].name, NULL);
 		return 0;
 	case SYNC_PAYLOAD:

@@ -127,7 +127,7 @@ int path_open_in(int rootfd, const char *path)
 {
 	/* O_NONBLOCK: a FIFO in the place of a file must not stop us for ever. */
 	return sys_openat2(rootfd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0,
-			   RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+			   RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
 }
 
 static int open_dir(int dfd, const char *name)

@@ -21,7 +21,11 @@
  */
 int path_resolve(int rootfd, const char *path, char **ret, struct cis_error *err);
 
-/* Opens a file inside for reading, following links as inside. fd or -errno. */
+/*
+ * Opens a file inside for reading, following links as inside, but never onto another
+ * mount: a job may have put a file system of its own there that never answers.
+ * fd or -errno; -EXDEV.
+ */
 int path_open_in(int rootfd, const char *path);
 
 /*

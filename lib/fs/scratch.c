@@ -129,3 +129,13 @@ int scratch_usage(int fd, struct scratch_usage *ret)
 	};
 	return 0;
 }
+
+int scratch_usage_of(pid_t init, struct scratch_usage *ret)
+{
+	char path[64];
+	cleanup_close int root = -1;
+
+	snprintf(path, sizeof path, "/proc/%d/root", init);
+	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return root < 0 ? -errno : scratch_usage(root, ret);
+}

@@ -27,5 +27,7 @@ struct scratch_usage {
 	uint64_t left; /* what a writer still gets: less than size - used on ext4 */
 };
 int scratch_usage(int fd, struct scratch_usage *ret);
+/* The same by a process of the sandbox: its root is an overlay on the scratch. */
+int scratch_usage_of(pid_t init, struct scratch_usage *ret);
 
 #endif
