@@ -268,8 +268,15 @@ static int open_userns(pid_t pid)
 static int try_overlay(int image, int scratch)
 {
 	cleanup_close int root = -1, file = -1;
-	int r = path_make(scratch, "root/upper", false);
+	int r = SYS(unshare, CLONE_NEWNS);
 
+	/* Mustn't: attach anything before this; it would cover the host's own /sys. */
+	if (r >= 0)
+		r = SYS(mount, NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	if (r >= 0)
+		r = overlay_attach_layers_stage(image, scratch, "/sys");
+	if (r >= 0)
+		r = path_make(scratch, "root/upper", false);
 	if (r >= 0)
 		r = path_make(scratch, "root/work", false);
 	if (r < 0)

@@ -11,7 +11,6 @@
  */
 #include "check.h"
 
-#include <cisandbox.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +19,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/capability.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -30,7 +29,6 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "base/sys.h"
-#include "cgroup/hierarchy.h"
 #include "fs/scratch.h"
 #include "isolate/ids.h"
 #include "spec.h"
@@ -41,19 +39,6 @@
 /* The least that goes to a disk; mkfs takes other block sizes for smaller ones. */
 #define PROBE_DISK (SPEC_DISK_IN_MEMORY + (1ULL << 20))
 
-/* What several checks want to know, found once. */
-struct host {
-	uint64_t caps; /* effective */
-	bool inner;    /* our root is that of a user namespace */
-	bool root;     /* nothing a launch needs is missing from @caps */
-	char *data;    /* the image store, or its nearest parent that exists */
-	struct hierarchies hs;
-	int hs_result;
-	/* A group made on trial: */
-	int group_result, into_result;
-	bool group_kill, group_memory, group_swap;
-};
-
 struct item {
 	const char *name, *needed;
 	void (*fn)(const struct host *h, struct cis_check *c);
@@ -61,8 +46,7 @@ struct item {
 
 /* ---- words ------------------------------------------------------------------- */
 
-static void found(struct cis_check *c, const char *fmt, ...) CIS_PRINTF(2, 3);
-static void found(struct cis_check *c, const char *fmt, ...)
+void found(struct cis_check *c, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -71,8 +55,7 @@ static void found(struct cis_check *c, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void lacks(struct cis_check *c, int result, const char *fmt, ...) CIS_PRINTF(3, 4);
-static void lacks(struct cis_check *c, int result, const char *fmt, ...)
+void lacks(struct cis_check *c, int result, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -82,9 +65,8 @@ static void lacks(struct cis_check *c, int result, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* The usual end of a probe: @good, or the errno with @remedy. */
-static bool judge(const struct host *h, struct cis_check *c, int r, int result,
-		  const char *good, const char *remedy)
+bool judge(const struct host *h, struct cis_check *c, int r, int result, const char *good,
+	   const char *remedy)
 {
 	if (r >= 0) {
 		found(c, "%s", good);
@@ -105,11 +87,6 @@ static void add_word(char *list, size_t size, const char *word)
 	size_t used = strlen(list);
 
 	snprintf(list + used, size - used, "%s%s", used ? " " : "", word);
-}
-
-static bool exists(const char *path)
-{
-	return access(path, F_OK) == 0;
 }
 
 /* ---- kernel and privilege ---------------------------------------------------- */
@@ -157,23 +134,47 @@ static void check_kernel(const struct host *h, struct cis_check *c)
 	      "(docker: --security-opt seccomp=unconfined)");
 }
 
-static const struct {
-	const char *name;
-	unsigned int cap;
-} needed_caps[] = {
-	{"SYS_ADMIN", CAP_SYS_ADMIN},
-	{"SETUID", CAP_SETUID},
-	{"SETGID", CAP_SETGID},
-	{"MKNOD", CAP_MKNOD},
-	{"CHOWN", CAP_CHOWN},
-	{"DAC_OVERRIDE", CAP_DAC_OVERRIDE},
-	{"SYS_PTRACE", CAP_SYS_PTRACE}, /* to open the namespaces of init */
-	{"KILL", CAP_KILL},
+static const cap_value_t needed_caps[] = {
+	CAP_SYS_ADMIN,
+	CAP_SETUID,
+	CAP_SETGID,
+	CAP_MKNOD,
+	CAP_CHOWN,
+	CAP_DAC_OVERRIDE,
+	CAP_SYS_PTRACE, /* to open the namespaces of init */
+	CAP_KILL,
 };
 
-static bool has_cap(const struct host *h, unsigned int cap)
+static uint64_t effective_caps(void)
+{
+	cap_t caps = cap_get_proc();
+	uint64_t set = 0;
+
+	if (!caps)
+		return 0;
+	for (cap_value_t cap = 0; cap < cap_max_bits(); cap++) {
+		cap_flag_value_t v = CAP_CLEAR;
+
+		if (cap_get_flag(caps, cap, CAP_EFFECTIVE, &v) == 0 && v == CAP_SET)
+			set |= 1ULL << cap;
+	}
+	cap_free(caps);
+	return set;
+}
+
+static bool has_cap(const struct host *h, cap_value_t cap)
 {
 	return h->caps & 1ULL << cap;
+}
+
+/* "cap_sys_admin" */
+static void add_cap(char *list, size_t size, cap_value_t cap)
+{
+	char *name = cap_to_name(cap);
+
+	add_word(list, size, name ? name : "?");
+	if (name)
+		cap_free(name);
 }
 
 static void check_privilege(const struct host *h, struct cis_check *c)
@@ -181,8 +182,8 @@ static void check_privilege(const struct host *h, struct cis_check *c)
 	char missing[sizeof c->found] = "";
 
 	for (size_t i = 0; i < ARRAY_SIZE(needed_caps); i++)
-		if (!has_cap(h, needed_caps[i].cap))
-			add_word(missing, sizeof missing, needed_caps[i].name);
+		if (!has_cap(h, needed_caps[i]))
+			add_cap(missing, sizeof missing, needed_caps[i]);
 	if (h->inner) {
 		found(c, "uid %u of a user namespace, not of the host", geteuid());
 		lacks(c, CIS_CHECK_MISSING, "run as root of the host");
@@ -402,237 +403,6 @@ static void check_tun(const struct host *h, struct cis_check *c)
 		"modprobe tun; in a container, give it /dev/net/tun (docker: --device)");
 }
 
-/* ---- control groups ---------------------------------------------------------- */
-
-static const char *unified_mount(const struct host *h)
-{
-	return h->hs.h[h->hs.unified].mount;
-}
-
-static bool has_file(int dir, const char *name)
-{
-	return faccessat(dir, name, F_OK, 0) == 0;
-}
-
-/* The process we had in it is gone a moment before its group says so. */
-static void remove_group(const char *path)
-{
-	for (int tries = 0; tries < 200 && rmdir(path) < 0 && errno == EBUSY; tries++)
-		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-}
-
-/* Signals wait meanwhile: a directory here does not go away with us. */
-static void try_group(struct host *h)
-{
-	cleanup_close int dir = -1;
-	sigset_t all, old;
-	char path[192];
-
-	h->group_result = h->into_result = -ENOENT;
-	if (h->hs_result < 0 || h->hs.unified < 0)
-		return;
-	snprintf(path, sizeof path, "%s/cisandbox-check-XXXXXX", unified_mount(h));
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	h->group_result = mkdtemp(path) ? 0 : -errno;
-	if (h->group_result == 0) {
-		dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		h->group_kill = has_file(dir, "cgroup.kill");
-		h->group_memory = has_file(dir, "memory.max");
-		h->group_swap = has_file(dir, "memory.swap.max");
-		h->into_result = probe_into_cgroup(dir);
-		remove_group(path);
-	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-}
-
-static void check_cgroup(const struct host *h, struct cis_check *c)
-{
-	int r = MIN(h->group_result, h->into_result);
-
-	if (h->hs_result < 0 || h->hs.unified < 0) {
-		found(c, "no cgroup2 is mounted (%s)",
-		      h->hs_result < 0 ? "cannot tell" : h->hs.mode);
-		lacks(c, CIS_CHECK_MISSING, "%s",
-		      h->hs.n ? "mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 "
-				"cgroup2 /sys/fs/cgroup/unified"
-			      : "mount -t cgroup2 cgroup2 /sys/fs/cgroup");
-		return;
-	}
-	if (judge(h, c, r, CIS_CHECK_MISSING, "",
-		  "in a container, a writable cgroup2 (docker: --privileged "
-		  "--cgroupns=private)"))
-		found(c, "%s, cgroup2 at %s", h->hs.mode, unified_mount(h));
-	else
-		found(c, "%s, no group in %s: %s", h->hs.mode, unified_mount(h),
-		      strerror(-r));
-}
-
-static bool file_has_word(const char *dir, const char *file, const char *word)
-{
-	cleanup_free char *path = NULL, *text = NULL;
-	char *save = NULL;
-
-	if (str_format(&path, "%s/%s", dir, file) < 0 ||
-	    io_read_file_at(AT_FDCWD, path, 1 << 20, &text, NULL) < 0)
-		return false;
-	for (char *w = strtok_r(text, " \n", &save); w; w = strtok_r(NULL, " \n", &save))
-		if (!word || strcmp(w, word) == 0)
-			return true;
-	return false;
-}
-
-/*
- * A cgroup2 that is a part of a larger one hands controllers on only while no
- * process stands in its top group. The true root, which has no cgroup.type, may.
- */
-static bool is_blocked(const struct hierarchy *h, const char *name)
-{
-	char type[160];
-
-	snprintf(type, sizeof type, "%s/cgroup.type", h->mount);
-	return h->v2 && exists(type) &&
-	       !file_has_word(h->mount, "cgroup.subtree_control", name) &&
-	       file_has_word(h->mount, "cgroup.procs", NULL);
-}
-
-/* The last column of /proc/cgroups: 1, 0, or -1 when it is not listed. */
-static int is_enabled(const char *name)
-{
-	cleanup_free char *text = NULL;
-	char *save = NULL;
-
-	if (io_read_file_at(AT_FDCWD, "/proc/cgroups", 65536, &text, NULL) < 0)
-		return -1;
-	for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
-		char word[64];
-		int enabled;
-
-		if (sscanf(l, "%63s %*d %*d %d", word, &enabled) == 2 &&
-		    strcmp(word, name) == 0)
-			return enabled;
-	}
-	return -1;
-}
-
-static void lacks_controller(const struct host *h, struct cis_check *c, const char *name)
-{
-	int enabled = is_enabled(name);
-
-	found(c, "no %s controller (cgroup mode %s)", name, h->hs.mode);
-	if (enabled == 0)
-		lacks(c, CIS_CHECK_WARNING,
-		      "boot with the kernel parameter cgroup_enable=%s", name);
-	else if (strcmp(h->hs.mode, "unified") == 0)
-		lacks(c, CIS_CHECK_WARNING,
-		      "hand it down: Delegate=yes in the unit, or echo +%s > "
-		      "cgroup.subtree_control of the groups above; or boot with "
-		      "cgroup_enable=%s",
-		      name, name);
-	else if (enabled == 1)
-		lacks(c, CIS_CHECK_WARNING,
-		      "mkdir -p /sys/fs/cgroup/%s && mount -t cgroup -o %s %s "
-		      "/sys/fs/cgroup/%s",
-		      name, name, name, name);
-	else
-		lacks(c, CIS_CHECK_WARNING,
-		      "a kernel with it, or boot with cgroup_enable=%s", name);
-}
-
-static void check_controller(const struct host *h, struct cis_check *c,
-			     enum controller ctl)
-{
-	const char *name = controller_name(ctl);
-	int i = h->hs_result < 0 ? -1 : hierarchy_of(&h->hs, ctl);
-	const struct hierarchy *at = &h->hs.h[i < 0 ? 0 : i];
-
-	if (h->hs_result < 0 || h->hs.n == 0) {
-		found(c, "no control groups are mounted");
-		lacks(c, CIS_CHECK_WARNING, "first what \"cgroup\" says");
-	} else if (i < 0) {
-		lacks_controller(h, c, name);
-	} else if (is_blocked(at, name)) {
-		found(c, "at %s, but processes in its top group hold it back", at->mount);
-		lacks(c, CIS_CHECK_WARNING,
-		      "move them into a group of their own: mkdir %.60s/init; then write "
-		      "each line of cgroup.procs into %.60s/init/cgroup.procs",
-		      at->mount, at->mount);
-	} else if (access(at->mount, W_OK) < 0) {
-		found(c, "at %s, which is not writable: %s", at->mount, strerror(errno));
-		lacks(c, CIS_CHECK_WARNING,
-		      "run as root, with that file system mounted rw");
-	} else {
-		found(c, "at %s (v%d)", at->mount, at->v2 ? 2 : 1);
-	}
-}
-
-static void check_memory(const struct host *h, struct cis_check *c)
-{
-	check_controller(h, c, CTL_MEMORY);
-}
-
-static void check_cpu(const struct host *h, struct cis_check *c)
-{
-	check_controller(h, c, CTL_CPU);
-}
-
-static void check_pids(const struct host *h, struct cis_check *c)
-{
-	check_controller(h, c, CTL_PIDS);
-}
-
-static bool has_swap(void)
-{
-	cleanup_free char *text = NULL;
-	char *line;
-
-	if (io_read_file_at(AT_FDCWD, "/proc/swaps", 65536, &text, NULL) < 0)
-		return true;
-	line = strchr(text, '\n'); /* the first is the heading */
-	return line && line[1];
-}
-
-static void check_swap(const struct host *h, struct cis_check *c)
-{
-	int i = h->hs_result < 0 ? -1 : hierarchy_of(&h->hs, CTL_MEMORY);
-	char path[192];
-
-	if (i >= 0 && !h->hs.h[i].v2) {
-		snprintf(path, sizeof path, "%s/memory.memsw.limit_in_bytes",
-			 h->hs.h[i].mount);
-		if (exists(path)) {
-			found(c, "counted");
-			return;
-		}
-	} else if (i >= 0 && h->group_swap) {
-		found(c, "counted");
-		return;
-	} else if (i >= 0 && !h->group_memory && has_swap()) {
-		/* The file shows only below a group that hands memory on. */
-		found(c, "there; whether it is counted shows in the first sandbox");
-		return;
-	}
-	if (!has_swap()) {
-		found(c, "none on this host");
-		return;
-	}
-	found(c, "not counted: a job may take swap on top of its memory");
-	lacks(c, CIS_CHECK_WARNING,
-	      "boot with swapaccount=1 (and the memory controller), or swapoff -a");
-}
-
-static void check_cgroup_kill(const struct host *h, struct cis_check *c)
-{
-	if (h->group_kill) {
-		found(c, "there");
-		return;
-	}
-	found(c, "%s",
-	      h->group_result < 0 ? "cannot tell: no group could be made"
-				  : "not there: processes are killed one by one");
-	lacks(c, CIS_CHECK_WARNING, "Linux 5.14 or later; first what \"cgroup\" says");
-}
-
 /* ---- what programs inside need ----------------------------------------------- */
 
 static void check_nf_tables(const struct host *h, struct cis_check *c)
@@ -811,8 +581,8 @@ static void check_images(const struct host *h, struct cis_check *c)
 	} else if (n == 0) {
 		found(c, "none in %.120s", state_data_root());
 		lacks(c, CIS_CHECK_WARNING,
-		      "cisandbox image build, cisandbox image import NAME TAR, or give "
-		      "--rootfs");
+		      "cisandbox image build, cisandbox image import --name NAME TAR, or "
+		      "give --rootfs");
 	} else {
 		found(c, "%zu, first %.100s", n, images[0].name);
 	}
@@ -872,10 +642,10 @@ static const struct item items[] = {
 	{"cgroup-kill", "ending a sandbox in one step", check_cgroup_kill},
 	{"disk", "--disk above 512M", check_disk},
 	{"rlimits", "--ulimit above the present hard limits", check_rlimits},
-	{"nf_tables", "dockerd and iptables inside; --net egress", check_nf_tables},
+	{"nf_tables", "iptables inside docker", check_nf_tables},
 	{"bridge", "--docker", check_bridge},
 	{"veth", "--docker", check_veth},
-	{"fuse", "virtual /proc files; fuse-overlayfs inside", check_fuse},
+	{"fuse", "fuse-overlayfs inside", check_fuse},
 	{"tun", "rootless podman and VPNs inside", check_tun},
 	{"inner-userns", "rootless podman, bwrap, userns-remap inside",
 	 check_inner_userns},
@@ -901,12 +671,10 @@ static int find_data(struct host *h)
 
 static int look_at_host(struct host *h)
 {
-	struct __user_cap_data_struct caps[2] = {0};
 	cleanup_free char *map = NULL;
 	unsigned long long inside, outside, count;
 
-	sys_capget(caps);
-	h->caps = caps[0].effective | (uint64_t)caps[1].effective << 32;
+	h->caps = effective_caps();
 	/* The first user namespace maps every id to itself. */
 	h->inner =
 		io_read_file_at(AT_FDCWD, "/proc/self/uid_map", 65536, &map, NULL) == 0 &&
@@ -914,7 +682,7 @@ static int look_at_host(struct host *h)
 		 count != UINT32_MAX);
 	h->root = !h->inner;
 	for (size_t i = 0; i < ARRAY_SIZE(needed_caps); i++)
-		h->root = h->root && has_cap(h, needed_caps[i].cap);
+		h->root = h->root && has_cap(h, needed_caps[i]);
 	h->hs_result = hierarchies_find(&h->hs, NULL);
 	try_group(h);
 	return find_data(h);

@@ -2,14 +2,19 @@
 /*
  * Trying what the kernel gives: each probe is done by a child that makes the
  * thing for real in namespaces and detached mounts of its own, and dies. So
- * nothing is left behind, and nothing can be, whatever kills us. Shared
- * by check.c (which words the report) and check-probe.c only.
+ * nothing is left behind, and nothing can be, whatever kills us. Shared by
+ * check.c and check-cgroup.c (which word the report) and check-probe.c only.
  */
 #ifndef CIS_CHECK_H
 #define CIS_CHECK_H
 
+#include <cisandbox.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <unistd.h>
+
+#include "base/macros.h"
+#include "cgroup/hierarchy.h"
 
 /* The last 65536 ids of the default pool: lent last, so hardly ever in use. */
 #define PROBE_BASE 0x7FFD0000U
@@ -47,5 +52,39 @@ int probe_link(const char *kind);
 int probe_nft(void);
 int probe_nft_nat(void);
 int probe_nft_compat(void);
+
+/* What several checks want to know, found once. */
+struct host {
+	uint64_t caps; /* effective */
+	bool inner;    /* our root is that of a user namespace */
+	bool root;     /* nothing a launch needs is missing from @caps */
+	char *data;    /* the image store, or its nearest parent that exists */
+	struct hierarchies hs;
+	int hs_result;
+	/* A group made on trial: */
+	int group_result, into_result;
+	bool group_kill, group_memory, group_swap;
+};
+
+/* What is there, and, where something is missing, what to do about it. */
+void found(struct cis_check *c, const char *fmt, ...) CIS_PRINTF(2, 3);
+void lacks(struct cis_check *c, int result, const char *fmt, ...) CIS_PRINTF(3, 4);
+/* The usual end of a probe: @good, or the errno with @remedy. */
+bool judge(const struct host *h, struct cis_check *c, int r, int result, const char *good,
+	   const char *remedy);
+
+static inline bool exists(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+/* check-cgroup.c. The first makes the group on trial, after @hs was found. */
+void try_group(struct host *h);
+void check_cgroup(const struct host *h, struct cis_check *c);
+void check_memory(const struct host *h, struct cis_check *c);
+void check_cpu(const struct host *h, struct cis_check *c);
+void check_pids(const struct host *h, struct cis_check *c);
+void check_swap(const struct host *h, struct cis_check *c);
+void check_cgroup_kill(const struct host *h, struct cis_check *c);
 
 #endif

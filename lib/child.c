@@ -177,6 +177,9 @@ static int stage_op(struct launch *l, const struct op *op, pid_t *init)
 		return spawn_init(l, init);
 	case OP_IDMAP:
 		return idmap(*init, fds[op->slot]);
+	case OP_ATTACH_LAYERS:
+		return overlay_attach_layers_stage(fds[SLOT_IMAGE], fds[SLOT_SCRATCH],
+						   l->state->path);
 	case OP_MKDIR:
 		return path_make(fds[op->slot], op->target, false);
 	case OP_OVERLAY:

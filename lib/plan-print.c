@@ -74,6 +74,9 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 	case OP_IDMAP:
 		snprintf(buf, n, "id-map %s", slot);
 		break;
+	case OP_ATTACH_LAYERS:
+		snprintf(buf, n, "attach the scratch, and the image in it");
+		break;
 	case OP_MKDIR:
 		snprintf(buf, n, "make directory %s on the %s", op->target, slot);
 		break;

@@ -229,6 +229,8 @@ static int plan_root(struct plan *p)
 	for (size_t i = 0; i < p->spec->n_binds && r >= 0; i++)
 		r = add_idmap(p, SLOT_BIND + (unsigned int)i);
 	if (r >= 0)
+		r = add(p, (struct op){OP_ATTACH_LAYERS, BY_STAGE});
+	if (r >= 0)
 		r = add_scratch_dir(p, "root/upper");
 	if (r >= 0)
 		r = add_scratch_dir(p, "root/work");

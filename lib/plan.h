@@ -31,6 +31,7 @@ enum op_kind {
 	OP_CLOCK,       /* a time namespace whose uptime starts now */
 	OP_SPAWN,       /* init, in all its namespaces; then its id maps */
 	OP_IDMAP,       /* slot */
+	OP_ATTACH_LAYERS, /* scratch and image, in the stage's own namespace */
 	OP_MKDIR,       /* slot, target: a directory on the scratch, parents too */
 	OP_OVERLAY,     /* source: where on the scratch; slot: gets the root */
 	OP_DEV,         /* slot: gets the tmpfs with its nodes; flags: OP_DEV_CONSOLE */

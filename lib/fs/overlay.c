@@ -3,8 +3,9 @@
  * Why the stage mounts it and not init: only the host's root may use
  * trusted.overlay.* and id-mapped layers, so whiteouts on the scratch are those any
  * other engine reads. Why the descriptors travel as /proc/self/fd/N: fsconfig
- * takes layers by descriptor only from 6.13 on.
- * drop when baseline >= 6.13
+ * takes layers by descriptor only from 6.13 on, and why they are attached first:
+ * before 6.15 the kernel takes layers only from the mounter's own mount namespace.
+ * drop both when baseline >= 6.15
  */
 #include "overlay.h"
 
@@ -13,6 +14,20 @@
 #include "../base/fd.h"
 #include "../base/num.h"
 #include "../base/sys.h"
+#include "mount.h"
+#include "path.h"
+
+#define IMAGE_DIR "image" /* on the scratch, beside the layers */
+
+int overlay_attach_layers_stage(int image_fd, int scratch_fd, const char *at)
+{
+	cleanup_close int dir = SYS(openat, AT_FDCWD, at, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = dir < 0 ? dir : sys_move_mount(scratch_fd, dir);
+
+	if (r >= 0)
+		r = path_make(scratch_fd, IMAGE_DIR, false);
+	return r < 0 ? r : mount_attach(image_fd, scratch_fd, IMAGE_DIR);
+}
 
 struct layer_path {
 	char text[96];

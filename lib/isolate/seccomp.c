@@ -133,18 +133,29 @@ static const uint32_t families[] = {AF_UNSPEC, AF_UNIX,    AF_INET,
 #define JUMP_EQ(k, yes, no) \
 	(struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (yes), (no))
 
+/*
+ * On i386 libseccomp knows socket and socketpair only as parts of socketcall, by
+ * numbers of its own; the calls themselves are there since Linux 4.3.
+ */
+static uint32_t socket_number(uint32_t arch, const char *name, uint32_t on_i386)
+{
+	int nr = seccomp_syscall_resolve_name_arch(arch, name);
+
+	return nr >= 0 ? (uint32_t)nr : on_i386;
+}
+
 /* libseccomp's names of architectures are the kernel's AUDIT_ARCH_*. */
 static size_t emit_socket_fence(struct sock_filter *f, uint32_t arch)
 {
-	int sock = seccomp_syscall_resolve_name_arch(arch, "socket");
-	int pair = seccomp_syscall_resolve_name_arch(arch, "socketpair");
+	uint32_t sock = socket_number(arch, "socket", 359);
+	uint32_t pair = socket_number(arch, "socketpair", 360);
 	size_t n = 0;
 
 	f[n++] = (struct sock_filter)LOAD(arch);
 	f[n++] = JUMP_EQ(arch, 0, FENCE_LEN - 2);
 	f[n++] = (struct sock_filter)LOAD(nr);
-	f[n++] = JUMP_EQ((uint32_t)sock, 1, 0);
-	f[n++] = JUMP_EQ((uint32_t)pair, 0, FENCE_LEN - 5);
+	f[n++] = JUMP_EQ(sock, 1, 0);
+	f[n++] = JUMP_EQ(pair, 0, FENCE_LEN - 5);
 	/* The low half: the kernel's int, whatever the upper half says. */
 	f[n++] = (struct sock_filter)LOAD(args[0]);
 	for (size_t i = 0; i < N_FAMILIES; i++)

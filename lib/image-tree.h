@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Whole trees, for image.c only: away with one, and the digest of one. */
+#ifndef CIS_IMAGE_TREE_H
+#define CIS_IMAGE_TREE_H
+
+#include <cisandbox.h>
+#include <dirent.h>
+
+#include "base/error.h"
+
+static inline void dir_closep(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+/* A stream of its own over @dirfd, which stays as it is. NULL and errno. */
+DIR *list_dir(int dirfd);
+/* The directory itself, never what a link of that name leads to. -errno. */
+int open_dir_at(int dirfd, const char *name);
+
+/* Removes the directory @name with all that is in it. 0 or -errno. */
+int remove_tree(int dirfd, const char *name);
+/* Takes devices and sockets out of the tree @path; its digest and size into *ret. */
+int digest_tree(const char *path, struct cis_image *ret, struct cis_error *err);
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The compiled seccomp filter, run by a small interpreter of classic BPF over a
+ * table of calls: no privilege, every architecture, every flag.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/macros.h"
+#include "isolate/seccomp.h"
+
+#define ALLOW 0
+
+/* The errno the filter answers with, ALLOW, or -1 for anything else. */
+static int run(const struct sock_filter *f, unsigned short n, const struct seccomp_data *d)
+{
+	uint32_t acc = 0;
+
+	for (unsigned int pc = 0; pc < n; pc++) {
+		const struct sock_filter *i = &f[pc];
+
+		switch (i->code) {
+		case BPF_LD | BPF_W | BPF_ABS:
+			assert_true(i->k % 4 == 0 && i->k < sizeof *d);
+			acc = *(const uint32_t *)(const void *)((const char *)d + i->k);
+			break;
+		case BPF_JMP | BPF_JA:
+			pc += i->k;
+			break;
+		case BPF_JMP | BPF_JEQ | BPF_K:
+			pc += acc == i->k ? i->jt : i->jf;
+			break;
+		case BPF_JMP | BPF_JGT | BPF_K:
+			pc += acc > i->k ? i->jt : i->jf;
+			break;
+		case BPF_JMP | BPF_JGE | BPF_K:
+			pc += acc >= i->k ? i->jt : i->jf;
+			break;
+		case BPF_JMP | BPF_JSET | BPF_K:
+			pc += acc & i->k ? i->jt : i->jf;
+			break;
+		case BPF_RET | BPF_K:
+			if (i->k == SECCOMP_RET_ALLOW)
+				return ALLOW;
+			return (i->k & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO
+				       ? (int)(i->k & SECCOMP_RET_DATA)
+				       : -1;
+		default:
+			fail_msg("instruction %u: code %#x", pc, i->code);
+		}
+	}
+	fail_msg("ran off the end");
+	return -1;
+}
+
+struct program {
+	struct sock_filter *f;
+	unsigned short n;
+};
+
+static struct program compile(uint64_t flags)
+{
+	struct program p;
+	struct cis_error err = {0};
+
+	assert_int_equal(seccomp_compile(flags, &p.f, &p.n, &err), 0);
+	return p;
+}
+
+static int ask(const struct program *p, uint32_t arch, const char *name, uint64_t arg0)
+{
+	struct seccomp_data d = {.arch = arch, .args = {arg0}};
+
+	d.nr = seccomp_syscall_resolve_name_arch(arch, name);
+	/* libseccomp's own numbers on i386: the kernel's are these. */
+	if (d.nr < 0)
+		d.nr = strcmp(name, "socket") == 0 ? 359 : strcmp(name, "socketpair") == 0 ? 360 : -1;
+	if (d.nr < 0)
+		fail_msg("no call %s", name);
+	return run(p->f, p->n, &d);
+}
+
+#define X64 AUDIT_ARCH_X86_64
+#define X86 AUDIT_ARCH_I386
+
+static const struct {
+	const char *name;
+	int answer;
+} judged[] = {
+	{"kexec_load", EPERM},
+	{"kexec_file_load", EPERM},
+	{"init_module", EPERM},
+	{"finit_module", EPERM},
+	{"delete_module", EPERM},
+	{"clock_settime", EPERM},
+	{"settimeofday", EPERM},
+	{"clock_adjtime", EPERM},
+	{"swapon", EPERM},
+	{"swapoff", EPERM},
+	{"quotactl", EPERM},
+	{"syslog", EPERM},
+	{"acct", EPERM},
+	{"open_by_handle_at", EPERM},
+	{"bpf", EPERM},
+	{"perf_event_open", EPERM},
+	{"userfaultfd", EPERM},
+	{"io_uring_setup", ENOSYS},
+	{"io_uring_enter", ENOSYS},
+	{"io_uring_register", ENOSYS},
+	{"keyctl", ENOSYS},
+	{"add_key", ENOSYS},
+	{"request_key", ENOSYS},
+	{"read", ALLOW},
+	{"execve", ALLOW},
+	{"clone", ALLOW},
+	{"clone3", ALLOW},
+	{"mount", ALLOW},
+	{"open_tree", ALLOW},
+	{"fsopen", ALLOW},
+	{"unshare", ALLOW},
+	{"setns", ALLOW},
+	{"ptrace", ALLOW},
+	{"seccomp", ALLOW},
+	{"clock_gettime", ALLOW},
+	{"reboot", ALLOW}, /* of the pid namespace: how an init ends */
+};
+
+static void test_judged(void **state)
+{
+	static const uint32_t archs[] = {X64, X86};
+	struct program p = compile(0);
+
+	(void)state;
+	for (size_t a = 0; a < ARRAY_SIZE(archs); a++)
+		for (size_t i = 0; i < ARRAY_SIZE(judged); i++) {
+			int got;
+
+			/* i386 never got this one. */
+			if (archs[a] == X86 && strcmp(judged[i].name, "kexec_file_load") == 0)
+				continue;
+			got = ask(&p, archs[a], judged[i].name, 0);
+
+			if (got != judged[i].answer)
+				fail_msg("%s on %#x: %d", judged[i].name, archs[a], got);
+		}
+	assert_int_equal(ask(&p, X86, "socketcall", 1), ENOSYS);
+	assert_int_equal(ask(&p, X86, "stime", 0), EPERM);
+	assert_int_equal(ask(&p, X86, "clock_settime64", 0), EPERM);
+	free(p.f);
+}
+
+static void test_flags(void **state)
+{
+	static const struct {
+		uint64_t flag;
+		const char *name;
+		int otherwise;
+	} cases[] = {
+		{CIS_ALLOW_BPF, "bpf", EPERM},
+		{CIS_ALLOW_PERF, "perf_event_open", EPERM},
+		{CIS_ALLOW_IO_URING, "io_uring_setup", ENOSYS},
+	};
+
+	(void)state;
+	for (uint64_t flags = 0; flags < 16; flags++) {
+		struct program p = compile(flags);
+
+		for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+			assert_int_equal(ask(&p, X64, cases[i].name, 0),
+					 flags & cases[i].flag ? ALLOW : cases[i].otherwise);
+		assert_int_equal(ask(&p, X64, "kexec_load", 0), EPERM);
+		free(p.f);
+	}
+}
+
+static void test_sockets(void **state)
+{
+	static const uint64_t allowed[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET};
+	static const uint64_t refused[] = {AF_VSOCK, AF_ALG, AF_KEY,  AF_BLUETOOTH, AF_TIPC,
+					   AF_CAN,   AF_RDS, AF_X25,  AF_XDP,       AF_SMC,
+					   AF_APPLETALK, 63, 64, 1000, 0xffffffff};
+	static const char *const calls[] = {"socket", "socketpair"};
+	static const uint32_t archs[] = {X64, X86};
+	struct program p = compile(0);
+
+	(void)state;
+	for (size_t a = 0; a < ARRAY_SIZE(archs); a++)
+		for (size_t c = 0; c < ARRAY_SIZE(calls); c++) {
+			for (size_t i = 0; i < ARRAY_SIZE(allowed); i++)
+				assert_int_equal(ask(&p, archs[a], calls[c], allowed[i]), ALLOW);
+			for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+				assert_int_equal(ask(&p, archs[a], calls[c], refused[i]),
+						 EAFNOSUPPORT);
+			/* The kernel takes an int: what is above it must not fool us. */
+			assert_int_equal(ask(&p, archs[a], calls[c], AF_ALG | 1ULL << 32),
+					 EAFNOSUPPORT);
+			assert_int_equal(ask(&p, archs[a], calls[c], AF_UNIX | 7ULL << 32),
+					 ALLOW);
+		}
+	free(p.f);
+}
+
+static void test_unknown(void **state)
+{
+	struct program p = compile(0);
+	struct seccomp_data d = {.arch = X64, .nr = 1000};
+
+	(void)state;
+	assert_int_equal(run(p.f, p.n, &d), ENOSYS);
+	d.nr = 0x40000000; /* x32 */
+	assert_int_equal(run(p.f, p.n, &d), ENOSYS);
+	d.nr = -1;
+	assert_int_equal(run(p.f, p.n, &d), ENOSYS);
+	d = (struct seccomp_data){.arch = AUDIT_ARCH_ARM, .nr = 1};
+	assert_int_equal(run(p.f, p.n, &d), ENOSYS);
+	free(p.f);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_judged),
+		cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_sockets),
+		cmocka_unit_test(test_unknown),
+	};
+
+	if (seccomp_arch_native() != SCMP_ARCH_X86_64)
+		return 77; /* the tables above are of x86 */
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
