@@ -351,6 +351,7 @@ static void init_setup(struct launch *l)
 	int root = -1, r;
 
 	SYS(prctl, PR_SET_NAME, "cis:init", 0, 0, 0);
+	args_hide_child(&l->args, "cisandbox-init");
 	init_close_others(l);
 	SYS(setsid);
 	/* The caller's streams must not stay open for as long as init lives. */

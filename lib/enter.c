@@ -39,6 +39,7 @@
 struct join {
 	struct plan *plan;
 	struct group *group;
+	struct args_area args;
 	pid_t init;
 	int pidfd; /* of init */
 	int report;
@@ -136,10 +137,14 @@ static void joiner_main(struct join *j)
 	SYS(prctl, PR_SET_NAME, "cis:join", 0, 0, 0);
 	SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	close_others(j);
-	take_rlimits(j->init);
+	args_hide_child(&j->args, "cisandbox-exec");
+	take_rlimits(j->init); /* now, where we may raise ours */
 	r = group_join_v1_child(j->group);
 	if (r >= 0)
 		r = SYS(setns, j->pidfd, ALL_NAMESPACES);
+	/* And here, where we may look at init's even without CAP_SYS_RESOURCE. */
+	if (r >= 0)
+		take_rlimits(j->init);
 	/* Nothing of the host's may be open in there, pidfd and groups included. */
 	j->pidfd = fd_close(j->pidfd);
 	for (size_t i = 0; i < ARRAY_SIZE(j->group->tasks); i++)
@@ -238,6 +243,7 @@ static int run(struct cis_sandbox *sb, struct cis_error *err)
 	cleanup_close int report = -1, joiner = -1, command = -1;
 	int pair[2], r;
 
+	args_find(&j.args);
 	r = prepare_stdio(sb, j.stdio, err);
 	if (r >= 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		r = cis_fail(err, errno, "enter %s", sb->state.id);

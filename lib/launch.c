@@ -246,6 +246,7 @@ int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 
 	*ret = (struct launched){.sync = -1, .pidfd = -1, .tty = -1};
 	l->sync = l->gate_stage = l->gate_init = l->null = -1;
+	args_find(&l->args);
 	r = make_wires(l, &ret->sync);
 	if (r >= 0)
 		r = clone_stage(l, &stage);

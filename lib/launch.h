@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/args.h"
 #include "base/error.h"
 #include "cgroup/group.h"
 #include "plan.h"
@@ -24,6 +25,7 @@ struct launch {
 	uint32_t count;
 	int sync;                 /* children's end of the conversation with the caller */
 	int gate_stage, gate_init; /* stage to init */
+	struct args_area args;    /* for init to hide */
 	int null;                 /* what init has for its own streams */
 	int stdio[3];             /* the payload's; -1 each when it gets a terminal */
 };

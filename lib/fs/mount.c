@@ -14,6 +14,8 @@ int mount_clone_tree(const char *path, bool readonly)
 	 */
 	struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_NODEV | (readonly ? MOUNT_ATTR_RDONLY : 0),
+		/* A clone of a shared mount is its peer: what is mounted in one shows in both. */
+		.propagation = MS_PRIVATE,
 	};
 	cleanup_close int fd = sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE);
 	int r;
