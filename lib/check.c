@@ -683,7 +683,7 @@ static int look_at_host(struct host *h)
 	h->root = !h->inner;
 	for (size_t i = 0; i < ARRAY_SIZE(needed_caps); i++)
 		h->root = h->root && has_cap(h, needed_caps[i]);
-	h->hs_result = hierarchies_find(&h->hs, NULL);
+	h->hs_result = hierarchies_find(&h->hs, -1, 0, NULL);
 	try_group(h);
 	return find_data(h);
 }

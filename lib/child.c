@@ -75,7 +75,7 @@ static void init_setup(struct launch *l) __attribute__((noreturn));
  * the kernel roots a namespace that clone makes where the child starts, and moving
  * init afterwards costs milliseconds.
  */
-static void founder_main(struct launch *l)
+static void founder_main(struct launch *l, unsigned int op)
 {
 	struct clone_args args = {
 		.flags = INIT_NAMESPACES | CLONE_PARENT | CLONE_INTO_CGROUP,
@@ -88,10 +88,11 @@ static void founder_main(struct launch *l)
 		r = sys_clone3(&args);
 	if (r == 0)
 		init_setup(l);
+	if (r < 0)
+		die(l, op, r);
 	m.value = r;
-	/* To both: the caller watches it, the stage maps its ids. */
-	if (r > 0)
-		sync_send(l->sync, &m);
+	sync_send(l->sync, &m);
+	/* Now the stage may let init go: the caller hears of it before it hears it. */
 	sync_send(l->gate_init, &m);
 	_exit(0);
 }
@@ -100,7 +101,7 @@ static void founder_main(struct launch *l)
  * CLONE_PARENT twice: founder and init are the caller's children, so that nothing
  * stands between it and init when the others are gone.
  */
-static int spawn_init(struct launch *l, pid_t *ret)
+static int spawn_init(struct launch *l, unsigned int op, pid_t *ret_founder)
 {
 	struct clone_args args = {.flags = CLONE_NEWUSER | CLONE_PARENT};
 	struct sync_msg m = {.kind = SYNC_FOUNDER};
@@ -111,27 +112,22 @@ static int spawn_init(struct launch *l, pid_t *ret)
 	if (r < 0)
 		return r;
 	if (r == 0)
-		founder_main(l);
-	m.value = r;
+		founder_main(l, op);
+	m.value = *ret_founder = r;
 	r = sync_send(l->sync, &m);
 	if (r < 0)
 		return r;
 	l->gate_init = fd_close(l->gate_init);
-	r = sync_recv(l->gate_stage, &m, NULL, 0);
-	if (r <= 0)
-		return r < 0 ? r : -ECHILD;
-	if (m.value < 0)
-		return m.value;
-	*ret = m.value;
-	return userns_write_maps_stage(m.value, l->base, l->count);
+	/* Of the founder, whom the caller reaps last: the stage goes on while it clones. */
+	return userns_write_maps_stage(*ret_founder, l->base, l->count);
 }
 
-static int idmap(pid_t init, int mount_fd)
+static int idmap(pid_t founder, int mount_fd)
 {
 	char path[64] = "/proc/";
 	cleanup_close int userns = -1;
 
-	num_append(path, sizeof path, (unsigned long long)init);
+	num_append(path, sizeof path, (unsigned long long)founder);
 	strcat(path, "/ns/user");
 	userns = SYS(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 	return userns < 0 ? userns : mount_idmap(mount_fd, userns);
@@ -162,8 +158,9 @@ static int bind_scratch(const struct launch *l, const struct op *op)
 	return tree < 0 ? tree : attach(tree, fds[SLOT_ROOT], op->target, false);
 }
 
-static int stage_op(struct launch *l, const struct op *op, pid_t *init)
+static int stage_op(struct launch *l, unsigned int index, pid_t *founder)
 {
+	const struct op *op = &l->plan->ops[index];
 	int *fds = l->plan->fds;
 
 	switch ((enum op_kind)op->kind) {
@@ -174,9 +171,9 @@ static int stage_op(struct launch *l, const struct op *op, pid_t *init)
 	case OP_CLOCK:
 		return own_clock();
 	case OP_SPAWN:
-		return spawn_init(l, init);
+		return spawn_init(l, index, founder);
 	case OP_IDMAP:
-		return idmap(*init, fds[op->slot]);
+		return idmap(*founder, fds[op->slot]);
 	case OP_ATTACH_LAYERS:
 		return overlay_attach_layers_stage(fds[SLOT_IMAGE], fds[SLOT_SCRATCH],
 						   l->state->path);
@@ -220,8 +217,8 @@ static void stage_close_others(const struct launch *l)
 
 void stage_main(struct launch *l)
 {
-	struct sync_msg go = {.kind = SYNC_GO};
-	pid_t init = -1;
+	struct sync_msg go = {.kind = SYNC_GO}, m;
+	pid_t founder = -1;
 	int r;
 
 	SYS(prctl, PR_SET_NAME, "cis:stage", 0, 0, 0);
@@ -234,10 +231,12 @@ void stage_main(struct launch *l)
 		if (l->plan->ops[i].who != BY_STAGE)
 			continue;
 		if (r >= 0)
-			r = stage_op(l, &l->plan->ops[i], &init);
+			r = stage_op(l, i, &founder);
 		if (r < 0)
 			die(l, i, r);
 	}
+	if (sync_recv(l->gate_stage, &m, NULL, 0) <= 0)
+		_exit(1); /* the founder failed, and has said so */
 	r = sync_send_fd(l->gate_stage, &go, l->plan->fds[SLOT_ROOT]);
 	_exit(r < 0 ? 1 : 0);
 }

@@ -49,6 +49,7 @@ struct join {
 int cis_sandbox_open(struct cis_sandbox **ret, const char *id, struct cis_error *err)
 {
 	struct described d = {.pidfd = -1};
+	cleanup_close int root = -1;
 	struct cis_sandbox *sb;
 	int r = cis_sandbox_new(&sb);
 
@@ -58,7 +59,9 @@ int cis_sandbox_open(struct cis_sandbox **ret, const char *id, struct cis_error 
 	if (r >= 0)
 		r = describe_read_state(&sb->state, &d, err);
 	if (r >= 0)
-		r = group_open(&sb->group, id, err);
+		r = root = state_open_root(err);
+	if (r >= 0)
+		r = group_open(&sb->group, id, root, err);
 	/* Not ours to hold: whoever started it has the lock. */
 	sb->state.lock = fd_close(sb->state.lock);
 	sb->pidfd = d.pidfd;

@@ -197,9 +197,10 @@ static struct json *usage(const char *id, pid_t init)
 	struct group_stat stat;
 	struct group g;
 	struct scratch_usage disk = {0};
+	cleanup_close int root = state_open_root(NULL);
 
 	group_init(&g);
-	group_open(&g, id, NULL);
+	group_open(&g, id, root, NULL);
 	group_stat(&g, &stat);
 	group_done(&g);
 	scratch_usage_of(init, &disk);

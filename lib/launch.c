@@ -14,7 +14,8 @@
  * Wires (both SOCK_SEQPACKET, records of sync.h)
  *	sync     stage, init -> caller, and caller -> init; open for life: its end is
  *	         the death of the other side
- *	gate     stage -> init, one record
+ *	gate     founder -> stage, one record (init is known to the caller); then
+ *	         stage -> init, one (go)
  *	report   payload -> init, CLOEXEC: its end means execve happened
  *
  * Where            user          mnt            pid   net   cgroup       caps          seccomp
@@ -62,6 +63,7 @@
 #include "launch.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -247,7 +249,8 @@ int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 	*ret = (struct launched){.sync = -1, .pidfd = -1, .tty = -1};
 	l->sync = l->gate_stage = l->gate_init = l->null = -1;
 	args_find(&l->args);
-	r = make_wires(l, &ret->sync);
+	l->stack = aligned_alloc(16, LAUNCH_STACK);
+	r = l->stack ? make_wires(l, &ret->sync) : -ENOMEM;
 	if (r >= 0)
 		r = clone_stage(l, &stage);
 	close_childrens_ends(l);
@@ -261,6 +264,7 @@ int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 		sys_pidfd_send_signal(stage, SIGKILL);
 	reap(stage);
 	reap_pid(founder);
+	free(l->stack);
 	if (r >= 0)
 		return 0;
 	reap(ret->pidfd);

@@ -17,6 +17,8 @@
 #include "state.h"
 #include "sync.h"
 
+#define LAUNCH_STACK 65536
+
 struct launch {
 	struct plan *plan;        /* borrowed */
 	const struct state *state; /* borrowed */
@@ -25,6 +27,7 @@ struct launch {
 	uint32_t count;
 	int sync;                 /* children's end of the conversation with the caller */
 	int gate_stage, gate_init; /* stage to init */
+	char *stack;              /* LAUNCH_STACK bytes for init's children until execve */
 	struct args_area args;    /* for init to hide */
 	int null;                 /* what init has for its own streams */
 	int stdio[3];             /* the payload's; -1 each when it gets a terminal */

@@ -44,7 +44,9 @@ static int make_groups(struct cis_sandbox *sb, struct cis_error *err)
 	cleanup_close int lock = state_lock_root(err);
 	int r = lock < 0 ? lock : state_journal(&sb->state, JOURNAL_CGROUP, err);
 
-	return r < 0 ? r : group_create(&sb->group, sb->state.id, &limits, sb->base, err);
+	if (r < 0)
+		return r;
+	return group_create(&sb->group, sb->state.id, &limits, sb->base, lock, err);
 }
 
 static int clone_tree(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)

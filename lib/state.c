@@ -214,16 +214,21 @@ static int undo_ids(const struct state *st, struct cis_error *err)
 static int undo_cgroup(const struct state *st, const struct group *known,
 		       struct cis_error *err)
 {
+	cleanup_close int root = -1;
 	struct group found;
 	int r;
 
 	group_init(&found);
 	/* Parts of it may be missing: whatever opens is emptied and removed. */
-	if (!known)
-		group_open(&found, st->id, NULL);
-	r = group_kill(known ? known : &found);
-	if (r >= 0)
-		r = group_remove(known ? known : &found);
+	if (known) {
+		r = group_remove(known);
+	} else {
+		root = state_open_root(NULL);
+		group_open(&found, st->id, root, NULL);
+		r = group_kill(&found);
+		if (r >= 0)
+			r = group_remove(&found);
+	}
 	group_done(&found);
 	return r < 0 ? cis_fail(err, -r, "remove the control groups of %s", st->id) : 0;
 }

@@ -4,6 +4,7 @@
  *
  *	/run/cisandbox/           the state root (CISANDBOX_STATE moves it)
  *	  .ids/BASE+COUNT         host id ranges on loan
+ *	  .cgroups                where this host keeps which controller (hierarchy.h)
  *	  ID/lock                 held by the supervisor until all is undone; its
  *	                          text becomes "exit N" at the end
  *	  ID/journal              what was, or was about to be, made on the host

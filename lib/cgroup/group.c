@@ -115,6 +115,18 @@ static int forbid_swap(const struct group *g, const struct group_limits *l)
 
 /* ---- making and finding --------------------------------------------------- */
 
+static int open_tasks(struct group *g)
+{
+	for (size_t i = 0; i < g->hs.n; i++) {
+		if (g->hs.h[i].v2)
+			continue;
+		g->tasks[i] = openat(g->dirs[i], "tasks", O_WRONLY | O_CLOEXEC);
+		if (g->tasks[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
 static int open_dirs(struct group *g)
 {
 	for (size_t i = 0; i < g->hs.n; i++) {
@@ -124,13 +136,8 @@ static int open_dirs(struct group *g)
 		g->dirs[i] = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (g->dirs[i] < 0)
 			return -errno;
-		if (g->hs.h[i].v2)
-			continue;
-		g->tasks[i] = openat(g->dirs[i], "tasks", O_WRONLY | O_CLOEXEC);
-		if (g->tasks[i] < 0)
-			return -errno;
 	}
-	return 0;
+	return open_tasks(g);
 }
 
 static int give(int dir, uid_t owner)
@@ -162,9 +169,10 @@ static int delegate(struct group *g, uid_t owner)
 	return r < 0 ? r : give(g->leaf, owner);
 }
 
-static int find(struct group *g, const char *id, struct cis_error *err)
+static int find(struct group *g, const char *id, int cache_dirfd, unsigned int needed,
+		struct cis_error *err)
 {
-	int r = hierarchies_find(&g->hs, err);
+	int r = hierarchies_find(&g->hs, cache_dirfd, needed, err);
 
 	if (r < 0)
 		return r;
@@ -177,11 +185,14 @@ static int find(struct group *g, const char *id, struct cis_error *err)
 }
 
 int group_create(struct group *g, const char *id, const struct group_limits *l, uid_t owner,
-		 struct cis_error *err)
+		 int cache_dirfd, struct cis_error *err)
 {
+	unsigned int needed = (l->memory ? 1u << CTL_MEMORY : 0) |
+			      (l->cpus_milli ? 1u << CTL_CPU : 0) |
+			      (l->pids ? 1u << CTL_PIDS : 0);
 	struct setting settings[5];
 	size_t n;
-	int r = find(g, id, err);
+	int r = find(g, id, cache_dirfd, needed, err);
 
 	if (r >= 0)
 		r = group_check_limits(&g->hs, l, err);
@@ -189,11 +200,12 @@ int group_create(struct group *g, const char *id, const struct group_limits *l, 
 		return r;
 	n = render(&g->hs, l, settings);
 	for (size_t i = 0; i < g->hs.n; i++) {
-		r = hierarchy_create(&g->hs.h[i], g->name, settings, n, err);
+		r = hierarchy_create(&g->hs.h[i], GROUP_PARENT, id, settings, n, &g->dirs[i],
+				     err);
 		if (r < 0)
 			return r;
 	}
-	r = open_dirs(g);
+	r = open_tasks(g);
 	if (r < 0)
 		return cis_fail(err, -r, "cgroups: open %s", g->name);
 	r = forbid_swap(g, l);
@@ -205,9 +217,9 @@ int group_create(struct group *g, const char *id, const struct group_limits *l, 
 	return 0;
 }
 
-int group_open(struct group *g, const char *id, struct cis_error *err)
+int group_open(struct group *g, const char *id, int cache_dirfd, struct cis_error *err)
 {
-	int r = find(g, id, err);
+	int r = find(g, id, cache_dirfd, 0, err);
 
 	if (r < 0)
 		return r;
@@ -365,6 +377,8 @@ int group_remove(const struct group *g)
 
 		snprintf(path, sizeof path, "%s/%s", g->hs.h[i].mount, g->name);
 		snprintf(parent, sizeof parent, "%s/" GROUP_PARENT, g->hs.h[i].mount);
+		if (g->hs.h[i].v2 && g->dirs[i] >= 0)
+			unlinkat(g->dirs[i], GROUP_LEAF, AT_REMOVEDIR);
 		/* The last process is gone a moment before its group says so. */
 		for (int tries = 0; tries < 400 && r < 0; tries++) {
 			r = rmdir(path) < 0 ? -errno : 0;
@@ -374,6 +388,9 @@ int group_remove(const struct group *g)
 				break;
 			if (g->dirs[i] >= 0)
 				walk(g->dirs[i], remove_one);
+			/* The kernel has killed all that were inside; this is for the rest. */
+			if (tries == 10)
+				group_kill(g);
 			if (tries > 1)
 				nap(5000);
 		}

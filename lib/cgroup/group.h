@@ -39,12 +39,15 @@ void group_done(struct group *g); /* closes; removes nothing */
 int group_check_limits(const struct hierarchies *hs, const struct group_limits *l,
 		       struct cis_error *err);
 
-/* Makes everything. On failure group_remove() takes away what is there. */
+/*
+ * Makes everything. On failure group_remove() takes away what is there.
+ * @cache_dirfd: as for hierarchies_find().
+ */
 int group_create(struct group *g, const char *id, const struct group_limits *l, uid_t owner,
-		 struct cis_error *err);
+		 int cache_dirfd, struct cis_error *err);
 
 /* Finds the groups of a sandbox that exists. */
-int group_open(struct group *g, const char *id, struct cis_error *err);
+int group_open(struct group *g, const char *id, int cache_dirfd, struct cis_error *err);
 
 /* Stage or entering process, about itself: into the v1 groups. Raw calls. */
 int group_join_v1_child(const struct group *g);
@@ -61,7 +64,7 @@ int group_kill(const struct group *g);
 
 /*
  * Removes the groups with all that the job made below them, and the common parent
- * when it is empty. They must hold no process. -EBUSY when one would not go.
+ * when it is empty. Processes that are left in them are killed. -EBUSY when one would not go.
  */
 int group_remove(const struct group *g);
 

@@ -2,11 +2,21 @@
 #include "hierarchy.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libcgroup.h>
+#include <linux/magic.h>
 #include <mntent.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "../base/fd.h"
+#include "../base/io.h"
+#include "../base/str.h"
+
+#define CACHE_NAME ".cgroups"
 
 static const char *const names[CTL_COUNT] = {
 	[CTL_MEMORY] = "memory",
@@ -80,7 +90,7 @@ static void note_controller(struct hierarchies *hs, const struct cgroup_mount_po
 	}
 }
 
-int hierarchies_find(struct hierarchies *ret, struct cis_error *err)
+static int ask_libcgroup(struct hierarchies *ret, struct cis_error *err)
 {
 	struct cgroup_mount_point mp;
 	void *handle = NULL;
@@ -97,81 +107,152 @@ int hierarchies_find(struct hierarchies *ret, struct cis_error *err)
 			note_controller(ret, &mp);
 		cgroup_get_controller_end(&handle);
 	}
-	if (ret->unified < 0)
-		ret->mode = "legacy";
-	else
-		ret->mode = ret->n == 1 ? "unified" : "hybrid";
 	/* cgroup2's cpu controller always accounts too. */
 	if (ret->unified >= 0 && (ret->h[ret->unified].controllers & (1u << CTL_CPU)))
 		ret->h[ret->unified].controllers |= 1u << CTL_CPUACCT;
 	return 0;
 }
 
-/* What libcgroup says, with the errno behind it where there is one. */
-static int fail_ecg(struct cis_error *err, int ecg, const struct hierarchy *h, const char *name)
+static void set_mode(struct hierarchies *hs)
 {
-	int errnum = ecg == ECGOTHER ? cgroup_get_last_errno() : EIO;
-
-	return cis_fail_plain(err, errnum ? errnum : EIO, "cgroups: make %s/%s: %s", h->mount,
-			      name,
-			      ecg == ECGOTHER ? strerror(errnum) : cgroup_strerror(ecg));
+	if (hs->unified < 0)
+		hs->mode = "legacy";
+	else
+		hs->mode = hs->n == 1 ? "unified" : "hybrid";
 }
 
-static int fill(struct cgroup *cg, const struct hierarchy *h, const struct setting *settings,
-		size_t n)
-{
-	for (unsigned c = 0; c < CTL_COUNT; c++) {
-		struct cgroup_controller *ctl;
-		int r = 0;
+/* ---- what was found, kept for the next start ---------------------------------------- */
 
-		if (!(h->controllers & (1u << c)) || (h->v2 && c == CTL_CPUACCT))
-			continue;
-		ctl = cgroup_add_controller(cg, names[c]);
-		if (!ctl)
-			return ECGOTHER;
-		for (size_t i = 0; i < n && r == 0; i++)
-			if (settings[i].controller == (enum controller)c)
-				r = cgroup_add_value_string(ctl, settings[i].file,
-							    settings[i].value);
-		if (r != 0)
-			return r;
+static bool is_cgroup_mount(const struct hierarchy *h)
+{
+	struct statfs st;
+
+	return statfs(h->mount, &st) == 0 &&
+	       st.f_type == (h->v2 ? CGROUP2_SUPER_MAGIC : CGROUP_SUPER_MAGIC);
+}
+
+/* A line a hierarchy: version, controllers as bits, mount point. */
+static bool read_cache(int dirfd, struct hierarchies *ret)
+{
+	cleanup_free char *text = NULL;
+	char *save = NULL;
+
+	*ret = (struct hierarchies){.unified = -1};
+	if (io_read_file_at(dirfd, CACHE_NAME, 4096, &text, NULL) < 0)
+		return false;
+	for (char *line = strtok_r(text, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		struct hierarchy *h = ret->n < ARRAY_SIZE(ret->h) ? &ret->h[ret->n] : NULL;
+		int version;
+
+		if (!h || sscanf(line, "%d %u %127s", &version, &h->controllers, h->mount) != 3)
+			return false;
+		h->v2 = version == 2;
+		if (!is_cgroup_mount(h))
+			return false;
+		if (h->v2)
+			ret->unified = (int)ret->n;
+		ret->n++;
 	}
-	return 0;
+	return ret->n > 0;
 }
 
-/* The unified hierarchy with no controller of ours: a directory is all it takes. */
-static int make_plain(const struct hierarchy *h, const char *name, struct cis_error *err)
+static void write_cache(int dirfd, const struct hierarchies *hs)
 {
-	char path[512];
-	size_t base = strlen(h->mount) + 1;
+	char text[4096];
+	size_t used = 0;
+	cleanup_close int fd = -1;
 
-	snprintf(path, sizeof path, "%s/%s/", h->mount, name);
-	for (char *slash = strchr(path + base, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(path, 0755) < 0 && errno != EEXIST)
-			return cis_fail(err, errno, "cgroups: make %s", path);
-		*slash = '/';
+	for (size_t i = 0; i < hs->n; i++)
+		used += (size_t)snprintf(text + used, sizeof text - used, "%d %u %s\n",
+					 hs->h[i].v2 ? 2 : 1, hs->h[i].controllers,
+					 hs->h[i].mount);
+	fd = openat(dirfd, CACHE_NAME ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || io_write_all(fd, text, used) < 0 ||
+	    renameat(dirfd, CACHE_NAME ".new", dirfd, CACHE_NAME) < 0)
+		unlinkat(dirfd, CACHE_NAME ".new", 0);
+}
+
+int hierarchies_find(struct hierarchies *ret, int cache_dirfd, unsigned int needed,
+		     struct cis_error *err)
+{
+	int r = 0;
+
+	if (cache_dirfd < 0 || !read_cache(cache_dirfd, ret) ||
+	    (hierarchies_controllers(ret) & needed) != needed) {
+		r = ask_libcgroup(ret, err);
+		if (r >= 0 && cache_dirfd >= 0)
+			write_cache(cache_dirfd, ret);
 	}
-	return 0;
-}
-
-int hierarchy_create(const struct hierarchy *h, const char *name,
-		     const struct setting *settings, size_t n, struct cis_error *err)
-{
-	struct cgroup *cg;
-	int r;
-
-	if (!h->controllers)
-		return make_plain(h, name, err);
-	cg = cgroup_new_cgroup(name);
-	if (!cg)
-		return cis_fail(err, ENOMEM, "cgroups: make %s", name);
-	r = fill(cg, h, settings, n);
-	if (r == 0)
-		/* 1: no chown of every control file; they are ours already. */
-		r = cgroup_create_cgroup(cg, 1);
-	if (r != 0)
-		r = fail_ecg(err, r, h, name);
-	cgroup_free(&cg);
+	set_mode(ret);
 	return r;
+}
+
+unsigned int hierarchies_controllers(const struct hierarchies *hs)
+{
+	unsigned int all = 0;
+
+	for (size_t i = 0; i < hs->n; i++)
+		all |= hs->h[i].controllers;
+	return all;
+}
+
+/* ---- making a group -------------------------------------------------------------------- */
+
+/* What is there to be enabled for the groups below: "+memory +pids". */
+static int enable_below(const struct hierarchy *h, int dir)
+{
+	char text[96] = "";
+
+	for (unsigned c = 0; c < CTL_COUNT; c++)
+		if ((h->controllers & (1u << c)) && c != CTL_CPUACCT) {
+			strcat(text, *text ? " +" : "+");
+			strcat(text, names[c]);
+		}
+	return *text ? io_write_file_at(dir, "cgroup.subtree_control", text) : 0;
+}
+
+static int write_settings(const struct hierarchy *h, int dir, const struct setting *settings,
+			  size_t n, struct cis_error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		int r;
+
+		if (!(h->controllers & (1u << settings[i].controller)))
+			continue;
+		r = io_write_file_at(dir, settings[i].file, settings[i].value);
+		if (r < 0)
+			return cis_fail(err, -r, "cgroups: write %s to %s in %s",
+					settings[i].value, settings[i].file, h->mount);
+	}
+	return 0;
+}
+
+int hierarchy_create(const struct hierarchy *h, const char *parent, const char *name,
+		     const struct setting *settings, size_t n, int *ret_dir,
+		     struct cis_error *err)
+{
+	const char *const steps[] = {parent, name};
+	cleanup_close int dir = open(h->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0)
+		return cis_fail(err, errno, "cgroups: open %s", h->mount);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		int next, r = h->v2 ? enable_below(h, dir) : 0;
+
+		if (r < 0)
+			return cis_fail(err, -r, "cgroups: enable controllers in %s above %s",
+					h->mount, steps[i]);
+		if (mkdirat(dir, steps[i], 0755) < 0 && errno != EEXIST)
+			return cis_fail(err, errno, "cgroups: make %s in %s", steps[i],
+					h->mount);
+		next = openat(dir, steps[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (next < 0)
+			return cis_fail(err, errno, "cgroups: open %s in %s", steps[i],
+					h->mount);
+		fd_close(dir);
+		dir = next;
+	}
+	*ret_dir = steal_fd(&dir);
+	return write_settings(h, *ret_dir, settings, n, err);
 }

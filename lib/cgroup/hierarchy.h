@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Where this host keeps which controller, and the creation of groups there:
- * what libcgroup knows. Only hierarchy.c includes it; killing, freezing and
- * placing processes, which it cannot do, work on directory descriptors (group.c).
+ * Where this host keeps which controller, as libcgroup finds it, and the
+ * creation of groups there. libcgroup reads and clears so much that it costs 0.6 ms and
+ * a megabyte of dirty memory, and as much again to create groups: more than a whole
+ * sandbox may take. So it is asked once; its answer is kept in the state root, checked
+ * against the mounts at each use, and groups are made on directory descriptors.
  */
 #ifndef CIS_CGROUP_HIERARCHY_H
 #define CIS_CGROUP_HIERARCHY_H
@@ -32,7 +34,15 @@ const char *controller_name(enum controller c);
 /* Index of the hierarchy that has @c, or -1. */
 int hierarchy_of(const struct hierarchies *hs, enum controller c);
 
-int hierarchies_find(struct hierarchies *ret, struct cis_error *err);
+/*
+ * @cache_dirfd: where a former answer is kept, or -1. @needed: controllers (bits) whose
+ * absence from it is reason enough to look again.
+ */
+int hierarchies_find(struct hierarchies *ret, int cache_dirfd, unsigned int needed,
+		     struct cis_error *err);
+
+/* Bits of all controllers that there are. */
+unsigned int hierarchies_controllers(const struct hierarchies *hs);
 
 /* One control file and its value, for hierarchy_create(). */
 struct setting {
@@ -42,10 +52,11 @@ struct setting {
 };
 
 /*
- * Makes group @name in @h with those of @settings whose controller lives there. A
- * group that exists is taken over. On failure it may exist half made.
+ * Makes @parent/@name in @h with those of @settings whose controller lives there. What
+ * exists is taken over. On failure it may exist half made. *ret_dir: the group.
  */
-int hierarchy_create(const struct hierarchy *h, const char *name,
-		     const struct setting *settings, size_t n, struct cis_error *err);
+int hierarchy_create(const struct hierarchy *h, const char *parent, const char *name,
+		     const struct setting *settings, size_t n, int *ret_dir,
+		     struct cis_error *err);
 
 #endif
