@@ -177,7 +177,8 @@ static int parse_signal(const char *text)
 int cmd_kill(int argc, char **argv)
 {
 	struct simple o;
-	int sig, status = 0, r = parse("kill", "kill [-s|--signal SIGNAL] ID...", "s", argc, argv, &o);
+	int sig, status = 0;
+	int r = parse("kill", "kill [-s|--signal SIGNAL] ID...", "s", argc, argv, &o);
 
 	if (r || o.help)
 		return r;

@@ -242,7 +242,12 @@ static int build(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 
 static int run(struct cis_sandbox *sb, struct cis_error *err)
 {
-	struct join j = {.plan = &sb->plan, .group = &sb->group, .init = sb->pid, .pidfd = sb->pidfd};
+	struct join j = {
+		.plan = &sb->plan,
+		.group = &sb->group,
+		.init = sb->pid,
+		.pidfd = sb->pidfd,
+	};
 	cleanup_close int report = -1, joiner = -1, command = -1;
 	int pair[2], r;
 

@@ -90,20 +90,20 @@ struct unit {
  */
 static int parse_scaled(const char *s, const struct unit *units, size_t n, uint64_t *ret)
 {
-	uint64_t milli = 0, place = 100, factor = 0;
+	uint64_t whole = 0, rest = 0, place = 100, factor = 0;
 	const char *p = s;
 
 	if (!isdigit((unsigned char)*p))
 		return -EINVAL;
 	for (; isdigit((unsigned char)*p); p++)
-		if (__builtin_mul_overflow(milli, 10, &milli) ||
-		    __builtin_add_overflow(milli, (uint64_t)(*p - '0') * 1000, &milli))
+		if (__builtin_mul_overflow(whole, 10, &whole) ||
+		    __builtin_add_overflow(whole, (uint64_t)(*p - '0'), &whole))
 			return -ERANGE;
 	if (*p == '.') {
 		if (!isdigit((unsigned char)*++p))
 			return -EINVAL;
 		for (; isdigit((unsigned char)*p); p++, place /= 10)
-			milli += (uint64_t)(*p - '0') * place;
+			rest += (uint64_t)(*p - '0') * place;
 	}
 	for (size_t i = 0; i < n && !factor; i++)
 		if (strcasecmp(p, units[i].suffix) == 0)
@@ -111,7 +111,7 @@ static int parse_scaled(const char *s, const struct unit *units, size_t n, uint6
 	if (!factor)
 		return -EINVAL;
 	/* 128 bits, so that neither a big number nor a big unit loses digits. */
-	unsigned __int128 value = (unsigned __int128)milli * factor / 1000;
+	unsigned __int128 value = ((unsigned __int128)whole * 1000 + rest) * factor / 1000;
 
 	if (value > UINT64_MAX)
 		return -ERANGE;

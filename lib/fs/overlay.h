@@ -12,7 +12,8 @@ int overlay_attach_layers_stage(int image_fd, int scratch_fd, const char *at);
 /*
  * Runs in the stage, whose file-system ids are the sandbox's root: whatever
  * the overlay makes in "@place/upper" and "@place/work" of the scratch then
- * belongs to it. Both must exist, and the layers be attached. fd of the detached overlay, or -errno.
+ * belongs to it. Both must exist, and the layers be attached. fd of the detached
+ * overlay, or -errno.
  */
 int overlay_mount_stage(int image_fd, int scratch_fd, const char *place);
 
