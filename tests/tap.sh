@@ -175,6 +175,14 @@ start() { # COMMAND...
 	env --default-signal=INT,QUIT "$@" &
 }
 
+# `cisandbox wait ID` in the background, once it really waits; its pid is $waiter,
+# what it prints goes to $work/waited.
+start_wait() { # ID
+	"$CISANDBOX" wait "$1" >"$work/waited" &
+	waiter=$!
+	wait_until 10 eval "ls -l /proc/$waiter/fd | grep -q '/lock\$'"
+}
+
 # What a sandbox could leave on the host, as text to compare.
 host_traces() {
 	{

@@ -100,7 +100,11 @@ static int ask_libcgroup(struct hierarchies *ret, struct cis_error *err)
 	find_unified(ret);
 	r = cgroup_init();
 	if (r != 0 && r != ECGROUPNOTMOUNTED)
-		return cis_fail_plain(err, EIO, "cgroups: %s", cgroup_strerror(r));
+		return cis_fail_plain(err, EIO,
+				      "cgroups: libcgroup cannot read the mounted hierarchies: "
+				      "%s (is something mounted over /sys/fs/cgroup?)",
+				      r == ECGOTHER ? strerror(cgroup_get_last_errno())
+						    : cgroup_strerror(r));
 	if (r == 0) {
 		for (r = cgroup_get_controller_begin(&handle, &mp); r == 0;
 		     r = cgroup_get_controller_next(&handle, &mp))
