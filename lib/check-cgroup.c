@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,7 +22,9 @@
 
 static const char *unified_mount(const struct host *h)
 {
-	return h->hs.h[h->hs.unified].mount;
+	const char *mount = h->hs.h[h->hs.unified].mount;
+
+	return *mount ? mount : "a mount of our own";
 }
 
 static bool has_file(int dir, const char *name)
@@ -30,33 +33,37 @@ static bool has_file(int dir, const char *name)
 }
 
 /* The process we had in it is gone a moment before its group says so. */
-static void remove_group(const char *path)
+static void remove_group(int root, const char *name)
 {
-	for (int tries = 0; tries < 200 && rmdir(path) < 0 && errno == EBUSY; tries++)
+	for (int tries = 0; tries < 200; tries++) {
+		if (unlinkat(root, name, AT_REMOVEDIR) == 0 || errno != EBUSY)
+			return;
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
 }
 
 /* Signals wait meanwhile: a directory here does not go away with us. */
 void try_group(struct host *h)
 {
-	cleanup_close int dir = -1;
+	cleanup_close int root = -1, dir = -1;
 	sigset_t all, old;
-	char path[192];
+	char name[64];
 
 	h->group_result = h->into_result = -ENOENT;
-	if (h->hs_result < 0 || h->hs.unified < 0)
+	if (h->hs_result < 0)
 		return;
-	snprintf(path, sizeof path, "%s/cisandbox-check-XXXXXX", unified_mount(h));
+	root = hierarchy_open(&h->hs.h[h->hs.unified]);
+	snprintf(name, sizeof name, "cisandbox-check-%d", getpid());
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	h->group_result = mkdtemp(path) ? 0 : -errno;
+	h->group_result = root < 0 ? root : mkdirat(root, name, 0755) < 0 ? -errno : 0;
 	if (h->group_result == 0) {
-		dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		dir = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		h->group_kill = has_file(dir, "cgroup.kill");
 		h->group_memory = has_file(dir, "memory.max");
 		h->group_swap = has_file(dir, "memory.swap.max");
 		h->into_result = probe_into_cgroup(dir);
-		remove_group(path);
+		remove_group(root, name);
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
@@ -65,13 +72,9 @@ void check_cgroup(const struct host *h, struct cis_check *c)
 {
 	int r = MIN(h->group_result, h->into_result);
 
-	if (h->hs_result < 0 || h->hs.unified < 0) {
-		found(c, "no cgroup2 is mounted (%s)",
-		      h->hs_result < 0 ? "cannot tell" : h->hs.mode);
-		lacks(c, CIS_CHECK_MISSING, "%s",
-		      h->hs.n ? "mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 "
-				"cgroup2 /sys/fs/cgroup/unified"
-			      : "mount -t cgroup2 cgroup2 /sys/fs/cgroup");
+	if (h->hs_result < 0) {
+		found(c, "cannot tell how they are mounted");
+		lacks(c, CIS_CHECK_MISSING, "mount -t cgroup2 cgroup2 /sys/fs/cgroup");
 		return;
 	}
 	if (judge(h, c, r, CIS_CHECK_MISSING, "",

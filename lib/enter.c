@@ -48,6 +48,7 @@ struct join {
 
 int cis_sandbox_open(struct cis_sandbox **ret, const char *id, struct cis_error *err)
 {
+	char name[STATE_GROUP_NAME_MAX];
 	struct described d = {.pidfd = -1};
 	cleanup_close int root = -1;
 	struct cis_sandbox *sb;
@@ -61,7 +62,9 @@ int cis_sandbox_open(struct cis_sandbox **ret, const char *id, struct cis_error 
 	if (r >= 0)
 		r = root = state_open_root(err);
 	if (r >= 0)
-		r = group_open(&sb->group, id, root, err);
+		state_group_name(&sb->state, name);
+	if (r >= 0)
+		r = group_open(&sb->group, name, root, err);
 	/* Not ours to hold: whoever started it has the lock. */
 	sb->state.lock = fd_close(sb->state.lock);
 	sb->pidfd = d.pidfd;

@@ -191,16 +191,18 @@ int cis_list_json(char **ret, struct cis_error *err)
 
 /* ---- one ----------------------------------------------------------------------------- */
 
-static struct json *usage(const char *id, pid_t init)
+static struct json *usage(const struct state *st, pid_t init)
 {
 	struct json *o = json_object_new();
+	char name[STATE_GROUP_NAME_MAX];
 	struct group_stat stat;
 	struct group g;
 	struct scratch_usage disk = {0};
 	cleanup_close int root = state_open_root(NULL);
 
 	group_init(&g);
-	group_open(&g, id, root, NULL);
+	state_group_name(st, name);
+	group_open(&g, name, root, NULL);
 	group_stat(&g, &stat);
 	group_done(&g);
 	scratch_usage_of(init, &disk);
@@ -236,7 +238,7 @@ int cis_inspect_json(const char *id, char **ret, struct cis_error *err)
 	if (r < 0)
 		return r;
 	json_set_string(doc, "status", status_of(&st, doc));
-	json_set(doc, "usage", usage(id, (pid_t)get_int(doc, "init")));
+	json_set(doc, "usage", usage(&st, (pid_t)get_int(doc, "init")));
 	return write_json(doc, ret, err);
 }
 
@@ -250,7 +252,7 @@ int cis_stats_json(const char *id, char **ret, struct cis_error *err)
 	r = open_live(id, &st, &doc, err);
 	if (r < 0)
 		return r;
-	o = usage(id, (pid_t)get_int(doc, "init"));
+	o = usage(&st, (pid_t)get_int(doc, "init"));
 	json_set_string(o, "id", id);
 	return write_json(o, ret, err);
 }

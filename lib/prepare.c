@@ -40,13 +40,15 @@ static int make_groups(struct cis_sandbox *sb, struct cis_error *err)
 		.cpus_milli = sb->spec.cpus_milli,
 		.pids = sb->spec.pids,
 	};
+	char name[STATE_GROUP_NAME_MAX];
 	/* Whoever ends now may be about to remove the parent we share. */
 	cleanup_close int lock = state_lock_root(err);
 	int r = lock < 0 ? lock : state_journal(&sb->state, JOURNAL_CGROUP, err);
 
 	if (r < 0)
 		return r;
-	return group_create(&sb->group, sb->state.id, &limits, sb->base, lock, err);
+	state_group_name(&sb->state, name);
+	return group_create(&sb->group, name, &limits, sb->base, lock, err);
 }
 
 static int clone_tree(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)

@@ -16,6 +16,7 @@
 #include "cgroup/group.h"
 #include "isolate/ids.h"
 
+#define DEFAULT_ROOT "/run/cisandbox"
 #define IDS_DIR ".ids"
 
 void state_init(struct state *st)
@@ -37,7 +38,7 @@ const char *state_root(void)
 {
 	const char *moved = secure_getenv("CISANDBOX_STATE");
 
-	return moved && moved[0] == '/' ? moved : "/run/cisandbox";
+	return moved && moved[0] == '/' ? moved : DEFAULT_ROOT;
 }
 
 const char *state_data_root(void)
@@ -159,6 +160,17 @@ int state_create(struct state *st, const char *id, struct cis_error *err)
 	return 0;
 }
 
+void state_group_name(const struct state *st, char ret[static STATE_GROUP_NAME_MAX])
+{
+	struct stat root;
+
+	if (strcmp(state_root(), DEFAULT_ROOT) == 0 || stat(state_root(), &root) < 0)
+		snprintf(ret, STATE_GROUP_NAME_MAX, "%s", st->id);
+	else
+		snprintf(ret, STATE_GROUP_NAME_MAX, "%s@%llx", st->id,
+			 (unsigned long long)root.st_ino);
+}
+
 int state_open(struct state *st, const char *id, struct cis_error *err)
 {
 	int r = set_names(st, id, err);
@@ -214,6 +226,7 @@ static int undo_ids(const struct state *st, struct cis_error *err)
 static int undo_cgroup(const struct state *st, const struct group *known,
 		       struct cis_error *err)
 {
+	char name[STATE_GROUP_NAME_MAX];
 	cleanup_close int root = -1;
 	struct group found;
 	int r;
@@ -224,7 +237,8 @@ static int undo_cgroup(const struct state *st, const struct group *known,
 		r = group_remove(known);
 	} else {
 		root = state_open_root(NULL);
-		group_open(&found, st->id, root, NULL);
+		state_group_name(st, name);
+		group_open(&found, name, root, NULL);
 		r = group_kill(&found);
 		if (r >= 0)
 			r = group_remove(&found);

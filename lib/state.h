@@ -51,6 +51,13 @@ int state_lock_root(struct cis_error *err);
 /* Makes the directory of @id, or of a random one. -EEXIST: in use. */
 int state_create(struct state *st, const char *id, struct cis_error *err);
 
+/*
+ * What its control groups are called: its id; with something added where the state
+ * root was moved, for two roots may each have a sandbox of that id.
+ */
+#define STATE_GROUP_NAME_MAX 88
+void state_group_name(const struct state *st, char ret[static STATE_GROUP_NAME_MAX]);
+
 /* That of an existing sandbox, not locked. -ENOENT. */
 int state_open(struct state *st, const char *id, struct cis_error *err);
 /* Whether somebody holds its lock. */

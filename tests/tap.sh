@@ -119,7 +119,6 @@ finish() {
 	exit $((failed > 0))
 }
 
-
 # ---- sandboxes ----------------------------------------------------------------
 
 # A run in $rootfs: inside [OPTION]... -- COMMAND...

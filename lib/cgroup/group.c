@@ -130,10 +130,11 @@ static int open_tasks(struct group *g)
 static int open_dirs(struct group *g)
 {
 	for (size_t i = 0; i < g->hs.n; i++) {
-		char path[256];
+		cleanup_close int root = hierarchy_open(&g->hs.h[i]);
 
-		snprintf(path, sizeof path, "%s/%s", g->hs.h[i].mount, g->name);
-		g->dirs[i] = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (root < 0)
+			return root;
+		g->dirs[i] = openat(root, g->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (g->dirs[i] < 0)
 			return -errno;
 	}
@@ -169,22 +170,18 @@ static int delegate(struct group *g, uid_t owner)
 	return r < 0 ? r : give(g->leaf, owner);
 }
 
-static int find(struct group *g, const char *id, int cache_dirfd, unsigned int needed,
+static int find(struct group *g, const char *name, int cache_dirfd, unsigned int needed,
 		struct cis_error *err)
 {
 	int r = hierarchies_find(&g->hs, cache_dirfd, needed, err);
 
 	if (r < 0)
 		return r;
-	snprintf(g->name, sizeof g->name, GROUP_PARENT "/%s", id);
-	if (g->hs.unified < 0)
-		return cis_fail_plain(err, EOPNOTSUPP,
-				      "cgroups: no cgroup2 is mounted "
-				      "(mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified)");
+	snprintf(g->name, sizeof g->name, GROUP_PARENT "/%s", name);
 	return 0;
 }
 
-int group_create(struct group *g, const char *id, const struct group_limits *l, uid_t owner,
+int group_create(struct group *g, const char *name, const struct group_limits *l, uid_t owner,
 		 int cache_dirfd, struct cis_error *err)
 {
 	unsigned int needed = (l->memory ? 1u << CTL_MEMORY : 0) |
@@ -192,7 +189,7 @@ int group_create(struct group *g, const char *id, const struct group_limits *l, 
 			      (l->pids ? 1u << CTL_PIDS : 0);
 	struct setting settings[5];
 	size_t n;
-	int r = find(g, id, cache_dirfd, needed, err);
+	int r = find(g, name, cache_dirfd, needed, err);
 
 	if (r >= 0)
 		r = group_check_limits(&g->hs, l, err);
@@ -200,7 +197,7 @@ int group_create(struct group *g, const char *id, const struct group_limits *l, 
 		return r;
 	n = render(&g->hs, l, settings);
 	for (size_t i = 0; i < g->hs.n; i++) {
-		r = hierarchy_create(&g->hs.h[i], GROUP_PARENT, id, settings, n, &g->dirs[i],
+		r = hierarchy_create(&g->hs.h[i], GROUP_PARENT, name, settings, n, &g->dirs[i],
 				     err);
 		if (r < 0)
 			return r;
@@ -217,9 +214,9 @@ int group_create(struct group *g, const char *id, const struct group_limits *l, 
 	return 0;
 }
 
-int group_open(struct group *g, const char *id, int cache_dirfd, struct cis_error *err)
+int group_open(struct group *g, const char *name, int cache_dirfd, struct cis_error *err)
 {
-	int r = find(g, id, cache_dirfd, 0, err);
+	int r = find(g, name, cache_dirfd, 0, err);
 
 	if (r < 0)
 		return r;
@@ -367,36 +364,41 @@ int group_kill(const struct group *g)
 	return -EBUSY;
 }
 
+/* One group with all below it. The last process is gone a moment before it says so. */
+static int remove_in(const struct group *g, size_t i, int root)
+{
+	int r = -EBUSY;
+
+	if (g->hs.h[i].v2 && g->dirs[i] >= 0)
+		unlinkat(g->dirs[i], GROUP_LEAF, AT_REMOVEDIR);
+	for (int tries = 0; tries < 400; tries++) {
+		r = unlinkat(root, g->name, AT_REMOVEDIR) < 0 ? -errno : 0;
+		if (r == 0 || r == -ENOENT)
+			return 0;
+		if (g->dirs[i] >= 0)
+			walk(g->dirs[i], remove_one);
+		/* The kernel has killed all that were inside; this is for the rest. */
+		if (tries == 10)
+			group_kill(g);
+		if (tries > 1)
+			nap(5000);
+	}
+	return r;
+}
+
 int group_remove(const struct group *g)
 {
 	int result = 0;
 
 	for (size_t i = 0; i < g->hs.n; i++) {
-		char path[256], parent[192];
-		int r = -1;
+		cleanup_close int root = hierarchy_open(&g->hs.h[i]);
+		int r = root < 0 ? root : remove_in(g, i, root);
 
-		snprintf(path, sizeof path, "%s/%s", g->hs.h[i].mount, g->name);
-		snprintf(parent, sizeof parent, "%s/" GROUP_PARENT, g->hs.h[i].mount);
-		if (g->hs.h[i].v2 && g->dirs[i] >= 0)
-			unlinkat(g->dirs[i], GROUP_LEAF, AT_REMOVEDIR);
-		/* The last process is gone a moment before its group says so. */
-		for (int tries = 0; tries < 400 && r < 0; tries++) {
-			r = rmdir(path) < 0 ? -errno : 0;
-			if (r == -ENOENT)
-				r = 0;
-			if (r == 0)
-				break;
-			if (g->dirs[i] >= 0)
-				walk(g->dirs[i], remove_one);
-			/* The kernel has killed all that were inside; this is for the rest. */
-			if (tries == 10)
-				group_kill(g);
-			if (tries > 1)
-				nap(5000);
-		}
 		if (r < 0)
 			result = r;
-		rmdir(parent); /* fails, as it should, while others are in it */
+		/* Fails, as it should, while others are in it. */
+		else
+			unlinkat(root, GROUP_PARENT, AT_REMOVEDIR);
 	}
 	return result;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The groups of one sandbox: "cisandbox/ID" in each hierarchy that has a
+ * The groups of one sandbox: "cisandbox/NAME" in each hierarchy that has a
  * controller of ours, and always in cgroup2. In cgroup2 it is delegated: the
  * sandbox's root may make groups below it and move processes there; the
  * files with the limits stay the host's.
@@ -23,7 +23,7 @@ struct group_limits {
 
 struct group {
 	struct hierarchies hs;
-	char name[96];                 /* "cisandbox/ID" */
+	char name[104];                /* "cisandbox/NAME" */
 	int dirs[CTL_COUNT + 1];       /* by hierarchy */
 	int tasks[CTL_COUNT + 1];      /* v1: open for joining; -1 on v2 */
 	int leaf;                      /* cgroup2: where init lives, or -1 */
@@ -43,11 +43,11 @@ int group_check_limits(const struct hierarchies *hs, const struct group_limits *
  * Makes everything. On failure group_remove() takes away what is there.
  * @cache_dirfd: as for hierarchies_find().
  */
-int group_create(struct group *g, const char *id, const struct group_limits *l, uid_t owner,
+int group_create(struct group *g, const char *name, const struct group_limits *l, uid_t owner,
 		 int cache_dirfd, struct cis_error *err);
 
 /* Finds the groups of a sandbox that exists. */
-int group_open(struct group *g, const char *id, int cache_dirfd, struct cis_error *err);
+int group_open(struct group *g, const char *name, int cache_dirfd, struct cis_error *err);
 
 /* Stage or entering process, about itself: into the v1 groups. Raw calls. */
 int group_join_v1_child(const struct group *g);

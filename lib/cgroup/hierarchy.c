@@ -15,6 +15,7 @@
 #include "../base/fd.h"
 #include "../base/io.h"
 #include "../base/str.h"
+#include "../base/sys.h"
 
 #define CACHE_NAME ".cgroups"
 
@@ -117,9 +118,30 @@ static int ask_libcgroup(struct hierarchies *ret, struct cis_error *err)
 	return 0;
 }
 
+int hierarchy_open(const struct hierarchy *h)
+{
+	cleanup_close int fs = -1;
+	int r;
+
+	if (*h->mount) {
+		r = open(h->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		return r < 0 ? -errno : r;
+	}
+	fs = sys_fsopen("cgroup2");
+	r = fs < 0 ? fs : sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL);
+	return r < 0 ? r : sys_fsmount(fs, 0);
+}
+
+/* Pure v1: cgroup2 without controllers is still what the sandbox is rooted in. */
 static void set_mode(struct hierarchies *hs)
 {
-	if (hs->unified < 0)
+	if (hs->unified < 0) {
+		struct hierarchy *h = get_hierarchy(hs, "");
+
+		h->v2 = true;
+		hs->unified = (int)(h - hs->h);
+	}
+	if (!*hs->h[hs->unified].mount)
 		hs->mode = "legacy";
 	else
 		hs->mode = hs->n == 1 ? "unified" : "hybrid";
@@ -237,10 +259,10 @@ int hierarchy_create(const struct hierarchy *h, const char *parent, const char *
 		     struct cis_error *err)
 {
 	const char *const steps[] = {parent, name};
-	cleanup_close int dir = open(h->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int dir = hierarchy_open(h);
 
 	if (dir < 0)
-		return cis_fail(err, errno, "cgroups: open %s", h->mount);
+		return cis_fail(err, -dir, "cgroups: open %s", *h->mount ? h->mount : "cgroup2");
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		int next, r = h->v2 ? enable_below(h, dir) : 0;
 

@@ -17,7 +17,7 @@
 enum controller { CTL_MEMORY, CTL_CPU, CTL_CPUACCT, CTL_PIDS, CTL_COUNT };
 
 struct hierarchy {
-	char mount[128];       /* "/sys/fs/cgroup/memory" */
+	char mount[128];       /* "/sys/fs/cgroup/memory"; "" for a cgroup2 of our own */
 	bool v2;
 	unsigned controllers;  /* bits 1 << enum controller */
 };
@@ -25,9 +25,15 @@ struct hierarchy {
 struct hierarchies {
 	struct hierarchy h[CTL_COUNT + 1];
 	size_t n;
-	int unified;           /* index of the cgroup2 mount, or -1 */
+	int unified;           /* index of cgroup2 */
 	const char *mode;      /* "unified", "hybrid", "legacy" */
 };
+
+/*
+ * The root of a hierarchy. Every kernel has cgroup2; where the host has not
+ * mounted it, this is a mount that only its descriptor knows. fd or -errno.
+ */
+int hierarchy_open(const struct hierarchy *h);
 
 const char *controller_name(enum controller c);
 
