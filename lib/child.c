@@ -149,6 +149,17 @@ static int attach(int mount_fd, int root, const char *target, bool file)
 	return r < 0 ? r : mount_attach(mount_fd, root, target);
 }
 
+static int make_scratch_dir(const struct launch *l, int scratch, const struct op *op)
+{
+	int r = path_make(scratch, op->target, false);
+
+	if (r >= 0)
+		r = SYS(fchownat, scratch, op->target, l->base + op->uid, l->base + op->gid,
+			AT_SYMLINK_NOFOLLOW);
+	/* After the owner, whose change would take set-id bits away. */
+	return r < 0 ? r : SYS(fchmodat, scratch, op->target, op->value);
+}
+
 static int bind_scratch(const struct launch *l, const struct op *op)
 {
 	const int *fds = l->plan->fds;
@@ -178,7 +189,7 @@ static int stage_op(struct launch *l, unsigned int index, pid_t *founder)
 		return overlay_attach_layers_stage(fds[SLOT_IMAGE], fds[SLOT_SCRATCH],
 						   l->state->path);
 	case OP_MKDIR:
-		return path_make(fds[op->slot], op->target, false);
+		return make_scratch_dir(l, fds[op->slot], op);
 	case OP_OVERLAY:
 		fds[op->slot] = overlay_mount_stage(fds[SLOT_IMAGE], fds[SLOT_SCRATCH],
 						    op->source);

@@ -204,13 +204,22 @@ static int add_idmap(struct plan *p, unsigned int slot)
 	return add(p, (struct op){OP_IDMAP, BY_STAGE, .slot = (uint16_t)slot});
 }
 
-static int add_scratch_dir(struct plan *p, const char *path)
+/* With mode and owner of the directory @like of the image, as far as there is one. */
+static int add_scratch_dir(struct plan *p, int rootfd, const char *path, const char *like)
 {
-	return add(p, (struct op){OP_MKDIR, BY_STAGE, .slot = SLOT_SCRATCH, .target = path});
+	struct op op = {OP_MKDIR, BY_STAGE, .slot = SLOT_SCRATCH, .target = path, .value = 0755};
+	struct stat st;
+
+	if (fstatat(rootfd, like, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode)) {
+		op.value = st.st_mode & 07777;
+		op.uid = st.st_uid;
+		op.gid = st.st_gid;
+	}
+	return add(p, op);
 }
 
 /* From the host's side: ids, layers, the root with /dev. */
-static int plan_root(struct plan *p)
+static int plan_root(struct plan *p, int rootfd)
 {
 	bool on_disk = strcmp(p->ops[p->n_ops - 1].text, "ext4") == 0;
 	int r = add(p, (struct op){OP_JOIN, BY_STAGE});
@@ -231,9 +240,9 @@ static int plan_root(struct plan *p)
 	if (r >= 0)
 		r = add(p, (struct op){OP_ATTACH_LAYERS, BY_STAGE});
 	if (r >= 0)
-		r = add_scratch_dir(p, "root/upper");
+		r = add_scratch_dir(p, rootfd, "root/upper", ".");
 	if (r >= 0)
-		r = add_scratch_dir(p, "root/work");
+		r = add_scratch_dir(p, rootfd, "root/work", "");
 	if (r >= 0)
 		r = add(p, (struct op){OP_OVERLAY, BY_STAGE, .slot = SLOT_ROOT,
 				       .source = "/root"});
@@ -274,7 +283,7 @@ static int plan_scratch_dirs(struct plan *p, int rootfd, struct cis_error *err)
 		r = resolve_target(p, rootfd, dirs->v[i], &target, err);
 		if (r < 0)
 			return cis_wrap(err, r, "scratch directory");
-		r = add_scratch_dir(p, source);
+		r = add_scratch_dir(p, rootfd, source, target);
 		if (r >= 0)
 			r = add(p, (struct op){OP_BIND_SCRATCH, BY_STAGE, .source = source,
 					       .target = target});
@@ -405,7 +414,7 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	if (r >= 0)
 		r = plan_host(p);
 	if (r >= 0)
-		r = plan_root(p);
+		r = plan_root(p, rootfd);
 	if (r < 0)
 		return cis_fail(err, -r, "plan");
 	r = plan_scratch_dirs(p, rootfd, err);

@@ -32,7 +32,7 @@ enum op_kind {
 	OP_SPAWN,       /* init, in all its namespaces; then its id maps */
 	OP_IDMAP,       /* slot */
 	OP_ATTACH_LAYERS, /* scratch and image, in the stage's own namespace */
-	OP_MKDIR,       /* slot, target: a directory on the scratch, parents too */
+	OP_MKDIR,       /* slot, target: on the scratch, parents too; value: mode; uid, gid */
 	OP_OVERLAY,     /* source: where on the scratch; slot: gets the root */
 	OP_DEV,         /* slot: gets the tmpfs with its nodes; flags: OP_DEV_CONSOLE */
 	OP_ATTACH,      /* slot at target in the new root; flags: OP_TARGET_FILE */
@@ -59,6 +59,7 @@ struct op {
 	uint16_t slot;
 	uint32_t flags;
 	uint64_t value;
+	uint32_t uid, gid; /* inside */
 	const char *source, *target, *text, *options;
 };
 
