@@ -242,7 +242,7 @@ void stage_main(struct launch *l)
 		if (l->plan->ops[i].who != BY_STAGE)
 			continue;
 		if (r >= 0)
-			r = stage_op(l, i, &founder);
+			r = i == l->plan->fault ? -EIO : stage_op(l, i, &founder);
 		if (r < 0)
 			die(l, i, r);
 	}
@@ -375,7 +375,8 @@ static void init_setup(struct launch *l)
 		if (l->plan->ops[i].who != BY_INIT)
 			continue;
 		if (r >= 0)
-			r = init_op(l, &l->plan->ops[i], &root);
+			r = i == l->plan->fault ? -EIO
+						: init_op(l, &l->plan->ops[i], &root);
 		if (r < 0)
 			die(l, i, r);
 	}

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "fault.h"
 #include "fs/passwd.h"
 #include "fs/path.h"
 #include "image.h"
@@ -395,7 +396,7 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	cleanup_close int rootfd = -1;
 	int r;
 
-	*p = (struct plan){.spec = spec};
+	*p = (struct plan){.spec = spec, .fault = fault_ordered()};
 	r = spec_validate(spec, err);
 	if (r < 0)
 		return r;

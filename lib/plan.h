@@ -83,6 +83,7 @@ struct plan {
 	const struct spec *spec; /* borrowed: outlives the plan */
 	struct op *ops;
 	size_t n_ops;
+	unsigned int fault; /* index of an op that is to fail (fault.h) */
 	struct strv strings; /* everything ops point to */
 	int *fds;            /* by slot, -1 while empty */
 	size_t n_fds;

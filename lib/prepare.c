@@ -88,6 +88,8 @@ int prepare_run(struct cis_sandbox *sb, struct cis_error *err)
 	for (size_t i = 0; i < sb->plan.n_ops && r >= 0; i++) {
 		const struct op *op = &sb->plan.ops[i];
 
+		if (op->who == BY_CALLER && i == sb->plan.fault)
+			return cis_fail(err, EIO, "op %zu", i);
 		switch ((enum op_kind)op->kind) {
 		case OP_STATE:
 			r = make_state(sb, err);
