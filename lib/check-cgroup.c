@@ -43,7 +43,7 @@ static void remove_group(int root, const char *name)
 }
 
 /* Signals wait meanwhile: a directory here does not go away with us. */
-void try_group(struct host *h)
+void check_try_group(struct host *h)
 {
 	cleanup_close int root = -1, dir = -1;
 	sigset_t all, old;
@@ -73,16 +73,16 @@ void check_cgroup(const struct host *h, struct cis_check *c)
 	int r = MIN(h->group_result, h->into_result);
 
 	if (h->hs_result < 0) {
-		found(c, "cannot tell how they are mounted");
-		lacks(c, CIS_CHECK_MISSING, "mount -t cgroup2 cgroup2 /sys/fs/cgroup");
+		check_found(c, "cannot tell how they are mounted");
+		check_lacks(c, CIS_CHECK_MISSING, "mount -t cgroup2 cgroup2 /sys/fs/cgroup");
 		return;
 	}
-	if (judge(h, c, r, CIS_CHECK_MISSING, "",
+	if (check_judge(h, c, r, CIS_CHECK_MISSING, "",
 		  "in a container, a writable cgroup2 (docker: --privileged "
 		  "--cgroupns=private)"))
-		found(c, "%s, cgroup2 at %s", h->hs.mode, unified_mount(h));
+		check_found(c, "%s, cgroup2 at %s", h->hs.mode, unified_mount(h));
 	else
-		found(c, "%s, no group in %s: %s", h->hs.mode, unified_mount(h),
+		check_found(c, "%s, no group in %s: %s", h->hs.mode, unified_mount(h),
 		      strerror(-r));
 }
 
@@ -109,7 +109,7 @@ static bool is_blocked(const struct hierarchy *h, const char *name)
 	char type[160];
 
 	snprintf(type, sizeof type, "%s/cgroup.type", h->mount);
-	return h->v2 && exists(type) &&
+	return h->v2 && check_exists(type) &&
 	       !file_has_word(h->mount, "cgroup.subtree_control", name) &&
 	       file_has_word(h->mount, "cgroup.procs", NULL);
 }
@@ -137,23 +137,23 @@ static void lacks_controller(const struct host *h, struct cis_check *c, const ch
 {
 	int enabled = is_enabled(name);
 
-	found(c, "no %s controller (cgroup mode %s)", name, h->hs.mode);
+	check_found(c, "no %s controller (cgroup mode %s)", name, h->hs.mode);
 	if (enabled == 0)
-		lacks(c, CIS_CHECK_WARNING,
+		check_lacks(c, CIS_CHECK_WARNING,
 		      "boot with the kernel parameter cgroup_enable=%s", name);
 	else if (strcmp(h->hs.mode, "unified") == 0)
-		lacks(c, CIS_CHECK_WARNING,
+		check_lacks(c, CIS_CHECK_WARNING,
 		      "hand it down: Delegate=yes in the unit, or echo +%s > "
 		      "cgroup.subtree_control of the groups above; or boot with "
 		      "cgroup_enable=%s",
 		      name, name);
 	else if (enabled == 1)
-		lacks(c, CIS_CHECK_WARNING,
+		check_lacks(c, CIS_CHECK_WARNING,
 		      "mkdir -p /sys/fs/cgroup/%s && mount -t cgroup -o %s %s "
 		      "/sys/fs/cgroup/%s",
 		      name, name, name, name);
 	else
-		lacks(c, CIS_CHECK_WARNING,
+		check_lacks(c, CIS_CHECK_WARNING,
 		      "a kernel with it, or boot with cgroup_enable=%s", name);
 }
 
@@ -165,22 +165,22 @@ static void check_controller(const struct host *h, struct cis_check *c,
 	const struct hierarchy *at = &h->hs.h[i < 0 ? 0 : i];
 
 	if (h->hs_result < 0 || h->hs.n == 0) {
-		found(c, "no control groups are mounted");
-		lacks(c, CIS_CHECK_WARNING, "first what \"cgroup\" says");
+		check_found(c, "no control groups are mounted");
+		check_lacks(c, CIS_CHECK_WARNING, "first what \"cgroup\" says");
 	} else if (i < 0) {
 		lacks_controller(h, c, name);
 	} else if (is_blocked(at, name)) {
-		found(c, "at %s, but processes in its top group hold it back", at->mount);
-		lacks(c, CIS_CHECK_WARNING,
+		check_found(c, "at %s, but processes in its top group hold it back", at->mount);
+		check_lacks(c, CIS_CHECK_WARNING,
 		      "move them into a group of their own: mkdir %.60s/init; then write "
 		      "each line of cgroup.procs into %.60s/init/cgroup.procs",
 		      at->mount, at->mount);
 	} else if (access(at->mount, W_OK) < 0) {
-		found(c, "at %s, which is not writable: %s", at->mount, strerror(errno));
-		lacks(c, CIS_CHECK_WARNING,
+		check_found(c, "at %s, which is not writable: %s", at->mount, strerror(errno));
+		check_lacks(c, CIS_CHECK_WARNING,
 		      "run as root, with that file system mounted rw");
 	} else {
-		found(c, "at %s (v%d)", at->mount, at->v2 ? 2 : 1);
+		check_found(c, "at %s (v%d)", at->mount, at->v2 ? 2 : 1);
 	}
 }
 
@@ -218,35 +218,35 @@ void check_swap(const struct host *h, struct cis_check *c)
 	if (i >= 0 && !h->hs.h[i].v2) {
 		snprintf(path, sizeof path, "%s/memory.memsw.limit_in_bytes",
 			 h->hs.h[i].mount);
-		if (exists(path)) {
-			found(c, "counted");
+		if (check_exists(path)) {
+			check_found(c, "counted");
 			return;
 		}
 	} else if (i >= 0 && h->group_swap) {
-		found(c, "counted");
+		check_found(c, "counted");
 		return;
 	} else if (i >= 0 && !h->group_memory && has_swap()) {
 		/* The file shows only below a group that hands memory on. */
-		found(c, "there; whether it is counted shows in the first sandbox");
+		check_found(c, "there; whether it is counted shows in the first sandbox");
 		return;
 	}
 	if (!has_swap()) {
-		found(c, "none on this host");
+		check_found(c, "none on this host");
 		return;
 	}
-	found(c, "not counted: a job may take swap on top of its memory");
-	lacks(c, CIS_CHECK_WARNING,
+	check_found(c, "not counted: a job may take swap on top of its memory");
+	check_lacks(c, CIS_CHECK_WARNING,
 	      "boot with swapaccount=1 (and the memory controller), or swapoff -a");
 }
 
 void check_cgroup_kill(const struct host *h, struct cis_check *c)
 {
 	if (h->group_kill) {
-		found(c, "there");
+		check_found(c, "there");
 		return;
 	}
-	found(c, "%s",
+	check_found(c, "%s",
 	      h->group_result < 0 ? "cannot tell: no group could be made"
 				  : "not there: processes are killed one by one");
-	lacks(c, CIS_CHECK_WARNING, "Linux 5.14 or later; first what \"cgroup\" says");
+	check_lacks(c, CIS_CHECK_WARNING, "Linux 5.14 or later; first what \"cgroup\" says");
 }

@@ -46,7 +46,7 @@ struct item {
 
 /* ---- words ------------------------------------------------------------------- */
 
-void found(struct cis_check *c, const char *fmt, ...)
+void check_found(struct cis_check *c, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -55,7 +55,7 @@ void found(struct cis_check *c, const char *fmt, ...)
 	va_end(ap);
 }
 
-void lacks(struct cis_check *c, int result, const char *fmt, ...)
+void check_lacks(struct cis_check *c, int result, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -65,20 +65,20 @@ void lacks(struct cis_check *c, int result, const char *fmt, ...)
 	va_end(ap);
 }
 
-bool judge(const struct host *h, struct cis_check *c, int r, int result, const char *good,
+bool check_judge(const struct host *h, struct cis_check *c, int r, int result, const char *good,
 	   const char *remedy)
 {
 	if (r >= 0) {
-		found(c, "%s", good);
+		check_found(c, "%s", good);
 		return true;
 	}
-	found(c, "refused: %s", r == -ETIMEDOUT ? "no answer within 5 s" : strerror(-r));
+	check_found(c, "refused: %s", r == -ETIMEDOUT ? "no answer within 5 s" : strerror(-r));
 	/* EINVAL: without privilege the id maps are too small for what was tried. */
 	if (!h->root && (r == -EPERM || r == -EACCES || r == -EINVAL))
 		remedy = "run as root, with the capabilities that \"privilege\" names";
 	else if (r == -ENOSYS)
 		remedy = "first what \"kernel\" says";
-	lacks(c, result, "%s", remedy);
+	check_lacks(c, result, "%s", remedy);
 	return false;
 }
 
@@ -125,11 +125,11 @@ static void check_kernel(const struct host *h, struct cis_check *c)
 	}
 	uname(&u);
 	if (!missing[0]) {
-		found(c, "Linux %.100s, all system calls there", u.release);
+		check_found(c, "Linux %.100s, all system calls there", u.release);
 		return;
 	}
-	found(c, "Linux %.40s without %s", u.release, missing);
-	lacks(c, CIS_CHECK_MISSING,
+	check_found(c, "Linux %.40s without %s", u.release, missing);
+	check_lacks(c, CIS_CHECK_MISSING,
 	      "Linux 5.19 or later; in a container, a seccomp profile that allows these "
 	      "(docker: --security-opt seccomp=unconfined)");
 }
@@ -185,26 +185,26 @@ static void check_privilege(const struct host *h, struct cis_check *c)
 		if (!has_cap(h, needed_caps[i]))
 			add_cap(missing, sizeof missing, needed_caps[i]);
 	if (h->inner) {
-		found(c, "uid %u of a user namespace, not of the host", geteuid());
-		lacks(c, CIS_CHECK_MISSING, "run as root of the host");
+		check_found(c, "uid %u of a user namespace, not of the host", geteuid());
+		check_lacks(c, CIS_CHECK_MISSING, "run as root of the host");
 	} else if (missing[0]) {
-		found(c, "uid %u without %s", geteuid(), missing);
-		lacks(c, CIS_CHECK_MISSING,
+		check_found(c, "uid %u without %s", geteuid(), missing);
+		check_lacks(c, CIS_CHECK_MISSING,
 		      "run as root; in a container or unit, with these capabilities "
 		      "(docker: --privileged)");
 	} else {
-		found(c, "uid %u with the capabilities needed", geteuid());
+		check_found(c, "uid %u with the capabilities needed", geteuid());
 	}
 }
 
 static void check_rlimits(const struct host *h, struct cis_check *c)
 {
 	if (has_cap(h, CAP_SYS_RESOURCE)) {
-		found(c, "may be raised");
+		check_found(c, "may be raised");
 		return;
 	}
-	found(c, "may only be lowered: no CAP_SYS_RESOURCE");
-	lacks(c, CIS_CHECK_WARNING,
+	check_found(c, "may only be lowered: no CAP_SYS_RESOURCE");
+	check_lacks(c, CIS_CHECK_WARNING,
 	      "give CAP_SYS_RESOURCE to whoever starts cisandbox, or raise the hard "
 	      "limits before (ulimit, systemd's LimitNOFILE= and the like)");
 }
@@ -224,33 +224,33 @@ static void check_userns(const struct host *h, struct cis_check *c)
 	uint64_t max = 0;
 
 	if (r == -ENOSPC || r == -EUSERS) {
-		judge(h, c, r, CIS_CHECK_MISSING, "",
+		check_judge(h, c, r, CIS_CHECK_MISSING, "",
 		      "sysctl -w user.max_user_namespaces=10000 (and in /etc/sysctl.d)");
 		return;
 	}
-	if (!judge(h, c, r, CIS_CHECK_MISSING, "",
+	if (!check_judge(h, c, r, CIS_CHECK_MISSING, "",
 		   "a kernel with CONFIG_USER_NS; in a container, a seccomp profile that "
 		   "allows clone3 with CLONE_NEWUSER"))
 		return;
 	io_read_u64_at(AT_FDCWD, "/proc/sys/user/max_user_namespaces", &max);
-	found(c, "made one with id maps; at most %llu", (unsigned long long)max);
+	check_found(c, "made one with id maps; at most %llu", (unsigned long long)max);
 }
 
 static void check_inner_userns(const struct host *h, struct cis_check *c)
 {
 	int r = probe_inner_userns();
 
-	if (judge(h, c, r, CIS_CHECK_WARNING, "root inside may make its own",
+	if (check_judge(h, c, r, CIS_CHECK_WARNING, "root inside may make its own",
 		  "allow nested user namespaces (sysctl user.max_user_namespaces)"))
 		return;
 	if (sysctl_is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 1))
-		lacks(c, CIS_CHECK_WARNING,
+		check_lacks(c, CIS_CHECK_WARNING,
 		      "AppArmor takes the capabilities in user namespaces that others "
 		      "than root make: sysctl -w "
 		      "kernel.apparmor_restrict_unprivileged_userns=0, or start "
 		      "cisandbox under a profile with \"userns,\"");
 	else if (sysctl_is("/proc/sys/kernel/unprivileged_userns_clone", 0))
-		lacks(c, CIS_CHECK_WARNING,
+		check_lacks(c, CIS_CHECK_WARNING,
 		      "only the host's root may make user namespaces: sysctl -w "
 		      "kernel.unprivileged_userns_clone=1");
 }
@@ -275,12 +275,12 @@ static void check_namespaces(const struct host *h, struct cis_check *c)
 	r = probe_time_namespace();
 	last = MIN(last, r);
 	add_word(r < 0 ? missing : there, sizeof there, "time");
-	if (!judge(h, c, last, CIS_CHECK_MISSING, "",
+	if (!check_judge(h, c, last, CIS_CHECK_MISSING, "",
 		   "a kernel with CONFIG_NAMESPACES and all below it, and sysctls "
 		   "user.max_*_namespaces above 0"))
-		found(c, "refused: %s (%s)", missing, strerror(-last));
+		check_found(c, "refused: %s (%s)", missing, strerror(-last));
 	else
-		found(c, "%s", there);
+		check_found(c, "%s", there);
 }
 
 /* ---- file systems ------------------------------------------------------------ */
@@ -289,11 +289,11 @@ static void check_idmap(const struct host *h, struct cis_check *c)
 {
 	int r = probe_idmap(h->data);
 
-	if (!judge(h, c, r, CIS_CHECK_MISSING, "",
+	if (!check_judge(h, c, r, CIS_CHECK_MISSING, "",
 		   "move the images to ext4, xfs or btrfs: set CISANDBOX_ROOT, or mount "
 		   "one at /var/lib/cisandbox"))
 		return;
-	found(c, "the file system of %.120s can be id-mapped", h->data);
+	check_found(c, "the file system of %.120s can be id-mapped", h->data);
 }
 
 static void check_overlay(const struct host *h, struct cis_check *c)
@@ -301,13 +301,13 @@ static void check_overlay(const struct host *h, struct cis_check *c)
 	cleanup_close int scratch = scratch_in_memory(PROBE_TMPFS, PROBE_BASE, NULL);
 	int r = scratch < 0 ? scratch : probe_overlay(h->data, scratch, false);
 
-	judge(h, c, r, CIS_CHECK_MISSING, "mounted one over an id-mapped layer",
+	check_judge(h, c, r, CIS_CHECK_MISSING, "mounted one over an id-mapped layer",
 	      "modprobe overlay; Linux 5.19 or later, and images on ext4, xfs or btrfs");
 }
 
 static void check_tmpfs(const struct host *h, struct cis_check *c)
 {
-	judge(h, c, probe_dev(), CIS_CHECK_MISSING, "with device nodes that open",
+	check_judge(h, c, probe_dev(), CIS_CHECK_MISSING, "with device nodes that open",
 	      "run on the host, or in a container whose device rules allow the usual "
 	      "nodes (docker: --privileged)");
 }
@@ -316,12 +316,12 @@ static void check_procfs(const struct host *h, struct cis_check *c)
 {
 	int r = probe_mount_inside("proc");
 
-	if (judge(h, c, r, CIS_CHECK_MISSING, "can be mounted inside",
+	if (check_judge(h, c, r, CIS_CHECK_MISSING, "can be mounted inside",
 		  "a kernel with CONFIG_PROC_FS"))
 		return;
 	if (r == -EPERM && h->root) {
-		found(c, "refused: our own /proc is partly covered, as in a container");
-		lacks(c, CIS_CHECK_MISSING,
+		check_found(c, "refused: our own /proc is partly covered, as in a container");
+		check_lacks(c, CIS_CHECK_MISSING,
 		      "run on the host, or with all of /proc visible and writable "
 		      "(docker: --privileged, or --security-opt systempaths=unconfined)");
 	}
@@ -341,11 +341,11 @@ static void check_mounts(const struct host *h, struct cis_check *c)
 		if (r < 0)
 			add_word(missing, sizeof missing, types[i]);
 	}
-	if (!judge(h, c, last, CIS_CHECK_MISSING,
+	if (!check_judge(h, c, last, CIS_CHECK_MISSING,
 		   "sysfs cgroup2 tmpfs devpts mqueue can be mounted inside",
 		   "a kernel with these file systems (CONFIG_POSIX_MQUEUE, CONFIG_SYSFS "
 		   "...); in a container, all of /sys visible and writable"))
-		found(c, "refused: %s (%s)", missing, strerror(-last));
+		check_found(c, "refused: %s (%s)", missing, strerror(-last));
 }
 
 /* The whole of it: mkfs, loop device, mount, id map. 10 ms, and nameless throughout. */
@@ -358,22 +358,22 @@ static void check_disk(const struct host *h, struct cis_check *c)
 
 	if (control < 0) {
 		r = -errno;
-		judge(h, c, r, CIS_CHECK_WARNING, "",
+		check_judge(h, c, r, CIS_CHECK_WARNING, "",
 		      "modprobe loop; in a container, give it /dev/loop-control and "
 		      "/dev/loop*");
-		found(c, "/dev/loop-control: %s", strerror(-r));
+		check_found(c, "/dev/loop-control: %s", strerror(-r));
 		return;
 	}
 	disk = scratch_on_disk(PROBE_DISK, h->data, &err);
 	if (disk < 0) {
-		judge(h, c, disk, CIS_CHECK_WARNING, "",
+		check_judge(h, c, disk, CIS_CHECK_WARNING, "",
 		      "apt install e2fsprogs; modprobe ext4; the file system of the "
 		      "images must be writable and know O_TMPFILE");
-		found(c, "%s", err.message);
+		check_found(c, "%s", err.message);
 		return;
 	}
 	r = probe_overlay(h->data, disk, true);
-	judge(h, c, r, CIS_CHECK_WARNING, "mounted an id-mapped ext4 on a loop device",
+	check_judge(h, c, r, CIS_CHECK_WARNING, "mounted an id-mapped ext4 on a loop device",
 	      "Linux 5.19 or later");
 }
 
@@ -383,10 +383,10 @@ static void check_device(const struct host *h, struct cis_check *c, const char *
 	cleanup_close int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	int r = fd < 0 ? -errno : 0;
 
-	if (judge(h, c, r, CIS_CHECK_WARNING, "", remedy))
-		found(c, "%s opens", path);
+	if (check_judge(h, c, r, CIS_CHECK_WARNING, "", remedy))
+		check_found(c, "%s opens", path);
 	else
-		found(c, "%s: %s", path, strerror(-r));
+		check_found(c, "%s: %s", path, strerror(-r));
 }
 
 static void check_fuse(const struct host *h, struct cis_check *c)
@@ -407,28 +407,28 @@ static void check_tun(const struct host *h, struct cis_check *c)
 
 static void check_nf_tables(const struct host *h, struct cis_check *c)
 {
-	if (!judge(h, c, probe_nft(), CIS_CHECK_WARNING, "", "modprobe nf_tables"))
+	if (!check_judge(h, c, probe_nft(), CIS_CHECK_WARNING, "", "modprobe nf_tables"))
 		return;
-	if (!judge(h, c, probe_nft_nat(), CIS_CHECK_WARNING, "",
+	if (!check_judge(h, c, probe_nft_nat(), CIS_CHECK_WARNING, "",
 		   "modprobe -a nf_nat nft_chain_nat")) {
-		found(c, "there, but without chains for NAT");
+		check_found(c, "there, but without chains for NAT");
 		return;
 	}
-	if (!judge(h, c, probe_nft_compat(), CIS_CHECK_WARNING,
+	if (!check_judge(h, c, probe_nft_compat(), CIS_CHECK_WARNING,
 		   "tables, NAT chains and iptables' extensions",
 		   "modprobe -a nft_compat xt_addrtype xt_conntrack xt_MASQUERADE"))
-		found(c, "there, but iptables lacks addrtype, conntrack or MASQUERADE");
+		check_found(c, "there, but iptables lacks addrtype, conntrack or MASQUERADE");
 }
 
 static void check_bridge(const struct host *h, struct cis_check *c)
 {
-	judge(h, c, probe_link("bridge"), CIS_CHECK_WARNING, "made one",
+	check_judge(h, c, probe_link("bridge"), CIS_CHECK_WARNING, "made one",
 	      "modprobe bridge");
 }
 
 static void check_veth(const struct host *h, struct cis_check *c)
 {
-	judge(h, c, probe_link("veth"), CIS_CHECK_WARNING, "made a pair",
+	check_judge(h, c, probe_link("veth"), CIS_CHECK_WARNING, "made a pair",
 	      "modprobe veth");
 }
 
@@ -444,7 +444,7 @@ static void check_seccomp(const struct host *h, struct cis_check *c)
 
 	if (r >= 0)
 		r = SYS(seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action);
-	if (!judge(h, c, r, CIS_CHECK_MISSING, "filters; actions ERRNO LOG USER_NOTIF",
+	if (!check_judge(h, c, r, CIS_CHECK_MISSING, "filters; actions ERRNO LOG USER_NOTIF",
 		   "a kernel with CONFIG_SECCOMP_FILTER"))
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(extra); i++) {
@@ -454,8 +454,8 @@ static void check_seccomp(const struct host *h, struct cis_check *c)
 	}
 	if (!missing[0])
 		return;
-	found(c, "filters, but without the actions %s", missing);
-	lacks(c, CIS_CHECK_WARNING, "a newer kernel (LOG 4.14, USER_NOTIF 5.0)");
+	check_found(c, "filters, but without the actions %s", missing);
+	check_lacks(c, CIS_CHECK_WARNING, "a newer kernel (LOG 4.14, USER_NOTIF 5.0)");
 }
 
 static void check_apparmor(const struct host *h, struct cis_check *c)
@@ -467,20 +467,20 @@ static void check_apparmor(const struct host *h, struct cis_check *c)
 	if (io_read_file_at(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", 64,
 			    &enabled, NULL) < 0 ||
 	    enabled[0] != 'Y') {
-		found(c, "not enabled");
+		check_found(c, "not enabled");
 		return;
 	}
 	if (io_read_file_at(AT_FDCWD, "/proc/self/attr/apparmor/current", 4096, &profile,
 			    &n) < 0 &&
 	    io_read_file_at(AT_FDCWD, "/proc/self/attr/current", 4096, &profile, &n) <
 		    0) {
-		found(c, "enabled");
+		check_found(c, "enabled");
 		return;
 	}
 	profile[strcspn(profile, "\n")] = '\0';
-	found(c, "enabled, we run as \"%.120s\"", profile);
+	check_found(c, "enabled, we run as \"%.120s\"", profile);
 	if (strstr(profile, "(enforce)"))
-		lacks(c, CIS_CHECK_WARNING,
+		check_lacks(c, CIS_CHECK_WARNING,
 		      "this profile may refuse mounts and namespaces: start cisandbox "
 		      "unconfined (docker: --security-opt apparmor=unconfined), or "
 		      "extend it");
@@ -491,11 +491,11 @@ static void check_inotify(const struct host *h, struct cis_check *c)
 	uint64_t n = 0;
 	int r = io_read_u64_at(AT_FDCWD, "/proc/sys/fs/inotify/max_user_instances", &n);
 
-	if (!judge(h, c, r, CIS_CHECK_WARNING, "", "a kernel with CONFIG_INOTIFY_USER"))
+	if (!check_judge(h, c, r, CIS_CHECK_WARNING, "", "a kernel with CONFIG_INOTIFY_USER"))
 		return;
-	found(c, "%llu instances for each sandbox", (unsigned long long)n);
+	check_found(c, "%llu instances for each sandbox", (unsigned long long)n);
 	if (n < INOTIFY_FEW)
-		lacks(c, CIS_CHECK_WARNING,
+		check_lacks(c, CIS_CHECK_WARNING,
 		      "sysctl -w fs.inotify.max_user_instances=1024 (and in "
 		      "/etc/sysctl.d)");
 }
@@ -549,18 +549,18 @@ static void check_ids(const struct host *h, struct cis_check *c)
 	unsigned int lent;
 
 	if (table < 0) {
-		judge(h, c, table, CIS_CHECK_MISSING, "", "tmpfs must be mountable");
+		check_judge(h, c, table, CIS_CHECK_MISSING, "", "tmpfs must be mountable");
 		return;
 	}
 	lent = copy_lent(table);
 	if (ids_alloc(table, "check", PROBE_COUNT, &base, &err) < 0) {
-		found(c, "%s", err.message);
-		lacks(c, CIS_CHECK_MISSING,
+		check_found(c, "%s", err.message);
+		check_lacks(c, CIS_CHECK_MISSING,
 		      "cisandbox reap; end sandboxes; or give \"cisandbox\" a larger "
 		      "range in /etc/subuid and /etc/subgid that overlaps no other");
 		return;
 	}
-	found(c, "%u ranges lent; the next is %u+%u, %s", lent, base, PROBE_COUNT,
+	check_found(c, "%u ranges lent; the next is %u+%u, %s", lent, base, PROBE_COUNT,
 	      has_subuid() ? "from /etc/subuid" : "from the default pool");
 }
 
@@ -572,19 +572,19 @@ static void check_images(const struct host *h, struct cis_check *c)
 	size_t n = 0;
 	int r = 0;
 
-	if (str_format(&store, "%s/images", state_data_root()) == 0 && exists(store))
+	if (str_format(&store, "%s/images", state_data_root()) == 0 && check_exists(store))
 		r = cis_image_list(&images, &n, &err);
 	if (r < 0) {
-		found(c, "%s", err.message);
-		lacks(c, CIS_CHECK_WARNING, "%s, or give --rootfs",
+		check_found(c, "%s", err.message);
+		check_lacks(c, CIS_CHECK_WARNING, "%s, or give --rootfs",
 		      h->root ? "repair the store" : "run as root");
 	} else if (n == 0) {
-		found(c, "none in %.120s", state_data_root());
-		lacks(c, CIS_CHECK_WARNING,
+		check_found(c, "none in %.120s", state_data_root());
+		check_lacks(c, CIS_CHECK_WARNING,
 		      "cisandbox image build, cisandbox image import --name NAME TAR, or "
 		      "give --rootfs");
 	} else {
-		found(c, "%zu, first %.100s", n, images[0].name);
+		check_found(c, "%zu, first %.100s", n, images[0].name);
 	}
 }
 
@@ -600,12 +600,12 @@ static void check_program(struct cis_check *c, const char *name)
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
 		snprintf(path, sizeof path, "%s/%s", dirs[i], name);
 		if (access(path, X_OK) == 0) {
-			found(c, "%s", path);
+			check_found(c, "%s", path);
 			return;
 		}
 	}
-	found(c, "not installed");
-	lacks(c, CIS_CHECK_WARNING, "apt install %s", name);
+	check_found(c, "not installed");
+	check_lacks(c, CIS_CHECK_WARNING, "apt install %s", name);
 }
 
 static void check_mmdebstrap(const struct host *h, struct cis_check *c)
@@ -661,7 +661,7 @@ static int find_data(struct host *h)
 {
 	int r = str_set(&h->data, state_data_root());
 
-	while (r >= 0 && h->data[1] && !exists(h->data)) {
+	while (r >= 0 && h->data[1] && !check_exists(h->data)) {
 		char *slash = strrchr(h->data, '/');
 
 		slash[slash == h->data] = '\0';
@@ -684,7 +684,7 @@ static int look_at_host(struct host *h)
 	for (size_t i = 0; i < ARRAY_SIZE(needed_caps); i++)
 		h->root = h->root && has_cap(h, needed_caps[i]);
 	h->hs_result = hierarchies_find(&h->hs, -1, 0, NULL);
-	try_group(h);
+	check_try_group(h);
 	return find_data(h);
 }
 

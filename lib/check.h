@@ -67,19 +67,19 @@ struct host {
 };
 
 /* What is there, and, where something is missing, what to do about it. */
-void found(struct cis_check *c, const char *fmt, ...) CIS_PRINTF(2, 3);
-void lacks(struct cis_check *c, int result, const char *fmt, ...) CIS_PRINTF(3, 4);
+void check_found(struct cis_check *c, const char *fmt, ...) CIS_PRINTF(2, 3);
+void check_lacks(struct cis_check *c, int result, const char *fmt, ...) CIS_PRINTF(3, 4);
 /* The usual end of a probe: @good, or the errno with @remedy. */
-bool judge(const struct host *h, struct cis_check *c, int r, int result, const char *good,
+bool check_judge(const struct host *h, struct cis_check *c, int r, int result, const char *good,
 	   const char *remedy);
 
-static inline bool exists(const char *path)
+static inline bool check_exists(const char *path)
 {
 	return access(path, F_OK) == 0;
 }
 
 /* check-cgroup.c. The first makes the group on trial, after @hs was found. */
-void try_group(struct host *h);
+void check_try_group(struct host *h);
 void check_cgroup(const struct host *h, struct cis_check *c);
 void check_memory(const struct host *h, struct cis_check *c);
 void check_cpu(const struct host *h, struct cis_check *c);

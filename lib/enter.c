@@ -20,7 +20,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -187,15 +186,6 @@ static int clone_joiner(struct join *j, int *ret_pidfd)
 	return r;
 }
 
-static void reap(int pidfd)
-{
-	siginfo_t info;
-
-	while (pidfd >= 0 && waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | __WALL) < 0 &&
-	       errno == EINTR)
-		;
-}
-
 /* Until the report ends, which is the execve; or says what failed. */
 static int converse(struct cis_sandbox *sb, int report, int *ret_pidfd, struct cis_error *err)
 {
@@ -252,6 +242,7 @@ static int run(struct cis_sandbox *sb, struct cis_error *err)
 		.pidfd = sb->pidfd,
 	};
 	cleanup_close int report = -1, joiner = -1, command = -1;
+	siginfo_t info;
 	int pair[2], r;
 
 	args_find(&j.args);
@@ -269,11 +260,11 @@ static int run(struct cis_sandbox *sb, struct cis_error *err)
 	if (r < 0)
 		return cis_fail(err, -r, "enter %s", sb->state.id);
 	r = converse(sb, report, &command, err);
-	reap(joiner);
-	if (r < 0) {
-		reap(command);
+	launch_reap(joiner, &info);
+	if (r < 0 && command >= 0)
+		launch_reap(command, &info);
+	if (r < 0)
 		return r;
-	}
 	fd_close(sb->pidfd);
 	sb->pidfd = steal_fd(&command);
 	return 0;

@@ -26,7 +26,7 @@
 #include "base/str.h"
 #include "base/sys.h"
 
-DIR *list_dir(int dirfd)
+DIR *tree_list(int dirfd)
 {
 	int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
@@ -41,7 +41,7 @@ static bool is_dots(const char *name)
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-int open_dir_at(int dirfd, const char *name)
+int tree_open_dir(int dirfd, const char *name)
 {
 	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
@@ -80,7 +80,7 @@ static int clear_entry(int dir, const char *name, int top, unsigned int *serial)
 		return -errno;
 	if (dir != top)
 		return lift(dir, name, top, serial);
-	sub = open_dir_at(top, name);
+	sub = tree_open_dir(top, name);
 	if (sub < 0)
 		return sub;
 	r = clear_dir(sub, top, serial);
@@ -89,7 +89,7 @@ static int clear_entry(int dir, const char *name, int top, unsigned int *serial)
 
 static int clear_dir(int dir, int top, unsigned int *serial)
 {
-	cleanup(dir_closep) DIR *list = list_dir(dir);
+	cleanup(dir_closep) DIR *list = tree_list(dir);
 	bool found = true;
 	struct dirent *e;
 	int r = 0;
@@ -116,9 +116,9 @@ static int clear_dir(int dir, int top, unsigned int *serial)
  * Without recursion and without paths, however deep and long the names in it are: a
  * full directory found below the second level is moved up to the first.
  */
-int remove_tree(int dirfd, const char *name)
+int tree_remove(int dirfd, const char *name)
 {
-	cleanup_close int top = open_dir_at(dirfd, name);
+	cleanup_close int top = tree_open_dir(dirfd, name);
 	unsigned int serial = 0;
 	int r = top < 0 ? top : clear_dir(top, top, &serial);
 
@@ -353,7 +353,7 @@ static int feed_digest(int out, void *arg, struct cis_error *err)
 	return r;
 }
 
-int digest_tree(const char *path, struct cis_image *ret, struct cis_error *err)
+int tree_digest(const char *path, struct cis_image *ret, struct cis_error *err)
 {
 	cleanup(tree_done) struct tree t = {
 		.path = path,

@@ -15,13 +15,13 @@ static inline void dir_closep(DIR **dir)
 }
 
 /* A stream of its own over @dirfd, which stays as it is. NULL and errno. */
-DIR *list_dir(int dirfd);
+DIR *tree_list(int dirfd);
 /* The directory itself, never what a link of that name leads to. -errno. */
-int open_dir_at(int dirfd, const char *name);
+int tree_open_dir(int dirfd, const char *name);
 
 /* Removes the directory @name with all that is in it. 0 or -errno. */
-int remove_tree(int dirfd, const char *name);
+int tree_remove(int dirfd, const char *name);
 /* Takes devices and sockets out of the tree @path; its digest and size into *ret. */
-int digest_tree(const char *path, struct cis_image *ret, struct cis_error *err);
+int tree_digest(const char *path, struct cis_image *ret, struct cis_error *err);
 
 #endif

@@ -144,7 +144,7 @@ static bool is_still(int fd, int dirfd, const char *name)
  */
 static int seize(const struct store *s, const char *name, struct cis_error *err)
 {
-	cleanup_close int fd = open_dir_at(s->fd, name);
+	cleanup_close int fd = tree_open_dir(s->fd, name);
 
 	if (fd == -ENOENT)
 		return fd;
@@ -174,7 +174,7 @@ static const char *work_name(const struct work *w)
 /* Removes it with all that is in it. */
 static int work_finish(struct work *w)
 {
-	int r = w->fd >= 0 ? remove_tree(w->store->fd, work_name(w)) : 0;
+	int r = w->fd >= 0 ? tree_remove(w->store->fd, work_name(w)) : 0;
 
 	w->fd = fd_close(w->fd);
 	free(w->path);
@@ -190,7 +190,7 @@ static void work_done(struct work *w)
 /* Under the lock of the store: no directory is new and not yet locked. */
 static void sweep(const struct store *s)
 {
-	cleanup(dir_closep) DIR *list = list_dir(s->fd);
+	cleanup(dir_closep) DIR *list = tree_list(s->fd);
 	struct dirent *e;
 
 	while (list && (e = readdir(list))) {
@@ -198,9 +198,9 @@ static void sweep(const struct store *s)
 
 		if (!str_starts(e->d_name, TEMP_PREFIX))
 			continue;
-		fd = open_dir_at(s->fd, e->d_name);
+		fd = tree_open_dir(s->fd, e->d_name);
 		if (fd >= 0 && lock_fd(fd, LOCK_EX | LOCK_NB) == 0)
-			remove_tree(s->fd, e->d_name);
+			tree_remove(s->fd, e->d_name);
 	}
 }
 
@@ -217,7 +217,7 @@ static int work_begin(struct work *w, const struct store *s, struct cis_error *e
 	else if (!mkdtemp(w->path))
 		r = -errno;
 	if (r == 0) {
-		w->fd = open_dir_at(s->fd, work_name(w));
+		w->fd = tree_open_dir(s->fd, work_name(w));
 		r = w->fd < 0 ? w->fd : lock_fd(w->fd, LOCK_EX | LOCK_NB);
 	}
 	store_unlock(s);
@@ -325,7 +325,7 @@ static int list_entry(const struct store *s, const char *name, struct images *l,
 	l->v = bigger;
 	l->v[l->n] = (struct cis_image){0};
 	do {
-		cleanup_close int fd = open_dir_at(s->fd, name);
+		cleanup_close int fd = tree_open_dir(s->fd, name);
 
 		if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
 			return 0;
@@ -360,7 +360,7 @@ static int list_store(struct images *l, struct cis_error *err)
 	s.fd = open(s.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s.fd < 0 && errno == ENOENT)
 		return 0;
-	list = s.fd < 0 ? NULL : list_dir(s.fd);
+	list = s.fd < 0 ? NULL : tree_list(s.fd);
 	if (!list)
 		return cis_fail(err, errno, "image store %s", s.path);
 	while (r == 0 && (e = readdir(list)))
@@ -501,7 +501,7 @@ static int make_rootfs(const struct work *w)
 	if (mkdirat(w->fd, "image", 0755) < 0 || mkdirat(w->fd, "image/rootfs", 0755) < 0)
 		return -errno;
 	/* The caller's umask is not to become the mode of somebody's root. */
-	fd = open_dir_at(w->fd, "image/rootfs");
+	fd = tree_open_dir(w->fd, "image/rootfs");
 	return fd < 0 ? fd : fchmod(fd, 0755) < 0 ? -errno : 0;
 }
 
@@ -523,11 +523,11 @@ static int make_image(const struct work *w, const char *name, struct source *src
 		return r;
 	r = check_rootfs(rootfs, err);
 	if (r == 0)
-		r = digest_tree(rootfs, &img, err);
+		r = tree_digest(rootfs, &img, err);
 	if (r < 0)
 		return r;
 	strcpy(img.name, name);
-	image = open_dir_at(w->fd, "image");
+	image = tree_open_dir(w->fd, "image");
 	r = image < 0 ? image : write_info(image, &img);
 	/* Or else a power cut could leave a name over empty files. */
 	if (r == 0 && syncfs(image) < 0)
@@ -714,7 +714,7 @@ int image_lock(const char *name, struct cis_error *err)
 	if (str_format(&path, "%s/images/%s", state_data_root(), name) < 0)
 		return cis_fail(err, ENOMEM, "image \"%s\"", name);
 	for (;;) {
-		cleanup_close int fd = open_dir_at(AT_FDCWD, path);
+		cleanup_close int fd = tree_open_dir(AT_FDCWD, path);
 
 		if (fd == -ENOENT)
 			return no_image(name, err);

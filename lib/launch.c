@@ -191,13 +191,21 @@ static int clone_stage(struct launch *l, int *ret_pidfd)
 	return r;
 }
 
+int launch_reap(int pidfd, siginfo_t *ret)
+{
+	while (waitid(P_PIDFD, (id_t)pidfd, ret, WEXITED | __WALL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+/* Made processes must be waited for, whatever became of them. */
 static void reap(int pidfd)
 {
 	siginfo_t info;
 
-	while (pidfd >= 0 && waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | __WALL) < 0 &&
-	       errno == EINTR)
-		;
+	if (pidfd >= 0)
+		launch_reap(pidfd, &info);
 }
 
 static void reap_pid(pid_t pid)

@@ -7,6 +7,7 @@
 #ifndef CIS_LAUNCH_H
 #define CIS_LAUNCH_H
 
+#include <signal.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -49,6 +50,9 @@ int launch_run(struct launch *l, struct launched *ret, struct cis_error *err);
 
 /* Turns a failure record of a child into a sentence. Returns -errno. */
 int launch_explain(const struct plan *p, const struct sync_msg *m, struct cis_error *err);
+
+/* Waits for a child of ours that has no exit signal. 0 or -errno. */
+int launch_reap(int pidfd, siginfo_t *ret);
 
 /* child.c: the stage, from its first instruction on. Does not return. */
 void stage_main(struct launch *l) __attribute__((noreturn));

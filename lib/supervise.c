@@ -343,9 +343,10 @@ static int reap(struct cis_sandbox *sb, struct cis_error *err)
 {
 	siginfo_t info = {0};
 
-	while (waitid(P_PIDFD, (id_t)sb->pidfd, &info, WEXITED | __WALL) < 0)
-		if (errno != EINTR)
-			return cis_fail(err, errno, "wait for the sandbox");
+	int r = launch_reap(sb->pidfd, &info);
+
+	if (r < 0)
+		return cis_fail(err, -r, "wait for the sandbox");
 	if (sb->payload_ended)
 		return 0;
 	if (sb->entered) {
@@ -451,14 +452,11 @@ int cis_sandbox_dispatch(struct cis_sandbox *sb, struct cis_error *err)
 
 static void release_children(struct cis_sandbox *sb)
 {
-	kill_all(sb);
-	if (sb->pidfd >= 0) {
-		siginfo_t info;
+	siginfo_t info;
 
-		while (waitid(P_PIDFD, (id_t)sb->pidfd, &info, WEXITED | __WALL) < 0 &&
-		       errno == EINTR)
-			;
-	}
+	kill_all(sb);
+	if (sb->pidfd >= 0)
+		launch_reap(sb->pidfd, &info);
 	for (size_t i = 0; i < N_RELAYS; i++)
 		end_relay(sb, i);
 }

@@ -197,8 +197,8 @@ host_traces() {
 # Like before, within a moment: the kernel drops loop devices and mounts a little
 # after the last process that saw them.
 nothing_left() { # NAME TRACES-BEFORE
-	local now tries
-	for tries in {1..40}; do
+	local now
+	for _ in {1..40}; do
 		now=$(host_traces)
 		[ "$now" != "$2" ] || break
 		nap 0.1
