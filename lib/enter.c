@@ -26,7 +26,6 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "describe.h"
-#include "isolate/seccomp.h"
 #include "isolate/userns.h"
 #include "sync.h"
 #include "tty.h"
@@ -228,8 +227,6 @@ static int build(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 	sb->plan.spec = &sb->spec;
 	if (r >= 0)
 		r = plan_payload(&sb->plan, &sb->spec, argv, root, err);
-	if (r >= 0)
-		r = seccomp_compile(sb->spec.flags, &sb->plan.filter, &sb->plan.n_filter, err);
 	return r;
 }
 

@@ -121,6 +121,9 @@ int plan_payload(struct plan *p, const struct spec *s, char *const argv[], int r
 	r = passwd_lookup(rootfd, s->user ? s->user : "0:0", &user, err);
 	if (r < 0)
 		return r;
+	p->filter = seccomp_filter(s->flags, &p->n_filter);
+	if (!p->filter)
+		return cis_fail_plain(err, ENOSYS, "no seccomp filter for these flags");
 	e->name = "command";
 	e->uid = user.uid;
 	e->gid = user.gid;
@@ -406,8 +409,6 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	r = plan_payload(p, spec, argv, rootfd, err);
 	if (r >= 0)
 		r = plan_services(p, err);
-	if (r >= 0)
-		r = seccomp_compile(spec->flags, &p->filter, &p->n_filter, err);
 	if (r < 0)
 		return r;
 
@@ -447,7 +448,6 @@ void plan_done(struct plan *p)
 	free(p->fds);
 	free(p->ops);
 	strv_done(&p->strings);
-	free(p->filter);
 	free(p->lo_up);
 	free(p->rootfs_path);
 	*p = (struct plan){0};

@@ -91,7 +91,7 @@ struct plan {
 	struct plan_exec payload;
 	struct plan_exec *services;
 	size_t n_services;
-	struct sock_filter *filter;
+	const struct sock_filter *filter; /* static */
 	unsigned short n_filter;
 	void *lo_up;
 	size_t lo_up_len;

@@ -12,11 +12,14 @@
 
 #include "../base/error.h"
 
-/* @flags: CIS_ALLOW_*. *ret is one allocation of *ret_n instructions. */
-int seccomp_compile(uint64_t flags, struct sock_filter **ret, unsigned short *ret_n,
-		    struct cis_error *err);
+/* That for a set of CIS_ALLOW_* (other bits are ignored); NULL if there were none. */
+const struct sock_filter *seccomp_filter(uint64_t flags, unsigned short *ret_n);
 
 /* Payload: the last thing before execve. Raw call. */
 int seccomp_install_child(const struct sock_filter *filter, unsigned short n);
+
+/* seccomp-compile.c, at build time and in tests. *ret is one allocation. */
+int seccomp_compile(uint64_t flags, struct sock_filter **ret, unsigned short *ret_n,
+		    struct cis_error *err);
 
 #endif

@@ -227,6 +227,22 @@ static void test_unknown(void **state)
 	free(p.f);
 }
 
+/* What the library installs is what was compiled. */
+static void test_built_in(void **state)
+{
+	(void)state;
+	for (uint64_t flags = 0; flags < 16; flags++) {
+		struct program p = compile(flags);
+		unsigned short n = 0;
+		const struct sock_filter *f = seccomp_filter(flags, &n);
+
+		assert_non_null(f);
+		assert_int_equal(n, p.n);
+		assert_memory_equal(f, p.f, n * sizeof *f);
+		free(p.f);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -234,6 +250,7 @@ int main(void)
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_sockets),
 		cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_built_in),
 	};
 
 	if (seccomp_arch_native() != SCMP_ARCH_X86_64)
