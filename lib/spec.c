@@ -182,12 +182,12 @@ int spec_validate(const struct spec *s, struct cis_error *err)
 	if (s->cpus_milli && s->cpus_milli < 10)
 		return cis_fail_plain(err, EINVAL, "cpu limit: below 0.01, the least "
 						   "the kernel can schedule");
-	if (s->pids && s->pids < 2 + s->n_services)
+	if (s->pids && s->pids < SPEC_PIDS_MIN + s->n_services)
 		return cis_fail_plain(err, EINVAL,
-				      "pids limit %llu: init, the command and %zu "
-				      "service(s) need at least %zu",
-				      (unsigned long long)s->pids, s->n_services,
-				      2 + s->n_services);
+				      "pids limit %llu: below the %llu that setting up takes, "
+				      "with %zu service(s)",
+				      (unsigned long long)s->pids,
+				      SPEC_PIDS_MIN + s->n_services, s->n_services);
 	if (s->disk && s->disk < SPEC_DISK_MIN)
 		return cis_fail_plain(err, EINVAL, "disk limit %llu bytes: below 1M",
 				      (unsigned long long)s->disk);

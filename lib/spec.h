@@ -57,6 +57,7 @@ struct spec {
 #define SPEC_DISK_IN_MEMORY (512ULL << 20) /* up to this the scratch is a tmpfs */
 #define SPEC_DISK_MIN (1ULL << 20)
 #define SPEC_MEMORY_MIN (6ULL << 20)
+#define SPEC_PIDS_MIN 4ULL /* stage, founder, init, and one to spare */
 #define SPEC_IDS_UNIT 65536ULL
 #define SPEC_IDS_MAX (1ULL << 31)
 
