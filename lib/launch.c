@@ -248,6 +248,23 @@ static int converse(struct launch *l, struct launched *ret, pid_t *ret_founder,
 	}
 }
 
+/*
+ * Stage and founder are dead: what they said meanwhile may tell of an init that nobody
+ * has heard of. It is our child, and nobody else could wait for it.
+ */
+static void end_init(struct launched *l)
+{
+	struct sync_msg m;
+
+	while (l->pidfd < 0 && sync_recv(l->sync, &m, NULL, MSG_DONTWAIT) > 0)
+		if (m.kind == SYNC_INIT)
+			l->pidfd = sys_pidfd_open(m.value);
+	if (l->pidfd >= 0)
+		sys_pidfd_send_signal(l->pidfd, SIGKILL);
+	reap(l->pidfd);
+	l->pidfd = fd_close(l->pidfd);
+}
+
 int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 {
 	cleanup_close int stage = -1;
@@ -266,8 +283,6 @@ int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 		cis_fail(err, -r, "clone");
 	else
 		r = converse(l, ret, &founder, err);
-	if (r < 0 && ret->pidfd >= 0)
-		sys_pidfd_send_signal(ret->pidfd, SIGKILL);
 	if (r < 0 && stage >= 0)
 		sys_pidfd_send_signal(stage, SIGKILL);
 	reap(stage);
@@ -275,8 +290,8 @@ int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 	free(l->stack);
 	if (r >= 0)
 		return 0;
-	reap(ret->pidfd);
-	ret->pidfd = fd_close(ret->pidfd);
+	if (ret->sync >= 0)
+		end_init(ret);
 	ret->sync = fd_close(ret->sync);
 	ret->tty = fd_close(ret->tty);
 	if (err && err->stage == CIS_STAGE_NONE)
