@@ -287,7 +287,7 @@ static int name_of(const char *path, char *ret, size_t size)
 /* ---- build ------------------------------------------------------------------- */
 
 static const char packages[] = "docker.io,docker-cli,docker-buildx,docker-compose,"
-			       "containerd,runc,iptables,git,ca-certificates,procps";
+			       "containerd,runc,iptables,git,ca-certificates,mount,procps";
 
 /* What describes the host that built it goes, what any host has comes in. */
 static const char hook[] =

@@ -280,6 +280,11 @@ static int launch(struct cis_sandbox *sb, struct cis_error *err)
 	sb->pidfd = done.pidfd;
 	sb->pid = done.init;
 	sb->tty = done.tty;
+	/* Attached by now. Closing the last descriptor of a mount takes the kernel a while:
+	 * here the command runs meanwhile, at the end somebody would wait. */
+	for (size_t i = 0; i < sb->plan.n_fds; i++)
+		if (i != SLOT_SCRATCH)
+			sb->plan.fds[i] = fd_close(sb->plan.fds[i]);
 	return supervise_begin(sb, err);
 }
 

@@ -69,3 +69,11 @@ if [ ! -x "$CISANDBOX" ] || [ ! -d "$rootfs/usr" ]; then
 	cannot "${0##*/}" "needs $CISANDBOX and the root $rootfs (cisandbox image build)"
 	exit 1
 fi
+
+# The image store is closed to everybody but root, and the others that are measured
+# look at the root with the eyes of an unprivileged id.
+chmod 755 "$work"
+mkdir "$work/root"
+mount --bind "$rootfs" "$work/root" || exit 1
+at_end+=("umount $work/root")
+rootfs=$work/root
