@@ -152,7 +152,8 @@ int cis_sandbox_set_flags(struct cis_sandbox *sb, uint64_t set);
 /*
  * Where the payload's standard streams lead; -1 is /dev/null. The payload
  * never gets these descriptors themselves: it gets pipes (or a terminal) of
- * its own, and dispatch() carries the bytes. Default: -1, -1, -1.
+ * its own, and dispatch() carries the bytes. Default: -1, -1, -1. A program whose
+ * output may be a pipe that somebody closes should ignore SIGPIPE.
  */
 int cis_sandbox_set_stdio(struct cis_sandbox *sb, int in, int out, int err_fd);
 /* A terminal of the sandbox's own instead of pipes; may be called again later
