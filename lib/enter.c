@@ -246,8 +246,11 @@ static int run(struct cis_sandbox *sb, struct cis_error *err)
 	r = prepare_stdio(sb, j.stdio, err);
 	if (r >= 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		r = cis_fail(err, errno, "enter %s", sb->state.id);
-	if (r < 0)
+	if (r < 0) {
+		for (size_t i = 0; i < 3; i++)
+			fd_close(j.stdio[i]);
 		return r;
+	}
 	report = pair[0];
 	j.report = pair[1];
 	r = clone_joiner(&j, &joiner);

@@ -161,12 +161,13 @@ static int make_pipe(struct cis_sandbox *sb, int i, int *ret_child)
 
 int prepare_stdio(struct cis_sandbox *sb, int child[3], struct cis_error *err)
 {
+	for (int i = 0; i < 3; i++)
+		child[i] = -1;
+	if (sb->spec.tty)
+		return 0; /* the terminal's master comes later */
 	for (int i = 0; i < 3; i++) {
 		int r;
 
-		child[i] = -1;
-		if (sb->spec.tty)
-			continue; /* the terminal's master comes later */
 		if (sb->stdio[i] < 0)
 			r = child[i] = open_null();
 		else

@@ -58,6 +58,8 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 		return;
 	if (sb->phase == PHASE_RUNNING || sb->state.lock >= 0)
 		supervise_finish(sb);
+	for (size_t i = 0; i < N_RELAYS; i++)
+		relay_free(sb->relays[i]);
 	plan_done(&sb->plan);
 	spec_done(&sb->spec);
 	state_done(&sb->state);

@@ -62,7 +62,10 @@ struct cis_sandbox {
 
 /* prepare.c. What fails leaves the rest for supervise_finish(). */
 int prepare_run(struct cis_sandbox *sb, struct cis_error *err);
-/* The payload's streams: pipes or /dev/null, and the relays for them. */
+/*
+ * The payload's streams: pipes or /dev/null, and the relays for them. On failure too the
+ * descriptors in @child that are not -1 are the caller's to close.
+ */
 int prepare_stdio(struct cis_sandbox *sb, int child[3], struct cis_error *err);
 
 /* supervise.c */
