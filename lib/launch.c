@@ -81,6 +81,8 @@ static void hint_op(const struct op *op, int errnum, struct cis_error *err)
 			      "btrfs");
 	else if (op->kind == OP_SPAWN && (errnum == ENOSPC || errnum == EUSERS))
 		cis_hint(err, "a limit on namespaces: see sysctl user.max_user_namespaces");
+	else if (op->kind == OP_SPAWN && errnum == EAGAIN)
+		cis_hint(err, "no more processes: the pids limit, or one of the host");
 	else if (op->kind == OP_SPAWN && errnum == EPERM)
 		cis_hint(err, "user namespaces are forbidden here: see cisandbox check");
 	else if (op->kind == OP_MOUNT && errnum == EPERM)
