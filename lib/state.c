@@ -257,9 +257,10 @@ int state_undo(struct state *st, const struct group *known, struct cis_error *er
 		return cis_fail(err, -r, "journal of %s", st->id);
 	r = 0;
 	/* Backwards: processes go before the ids they run under are lent again. */
-	if (journal && strstr(journal, journal_words[JOURNAL_CGROUP]))
+	if (known || (journal && strstr(journal, journal_words[JOURNAL_CGROUP])))
 		r = undo_cgroup(st, known, err);
-	if (r >= 0 && journal && strstr(journal, journal_words[JOURNAL_IDS]))
+	/* Whoever knows its groups has taken ids before: even if somebody lost the journal. */
+	if (r >= 0 && (known || (journal && strstr(journal, journal_words[JOURNAL_IDS]))))
 		r = undo_ids(st, err);
 	if (r < 0)
 		return r;
