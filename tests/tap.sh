@@ -34,8 +34,12 @@ cleanup() {
 		id=${id%/}
 		[ ! -d "$id" ] || "$CISANDBOX" kill "${id##*/}" 2>/dev/null
 	done
-	sleep 0.05
-	"$CISANDBOX" reap >/dev/null 2>&1
+	# Their supervisors need a moment, and their state directories until then.
+	for ((id = 0; id < 100; id++)); do
+		"$CISANDBOX" reap >/dev/null 2>&1
+		compgen -G "$CISANDBOX_STATE/*" >/dev/null || break
+		sleep 0.05
+	done
 	rm -rf "$work"
 }
 trap cleanup EXIT
