@@ -113,8 +113,6 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 	case OP_TTY:
 		snprintf(buf, n, "open a terminal");
 		break;
-	case OP_LAST:
-		break;
 	}
 }
 

@@ -44,7 +44,6 @@ enum op_kind {
 	OP_HOSTNAME,    /* text */
 	OP_LINK_UP,     /* the netlink bytes in plan.lo_up */
 	OP_TTY,         /* a terminal; its master goes to the caller */
-	OP_LAST,
 };
 
 #define OP_TREE_READONLY 1u

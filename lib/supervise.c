@@ -306,7 +306,6 @@ static int on_sync(struct cis_sandbox *sb, struct cis_error *err)
 
 static void kill_all(struct cis_sandbox *sb)
 {
-	sb->killed = true;
 	if (sb->pidfd >= 0)
 		sys_pidfd_send_signal(sb->pidfd, SIGKILL);
 }
@@ -354,7 +353,6 @@ static int reap(struct cis_sandbox *sb, struct cis_error *err)
 							     : 128 + info.si_status;
 	} else {
 		sb->exit_status = 128 + SIGKILL;
-		sb->killed = true;
 	}
 	sb->payload_ended = true;
 	return 0;

@@ -229,11 +229,6 @@ static int run_into(char *const argv[], int keep_fd, struct feeder *f,
 	return r < 0 ? cis_fail(err, -r, "read the output of %s", argv[0]) : 0;
 }
 
-int spawn_read(char *const argv[], const char *package, char **ret, struct cis_error *err)
-{
-	return run_into(argv, -1, NULL, package, ret, err);
-}
-
 int spawn_filter(char *const argv[], int keep_fd, const char *package, spawn_feed *feed,
 		 void *arg, char **ret, struct cis_error *err)
 {

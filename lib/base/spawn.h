@@ -13,13 +13,11 @@
  */
 int spawn_wait(char *const argv[], int keep_fd, const char *package, struct cis_error *err);
 
-/* The same, its stdout (at most 64 KiB) into a fresh string. */
-int spawn_read(char *const argv[], const char *package, char **ret, struct cis_error *err);
-
 /*
- * Runs it with what @feed writes to @fd as its stdin; @fd is closed for it. @ret as
- * in spawn_read(), or NULL. A failure of the program is told rather than @feed's,
- * which is then mostly -EPIPE. SIGPIPE is held back in the meantime.
+ * Runs it with what @feed writes to @fd as its stdin; @fd is closed for it. @ret: its
+ * stdout (at most 64 KiB) in a fresh string; may be NULL. A failure of the program
+ * is told rather than @feed's, which is then mostly -EPIPE. SIGPIPE is held back in
+ * the meantime.
  */
 typedef int spawn_feed(int fd, void *arg, struct cis_error *err);
 int spawn_filter(char *const argv[], int keep_fd, const char *package, spawn_feed *feed,
