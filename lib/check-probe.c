@@ -7,15 +7,7 @@
  */
 #include "check.h"
 
-#include <arpa/inet.h>
-#include <libmnl/libmnl.h>
 #include <linux/filter.h>
-#include <linux/if_link.h>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nf_tables_compat.h>
-#include <linux/netfilter/nfnetlink.h>
-#include <linux/rtnetlink.h>
 #include <linux/seccomp.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -161,7 +153,7 @@ static int start_inside(struct inside *in)
 	in->privileged = is_privileged();
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
-	r = in->privileged ? userns_become_owner_stage(PROBE_BASE) : 0;
+	r = in->privileged ? userns_become_owner_child(PROBE_BASE) : 0;
 	if (r >= 0)
 		r = in->pid = sys_clone3(&args);
 	if (r == 0) {
@@ -174,7 +166,7 @@ static int start_inside(struct inside *in)
 		return r;
 	}
 	in->gate = fds[1];
-	r = in->privileged ? userns_write_maps_stage(in->pid, PROBE_BASE, PROBE_COUNT)
+	r = in->privileged ? userns_write_maps(in->pid, PROBE_BASE, PROBE_COUNT)
 			   : map_self(in->pid);
 	if (r < 0)
 		end_inside(in);
@@ -388,151 +380,12 @@ int probe_seccomp(void)
 
 /* ---- network --------------------------------------------------------------------- */
 
-#define NFT_SEQ 1
-
-union nl_buffer {
-	struct nlmsghdr h;
-	char bytes[1024];
-};
-
-/* Sends @len bytes; 0 when the first answer is an ack, the end of a dump, or data. */
-static int ask(int protocol, const void *request, size_t len)
+static int inside_ask(const void *request)
 {
-	cleanup_close int fd = SYS(socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
-	union nl_buffer reply;
-	int r;
-
-	if (fd < 0)
-		return fd;
-	r = SYS(sendto, fd, request, len, 0, NULL, 0);
-	if (r >= 0)
-		r = SYS(recvfrom, fd, &reply, sizeof reply, 0, NULL, NULL);
-	if (r < 0)
-		return r;
-	if ((size_t)r < sizeof reply.h + sizeof(int))
-		return -EBADMSG;
-	/* The end of a dump has its error in the same place. */
-	if (reply.h.nlmsg_type == NLMSG_ERROR || reply.h.nlmsg_type == NLMSG_DONE)
-		return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(&reply.h))->error;
-	return 0;
+	return netlink_ask_child(*(const enum net_request *)request);
 }
 
-static int inside_link(const void *kind)
+int probe_net(enum net_request request)
 {
-	union nl_buffer b;
-	struct nlmsghdr *h = mnl_nlmsg_put_header(b.bytes);
-	struct nlattr *info;
-
-	h->nlmsg_type = RTM_NEWLINK;
-	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-	mnl_nlmsg_put_extra_header(h, sizeof(struct ifinfomsg));
-	mnl_attr_put_strz(h, IFLA_IFNAME, "cischeck");
-	info = mnl_attr_nest_start(h, IFLA_LINKINFO);
-	mnl_attr_put_strz(h, IFLA_INFO_KIND, kind);
-	mnl_attr_nest_end(h, info);
-	return ask(NETLINK_ROUTE, h, h->nlmsg_len);
-}
-
-int probe_link(const char *kind)
-{
-	return run_inside(CLONE_NEWNET, inside_link, kind);
-}
-
-static struct nlmsghdr *put_nf(char *at, int type, int flags, int family, int res_id)
-{
-	struct nlmsghdr *h = mnl_nlmsg_put_header(at);
-	struct nfgenmsg *g;
-
-	h->nlmsg_type = (uint16_t)type;
-	h->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
-	h->nlmsg_seq = NFT_SEQ;
-	g = mnl_nlmsg_put_extra_header(h, sizeof *g);
-	g->nfgen_family = (uint8_t)family;
-	g->version = NFNETLINK_V0;
-	g->res_id = htons((uint16_t)res_id);
-	return h;
-}
-
-static int inside_nft(const void *arg)
-{
-	union nl_buffer b;
-	struct nlmsghdr *h = put_nf(b.bytes, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE,
-				    NLM_F_DUMP, AF_UNSPEC, 0);
-
-	(void)arg;
-	return ask(NETLINK_NETFILTER, h, h->nlmsg_len);
-}
-
-int probe_nft(void)
-{
-	return run_inside(CLONE_NEWNET, inside_nft, NULL);
-}
-
-static char *put_nat_chain(char *at)
-{
-	struct nlmsghdr *h = put_nf(at, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWCHAIN,
-				    NLM_F_CREATE | NLM_F_ACK, NFPROTO_IPV4, 0);
-	struct nlattr *hook;
-
-	mnl_attr_put_strz(h, NFTA_CHAIN_TABLE, "cisandbox");
-	mnl_attr_put_strz(h, NFTA_CHAIN_NAME, "post");
-	hook = mnl_attr_nest_start(h, NFTA_CHAIN_HOOK);
-	mnl_attr_put_u32(h, NFTA_HOOK_HOOKNUM, htonl(NF_INET_POST_ROUTING));
-	mnl_attr_put_u32(h, NFTA_HOOK_PRIORITY, htonl(100));
-	mnl_attr_nest_end(h, hook);
-	mnl_attr_put_strz(h, NFTA_CHAIN_TYPE, "nat");
-	return at + h->nlmsg_len;
-}
-
-/* Only the chain is acked; what fails before it answers before it. */
-static int inside_nft_nat(const void *arg)
-{
-	union nl_buffer b;
-	struct nlmsghdr *h;
-	char *at = b.bytes;
-
-	(void)arg;
-	h = put_nf(at, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
-	at += h->nlmsg_len;
-	h = put_nf(at, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE, NLM_F_CREATE,
-		   NFPROTO_IPV4, 0);
-	mnl_attr_put_strz(h, NFTA_TABLE_NAME, "cisandbox");
-	at = put_nat_chain(at + h->nlmsg_len);
-	h = put_nf(at, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
-	at += h->nlmsg_len;
-	return ask(NETLINK_NETFILTER, b.bytes, (size_t)(at - b.bytes));
-}
-
-int probe_nft_nat(void)
-{
-	return run_inside(CLONE_NEWNET, inside_nft_nat, NULL);
-}
-
-/* What dockerd's own rules ask of iptables, and iptables of the kernel. */
-static int inside_nft_compat(const void *arg)
-{
-	static const struct {
-		const char *name;
-		uint32_t revision, target;
-	} want[] = {{"addrtype", 1, 0}, {"conntrack", 1, 0}, {"MASQUERADE", 0, 1}};
-	int r = 0;
-
-	(void)arg;
-	for (size_t i = 0; i < ARRAY_SIZE(want) && r >= 0; i++) {
-		union nl_buffer b;
-		struct nlmsghdr *h =
-			put_nf(b.bytes, NFNL_SUBSYS_NFT_COMPAT << 8 | NFNL_MSG_COMPAT_GET,
-			       NLM_F_ACK, NFPROTO_IPV4, 0);
-
-		mnl_attr_put_strz(h, NFTA_COMPAT_NAME, want[i].name);
-		mnl_attr_put_u32(h, NFTA_COMPAT_REV, htonl(want[i].revision));
-		mnl_attr_put_u32(h, NFTA_COMPAT_TYPE, htonl(want[i].target));
-		r = ask(NETLINK_NETFILTER, h, h->nlmsg_len);
-	}
-	return r;
-}
-
-int probe_nft_compat(void)
-{
-	return run_inside(CLONE_NEWNET, inside_nft_compat, NULL);
+	return run_inside(CLONE_NEWNET, inside_ask, &request);
 }

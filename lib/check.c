@@ -405,11 +405,22 @@ static void check_tun(const struct host *h, struct cis_check *c)
 
 /* ---- what programs inside need ----------------------------------------------- */
 
+/* What dockerd's own rules ask of iptables, and iptables of the kernel. */
+static int probe_nft_compat(void)
+{
+	int r = probe_net(NET_COMPAT_ADDRTYPE);
+
+	if (r >= 0)
+		r = probe_net(NET_COMPAT_CONNTRACK);
+	return r < 0 ? r : probe_net(NET_COMPAT_MASQUERADE);
+}
+
 static void check_nf_tables(const struct host *h, struct cis_check *c)
 {
-	if (!check_judge(h, c, probe_nft(), CIS_CHECK_WARNING, "", "modprobe nf_tables"))
+	if (!check_judge(h, c, probe_net(NET_NFT_LIST), CIS_CHECK_WARNING, "",
+		   "modprobe nf_tables"))
 		return;
-	if (!check_judge(h, c, probe_nft_nat(), CIS_CHECK_WARNING, "",
+	if (!check_judge(h, c, probe_net(NET_NFT_NAT), CIS_CHECK_WARNING, "",
 		   "modprobe -a nf_nat nft_chain_nat")) {
 		check_found(c, "there, but without chains for NAT");
 		return;
@@ -422,13 +433,13 @@ static void check_nf_tables(const struct host *h, struct cis_check *c)
 
 static void check_bridge(const struct host *h, struct cis_check *c)
 {
-	check_judge(h, c, probe_link("bridge"), CIS_CHECK_WARNING, "made one",
+	check_judge(h, c, probe_net(NET_MAKE_BRIDGE), CIS_CHECK_WARNING, "made one",
 	      "modprobe bridge");
 }
 
 static void check_veth(const struct host *h, struct cis_check *c)
 {
-	check_judge(h, c, probe_link("veth"), CIS_CHECK_WARNING, "made a pair",
+	check_judge(h, c, probe_net(NET_MAKE_VETH), CIS_CHECK_WARNING, "made a pair",
 	      "modprobe veth");
 }
 

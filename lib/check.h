@@ -15,6 +15,7 @@
 
 #include "base/macros.h"
 #include "cgroup/hierarchy.h"
+#include "net/netlink.h"
 
 /* The last 65536 ids of the default pool: lent last, so hardly ever in use. */
 #define PROBE_BASE 0x7FFD0000U
@@ -46,12 +47,8 @@ int probe_into_cgroup(int group_fd);
 /* Installs a filter that allows everything. */
 int probe_seccomp(void);
 
-/* A link of that kind in a fresh network namespace. */
-int probe_link(const char *kind);
-/* The same for nf_tables: listing tables; a chain for NAT; what iptables-nft needs. */
-int probe_nft(void);
-int probe_nft_nat(void);
-int probe_nft_compat(void);
+/* Asked in a fresh network namespace of the sandbox's kind. */
+int probe_net(enum net_request request);
 
 /* What several checks want to know, found once. */
 struct host {

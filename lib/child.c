@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The stage, and init up to its loop: interpreters of the plan's ops. Between
+ * Founder, stage, and init up to its loop: interpreters of the plan's ops. Between
  * clone and execve of a program that may be threaded, so: no malloc, no stdio,
  * no locks, no text. A failed op is reported as (index, errno) and is the end.
  *
@@ -23,18 +23,98 @@
 #include "fs/path.h"
 #include "isolate/userns.h"
 #include "launch.h"
-#include "net/rtnl.h"
+#include "net/netlink.h"
 #include "sync.h"
 #include "tty.h"
 
-#define INIT_NAMESPACES (CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+/* Who makes which; the stage takes over the founder's. */
+#define FOUNDERS_NAMESPACES (CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+#define INIT_NAMESPACES (CLONE_NEWPID | CLONE_NEWNS)
 
 static void die(const struct launch *l, unsigned int index, int r)
 {
 	struct sync_msg m = {.kind = SYNC_FAILED, .index = index, .value = -r};
 
-	sync_send(l->sync, &m);
+	sync_send(l->sync[1], &m);
 	_exit(1);
+}
+
+/* ---- ops of the founder --------------------------------------------------- */
+
+static const struct sync_msg go = {.kind = SYNC_GO};
+
+static int make_userns(const struct launch *l)
+{
+	int r = userns_become_owner_child(l->base);
+
+	if (r >= 0)
+		r = SYS(unshare, CLONE_NEWUSER);
+	return r < 0 ? r : sync_send(l->gate[1], &go);
+}
+
+/* Not before the ids are mapped: who owns the network's files in sysfs is settled now. */
+static int make_netns(const struct launch *l)
+{
+	struct sync_msg m;
+
+	if (sync_recv(l->gate[1], &m, NULL, 0) <= 0)
+		_exit(1);
+	return SYS(unshare, FOUNDERS_NAMESPACES);
+}
+
+static int set_hostname(const struct launch *l, const struct op *op)
+{
+	const char *name = op->text ? op->text : l->state->id;
+
+	return SYS(sethostname, name, strlen(name));
+}
+
+static int founder_op(struct launch *l, const struct op *op)
+{
+	switch ((enum op_kind)op->kind) {
+	case OP_USERNS:
+		return make_userns(l);
+	case OP_NETNS:
+		return make_netns(l);
+	case OP_HOSTNAME:
+		return set_hostname(l, op);
+	case OP_LINK_UP:
+		return netlink_ask_child(NET_LO_UP);
+	default:
+		return -ENOSYS;
+	}
+}
+
+static void founder_close_others(const struct launch *l)
+{
+	int keep[2];
+	size_t n = 0;
+
+	fd_keep(keep, &n, l->sync[1]);
+	fd_keep(keep, &n, l->gate[1]);
+	fd_close_others(keep, n);
+}
+
+void founder_main(struct launch *l)
+{
+	struct sync_msg m;
+	int r = 0;
+
+	SYS(prctl, PR_SET_NAME, "cis:founder", 0, 0, 0);
+	founder_close_others(l);
+	for (unsigned int i = 0; i < l->plan->n_ops; i++) {
+		if (l->plan->ops[i].who != BY_FOUNDER)
+			continue;
+		r = i == l->plan->fault ? -EIO : founder_op(l, &l->plan->ops[i]);
+		if (r < 0)
+			die(l, i, r);
+	}
+	sync_send(l->gate[1], &go);
+	/* If the stage dies now the caller must see the end of `sync`. */
+	fd_close(l->sync[1]);
+	/* Until the caller lets go: an exit earlier would be in init's way. */
+	sync_recv(l->gate[1], &m, NULL, 0);
+	_exit(0);
 }
 
 /* ---- ops of the stage -------------------------------------------------------- */
@@ -70,67 +150,33 @@ static int own_clock(void)
 static void init_setup(struct launch *l) __attribute__((noreturn));
 
 /*
- * Founds the user and the cgroup namespace while in the group, so that the
- * latter is rooted there, and has init cloned into the leaf below. One process could not:
- * the kernel roots a namespace that clone makes where the child starts, and moving
- * init afterwards costs milliseconds.
+ * The last deed: over into the sandbox's namespaces, and init from there. The stage
+ * still sees the host's mounts and processes; nobody inside can see it.
  */
-static void founder_main(struct launch *l, unsigned int op)
+static int spawn_init(struct launch *l)
 {
 	struct clone_args args = {
-		.flags = INIT_NAMESPACES | CLONE_PARENT | CLONE_INTO_CGROUP,
+		.flags = INIT_NAMESPACES | CLONE_PARENT | CLONE_PARENT_SETTID |
+			 CLONE_INTO_CGROUP,
+		.parent_tid = (uint64_t)(uintptr_t)l->init,
 		.cgroup = (uint64_t)l->group->leaf,
 	};
-	struct sync_msg m = {.kind = SYNC_INIT};
-	int r = SYS(unshare, CLONE_NEWCGROUP);
+	struct sync_msg m;
+	int r;
 
+	if (sync_recv(l->gate[0], &m, NULL, 0) <= 0)
+		_exit(1); /* the founder failed, and has said so */
+	/* Init's copy of it is where it starts. */
+	r = SYS(fchdir, l->plan->fds[SLOT_ROOT]);
+	if (r >= 0)
+		r = SYS(setns, l->founder, CLONE_NEWUSER | FOUNDERS_NAMESPACES);
+	if (r >= 0)
+		r = SYS(unshare, CLONE_NEWCGROUP);
 	if (r >= 0)
 		r = sys_clone3(&args);
 	if (r == 0)
 		init_setup(l);
-	if (r < 0)
-		die(l, op, r);
-	m.value = r;
-	sync_send(l->sync, &m);
-	/* Now the stage may let init go: the caller hears of it before it hears it. */
-	sync_send(l->gate_init, &m);
-	_exit(0);
-}
-
-/*
- * CLONE_PARENT twice: founder and init are the caller's children, so that nothing
- * stands between it and init when the others are gone.
- */
-static int spawn_init(struct launch *l, unsigned int op, pid_t *ret_founder)
-{
-	struct clone_args args = {.flags = CLONE_NEWUSER | CLONE_PARENT};
-	struct sync_msg m = {.kind = SYNC_FOUNDER};
-	int r = userns_become_owner_stage(l->base);
-
-	if (r >= 0)
-		r = sys_clone3(&args);
-	if (r < 0)
-		return r;
-	if (r == 0)
-		founder_main(l, op);
-	m.value = *ret_founder = r;
-	r = sync_send(l->sync, &m);
-	if (r < 0)
-		return r;
-	l->gate_init = fd_close(l->gate_init);
-	/* Of the founder, whom the caller reaps last: the stage goes on while it clones. */
-	return userns_write_maps_stage(*ret_founder, l->base, l->count);
-}
-
-static int idmap(pid_t founder, int mount_fd)
-{
-	char path[64] = "/proc/";
-	cleanup_close int userns = -1;
-
-	num_append(path, sizeof path, (unsigned long long)founder);
-	strcat(path, "/ns/user");
-	userns = SYS(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-	return userns < 0 ? userns : mount_idmap(mount_fd, userns);
+	return r;
 }
 
 /* Over the state directory: a place that surely exists, in our own namespace only. */
@@ -144,9 +190,14 @@ static int attach_root(const struct launch *l, int root)
 
 static int attach(int mount_fd, int root, const char *target, bool file)
 {
-	int r = path_make(root, target, file);
+	int r = mount_attach(mount_fd, root, target);
 
-	return r < 0 ? r : mount_attach(mount_fd, root, target);
+	if (r == -ENOENT) {
+		r = path_make(root, target, file);
+		if (r >= 0)
+			r = mount_attach(mount_fd, root, target);
+	}
+	return r;
 }
 
 static int make_scratch_dir(const struct launch *l, int scratch, const struct op *op)
@@ -169,9 +220,8 @@ static int bind_scratch(const struct launch *l, const struct op *op)
 	return tree < 0 ? tree : attach(tree, fds[SLOT_ROOT], op->target, false);
 }
 
-static int stage_op(struct launch *l, unsigned int index, pid_t *founder)
+static int stage_op(struct launch *l, const struct op *op)
 {
-	const struct op *op = &l->plan->ops[index];
 	int *fds = l->plan->fds;
 
 	switch ((enum op_kind)op->kind) {
@@ -181,10 +231,10 @@ static int stage_op(struct launch *l, unsigned int index, pid_t *founder)
 		return set_rlimit(&l->plan->spec->ulimits[op->value]);
 	case OP_CLOCK:
 		return own_clock();
-	case OP_SPAWN:
-		return spawn_init(l, index, founder);
+	case OP_OWNER:
+		return userns_become_owner_child(l->base);
 	case OP_IDMAP:
-		return idmap(*founder, fds[op->slot]);
+		return mount_idmap(fds[op->slot], l->userns);
 	case OP_ATTACH_LAYERS:
 		return overlay_attach_layers_stage(fds[SLOT_IMAGE], fds[SLOT_SCRATCH],
 						   l->state->path);
@@ -202,6 +252,8 @@ static int stage_op(struct launch *l, unsigned int index, pid_t *founder)
 			      op->flags & OP_TARGET_FILE);
 	case OP_BIND_SCRATCH:
 		return bind_scratch(l, op);
+	case OP_SPAWN:
+		return spawn_init(l);
 	default:
 		return -ENOSYS;
 	}
@@ -212,9 +264,10 @@ static void stage_close_others(const struct launch *l)
 	int keep[512];
 	size_t n = 0;
 
-	fd_keep(keep, &n, l->sync);
-	fd_keep(keep, &n, l->gate_stage);
-	fd_keep(keep, &n, l->gate_init);
+	fd_keep(keep, &n, l->sync[1]);
+	fd_keep(keep, &n, l->gate[0]);
+	fd_keep(keep, &n, l->userns);
+	fd_keep(keep, &n, l->founder);
 	fd_keep(keep, &n, l->group->leaf);
 	fd_keep(keep, &n, l->null);
 	for (size_t i = 0; i < 3; i++)
@@ -228,8 +281,6 @@ static void stage_close_others(const struct launch *l)
 
 void stage_main(struct launch *l)
 {
-	struct sync_msg go = {.kind = SYNC_GO}, m;
-	pid_t founder = -1;
 	int r;
 
 	SYS(prctl, PR_SET_NAME, "cis:stage", 0, 0, 0);
@@ -242,32 +293,24 @@ void stage_main(struct launch *l)
 		if (l->plan->ops[i].who != BY_STAGE)
 			continue;
 		if (r >= 0)
-			r = i == l->plan->fault ? -EIO : stage_op(l, i, &founder);
+			r = i == l->plan->fault ? -EIO : stage_op(l, &l->plan->ops[i]);
 		if (r < 0)
 			die(l, i, r);
 	}
-	if (sync_recv(l->gate_stage, &m, NULL, 0) <= 0)
-		_exit(1); /* the founder failed, and has said so */
-	r = sync_send_fd(l->gate_stage, &go, l->plan->fds[SLOT_ROOT]);
-	_exit(r < 0 ? 1 : 0);
+	_exit(0);
 }
 
 /* ---- ops of init ----------------------------------------------------------------- */
 
 /*
- * The copy of the stage's mounts that unshare makes is owned by the sandbox's
- * user namespace, and the kernel locks the flags of every mount in it: root
- * inside cannot make a read-only bind writable, or nodev the image. Mounts
- * moved in directly would not be locked. The root itself is then cloned once more, since a
- * locked mount cannot become the root.
+ * The clone's copy of the root is cloned once more, since its flags are locked to its
+ * place, and a locked mount cannot become the root of the namespace.
  */
-static int own_mounts(int *ret_root)
+static int enter_root(int *ret_root)
 {
-	int r = SYS(unshare, CLONE_NEWNS), root;
+	int root = sys_open_tree(AT_FDCWD, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | AT_RECURSIVE);
+	int r;
 
-	if (r < 0)
-		return r;
-	root = sys_open_tree(AT_FDCWD, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | AT_RECURSIVE);
 	if (root < 0)
 		return root;
 	r = SYS(move_mount, root, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH);
@@ -305,24 +348,19 @@ static int open_tty(struct launch *l)
 		return r;
 	for (size_t i = 0; i < 3; i++)
 		l->stdio[i] = slave;
-	return sync_send_fd(l->sync, &m, master);
+	return sync_send_fd(l->sync[1], &m, master);
 }
 
 static int init_op(struct launch *l, const struct op *op, int *root)
 {
 	switch ((enum op_kind)op->kind) {
-	case OP_OWN_MOUNTS:
-		return own_mounts(root);
+	case OP_ENTER_ROOT:
+		return enter_root(root);
 	case OP_MOUNT:
 		return mount_inside(op, *root);
 	case OP_PIVOT:
 		*root = fd_close(*root);
 		return pivot();
-	case OP_HOSTNAME:
-		return SYS(sethostname, op->text ? op->text : l->state->id,
-			   strlen(op->text ? op->text : l->state->id));
-	case OP_LINK_UP:
-		return rtnl_send_child(l->plan->lo_up, l->plan->lo_up_len);
 	case OP_TTY:
 		return open_tty(l);
 	default:
@@ -335,25 +373,11 @@ static void init_close_others(const struct launch *l)
 	int keep[8];
 	size_t n = 0;
 
-	fd_keep(keep, &n, l->sync);
-	fd_keep(keep, &n, l->gate_init);
+	fd_keep(keep, &n, l->sync[1]);
 	fd_keep(keep, &n, l->null);
 	for (size_t i = 0; i < 3; i++)
 		fd_keep(keep, &n, l->stdio[i]);
 	fd_close_others(keep, n);
-}
-
-/* #1: waits for the stage. EOF there is its death, and so ours. */
-static int wait_for_stage(struct launch *l)
-{
-	cleanup_close int root = -1;
-	struct sync_msg m;
-	int r = sync_recv(l->gate_init, &m, &root, 0);
-
-	l->gate_init = fd_close(l->gate_init);
-	if (r <= 0 || m.kind != SYNC_GO || root < 0)
-		_exit(1);
-	return SYS(fchdir, root);
 }
 
 static void init_setup(struct launch *l)
@@ -368,9 +392,7 @@ static void init_setup(struct launch *l)
 	for (int i = 0; i < 3; i++)
 		SYS(dup3, l->null, i, 0);
 	l->null = fd_close(l->null);
-	r = wait_for_stage(l);
-	if (r >= 0)
-		r = userns_become_root_child();
+	r = userns_become_root_child();
 	for (unsigned int i = 0; i < l->plan->n_ops; i++) {
 		if (l->plan->ops[i].who != BY_INIT)
 			continue;

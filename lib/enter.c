@@ -135,7 +135,7 @@ static void take_rlimits(pid_t init)
 static void joiner_main(struct join *j)
 {
 	struct clone_args args = {.flags = CLONE_PARENT};
-	struct sync_msg m = {.kind = SYNC_INIT};
+	struct sync_msg m = {.kind = SYNC_JOINED};
 	int r;
 
 	SYS(prctl, PR_SET_NAME, "cis:join", 0, 0, 0);
@@ -198,7 +198,7 @@ static int converse(struct cis_sandbox *sb, int report, int *ret_pidfd, struct c
 			return cis_fail_plain(err, ESRCH, "the sandbox %s ended", sb->state.id);
 		if (r == 0)
 			return 0;
-		if (m.kind == SYNC_INIT) {
+		if (m.kind == SYNC_JOINED) {
 			sb->pid = m.value;
 			*ret_pidfd = sys_pidfd_open(m.value);
 		} else if (m.kind == SYNC_TTY) {

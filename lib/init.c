@@ -51,7 +51,7 @@ static void say(const struct pid1 *s, enum sync_kind kind, unsigned int index, i
 {
 	struct sync_msg m = {kind, index, value, status};
 
-	sync_send(s->l->sync, &m);
+	sync_send(s->l->sync[1], &m);
 }
 
 struct child {
@@ -100,7 +100,7 @@ static pid_t spawn(struct pid1 *s, const struct plan_exec *e)
 		return pid;
 	if (e->log) /* a service */
 		m = (struct sync_msg){SYNC_SERVICE_FAILED, (uint32_t)s->service, m.value, 0};
-	sync_send(s->l->sync, &m);
+	sync_send(s->l->sync[1], &m);
 	return -1;
 }
 
@@ -145,7 +145,7 @@ static void service_failed(struct pid1 *s, int errnum, int status)
 	for (;;) {
 		struct sync_msg m;
 
-		if (sync_recv(s->l->sync, &m, NULL, 0) <= 0)
+		if (sync_recv(s->l->sync[1], &m, NULL, 0) <= 0)
 			_exit(1);
 	}
 }
@@ -239,7 +239,7 @@ static void on_sync(struct pid1 *s)
 	struct sync_msg m;
 
 	/* The end of the conversation is the death of the supervisor, and ours. */
-	if (sync_recv(s->l->sync, &m, NULL, 0) <= 0)
+	if (sync_recv(s->l->sync[1], &m, NULL, 0) <= 0)
 		_exit(1);
 	if (m.kind != SYNC_SIGNAL)
 		return;
@@ -259,10 +259,11 @@ void init_main(struct launch *l)
 	s.signals = SYS(signalfd4, -1, &all, NSIG / 8, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s.signals < 0)
 		_exit(1);
-	say(&s, SYNC_READY, 0, 0, 0);
+	if (l->plan->n_services)
+		say(&s, SYNC_SETUP, 0, 0, 0);
 	start_next(&s);
 	for (;;) {
-		struct pollfd fds[] = {{.fd = l->sync, .events = POLLIN},
+		struct pollfd fds[] = {{.fd = l->sync[1], .events = POLLIN},
 				       {.fd = s.signals, .events = POLLIN},
 				       {.fd = s.probe, .events = POLLIN}};
 

@@ -4,86 +4,99 @@
  *
  * Who
  *	caller   called cis_sandbox_start(); may be threaded; becomes the supervisor
- *	stage    its clone in a mount namespace of its own; has the host's privilege;
- *	         builds the root; gone before start() returns
- *	founder  its clone in the new user namespace; makes the cgroup namespace; gone
- *	         as soon as it has cloned init
- *	init     a clone by CLONE_PARENT, so the caller's child; pid 1 inside
+ *	founder  its clone; makes the user and the network namespace, which the kernel
+ *	         takes longest for, while the caller prepares the host's side; a mere
+ *	         holder of these until the stage is done
+ *	stage    the caller's clone in a mount namespace of its own; builds the root with
+ *	         the host's privilege; then goes over into the founder's namespaces,
+ *	         clones init, and is gone
+ *	init     its clone by CLONE_PARENT, so the caller's child; pid 1 inside
  *	payload  init's child; becomes the user's command. Services are its like.
  *
  * Wires (both SOCK_SEQPACKET, records of sync.h)
- *	sync     stage, init -> caller, and caller -> init; open for life: its end is
- *	         the death of the other side
- *	gate     founder -> stage, one record (init is known to the caller); then
- *	         stage -> init, one (go)
+ *	sync     founder, stage, init -> caller, and caller -> init; open for life: its
+ *	         end is the death of the other side
+ *	gate     founder <-> caller: the user namespace is there, its ids are mapped;
+ *	         founder -> stage: all of it is there; its end is the founder's
  *	report   payload -> init, CLOEXEC: its end means execve happened
  *
  * Where            user          mnt            pid   net   cgroup       caps          seccomp
  *	caller   host          host           host  host  host         as called     none
+ *	founder  new           host           host  new   host         full inside   none
  *	stage    host,         own copy       host  host  the group    all, euid is  none
  *	                                                                the sandbox's
- *	founder  new, unmapped the stage's    host  host  the group    full inside   none
- *	init     new, unmapped the stage's    new   new   leaf         full inside   none
- *	  #1     new           own, locked    new   new   leaf         full inside   none
+ *	  #1     new           own copy       host  new   the group    full inside   none
+ *	init     new           own, locked    new   new   leaf         full inside   none
  *	  #2     new           own, pivoted   new   new   leaf         full inside   none
  *	payload  new           own, pivoted   new   new   leaf         as user       last
  *	  #3 init keeps CAP_KILL only
  *
  * Order
- *	S0 PLAN     caller  spec -> ops, filter, netlink bytes       plan_build
- *	S1 PREPARE  caller  state, ids, groups, scratch; journal     prepare_run
- *	S2 CLONE    caller  the stage, into the group                launch_run
- *	S3 SPAWN    stage   founder, init, id maps                   spawn_init
- *	S4 BUILD    stage   id-map, overlay, /dev, binds      -> #1  stage_main
- *	S5 SETUP    init    own mounts, /proc, pivot, lo up   -> #2  init_setup
- *	S6 SERVE    init    services, each until it answers          init_main
- *	S7 EXEC     payload session, filter, ids, execve      -> #3  payload_exec
+ *	S0 PLAN     caller  spec -> ops                              plan_build
+ *	S1 PREPARE  caller  state, ids; the founder; mounts,         prepare_run
+ *	                    scratch, id maps, groups; journal
+ *	S2 FOUND    founder user, network, ipc, uts; lo up           founder_main
+ *	S3 CLONE    caller  the stage, into the group                launch_run
+ *	S4 BUILD    stage   id-map, overlay, /dev, binds             stage_main
+ *	S5 SPAWN    stage   the founder's namespaces; init     -> #1 spawn_init
+ *	S6 SETUP    init    own mounts, /proc, pivot           -> #2 init_setup
+ *	S7 SERVE    init    services, each until it answers          init_main
+ *	S8 EXEC     payload session, filter, ids, execve       -> #3 payload_exec
  *
  * Invariants
- *	1 After S2 nobody but the caller allocates, formats, or takes a lock.
+ *	1 After S3 nobody but the caller allocates, formats, or takes a lock; the founder
+ *	  never does.
  *	2 Privilege only falls.
- *	3 All that the sandbox can see is attached by the stage *before* init copies
- *	  the mount namespace: the copy locks every flag (own_mounts in child.c).
+ *	3 All that the sandbox can see is attached by the stage *before* the clone of init
+ *	  copies its mount namespace: the copy, made for another user namespace, locks
+ *	  every flag. Root inside cannot make a read-only bind writable, or nodev the image.
  *	4 No path of the host is opened that the plan does not name.
  *	5 Losing `sync` ends the sandbox: init exits and the kernel kills the rest. No
  *	  PDEATHSIG: it follows the parent's thread, not the process.
  *	6 One op failing ends it. Nothing is undone inside, since namespaces vanish
  *	  with init; what is on the host is in the journal.
  *
- * The founder exists because a cgroup namespace that clone makes is rooted
- * where the child starts: it has to be made by somebody in the group, and init cloned
- * into the leaf below. Moving init there afterwards takes a lock on every fork of the host:
- * 9 ms on an idle machine.
+ * Stage and init are two because a cgroup namespace that clone makes is rooted where
+ * the child starts: it has to be made by somebody in the group, and init cloned into the
+ * leaf below. Moving init there afterwards takes a lock on every fork of the host: 9 ms on
+ * an idle machine.
  *
  * Rejected: unshare in the caller (costs a threaded program its directory and its
- * dumpability); mounts sent to init as descriptors (their flags are not locked:
- * root inside may remount a read-only bind writable); a helper namespace only
- * for id maps (0.3 ms); signals or untyped bytes as synchronisation.
+ * dumpability); mounts sent to init as descriptors (their flags are not locked);
+ * signals or untyped bytes as synchronisation; init's pid by a record (whoever sends it
+ * can be killed between the clone and the record, and init would be nobody's).
  */
 #include "launch.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "base/fd.h"
 #include "base/sys.h"
+#include "isolate/userns.h"
 #include "sync.h"
 
 /* ---- explaining failures ------------------------------------------------------- */
+
+static bool makes_namespaces(const struct op *op)
+{
+	return op->kind == OP_USERNS || op->kind == OP_NETNS || op->kind == OP_SPAWN;
+}
 
 static void hint_op(const struct op *op, int errnum, struct cis_error *err)
 {
 	if (op->kind == OP_IDMAP && errnum == EINVAL)
 		cis_hint(err, "its file system cannot be id-mapped; put it on ext4, xfs or "
 			      "btrfs");
-	else if (op->kind == OP_SPAWN && (errnum == ENOSPC || errnum == EUSERS))
+	else if (makes_namespaces(op) && (errnum == ENOSPC || errnum == EUSERS))
 		cis_hint(err, "a limit on namespaces: see sysctl user.max_user_namespaces");
 	else if (op->kind == OP_SPAWN && errnum == EAGAIN)
 		cis_hint(err, "no more processes: the pids limit, or one of the host");
-	else if (op->kind == OP_SPAWN && errnum == EPERM)
+	else if (makes_namespaces(op) && errnum == EPERM)
 		cis_hint(err, "user namespaces are forbidden here: see cisandbox check");
 	else if (op->kind == OP_MOUNT && errnum == EPERM)
 		cis_hint(err, "the host's own /proc or /sys is partly covered, as in a "
@@ -143,43 +156,65 @@ int launch_explain(const struct plan *p, const struct sync_msg *m, struct cis_er
 
 /* ---- the caller's half ------------------------------------------------------------ */
 
-static int make_wires(struct launch *l, int *ret_sync)
+static int make_pair(int pair[2])
 {
-	int sync[2], gate[2];
-
-	l->null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (l->null < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sync) < 0)
-		return -errno;
-	*ret_sync = sync[0];
-	l->sync = sync[1];
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, gate) < 0)
-		return -errno;
-	l->gate_stage = gate[0];
-	l->gate_init = gate[1];
-	return 0;
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ? -errno : 0;
 }
 
-static void close_childrens_ends(struct launch *l)
+static void close_pair(int pair[2])
 {
-	l->sync = fd_close(l->sync);
-	l->gate_stage = fd_close(l->gate_stage);
-	l->gate_init = fd_close(l->gate_init);
-	l->null = fd_close(l->null);
-	for (size_t i = 0; i < 3; i++)
-		l->stdio[i] = fd_close(l->stdio[i]);
+	pair[0] = fd_close(pair[0]);
+	pair[1] = fd_close(pair[1]);
+}
+
+void launch_init(struct launch *l)
+{
+	*l = (struct launch){
+		.sync = {-1, -1},
+		.gate = {-1, -1},
+		.userns = -1,
+		.founder = -1,
+		.stage = -1,
+		.null = -1,
+		.stdio = {-1, -1, -1},
+	};
+}
+
+/*
+ * Before the first clone: the children find it in their copy of our memory. @init
+ * alone is shared: by clone3's parent_tid we know init's pid even if the stage is
+ * killed right after.
+ */
+static int make_shared(struct launch *l)
+{
+	void *page = mmap(NULL, sizeof *l->init, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int r;
+
+	if (page == MAP_FAILED)
+		return -errno;
+	l->init = page;
+	args_find(&l->args);
+	l->stack = aligned_alloc(16, LAUNCH_STACK);
+	l->null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (!l->stack || l->null < 0)
+		return l->stack ? -errno : -ENOMEM;
+	r = make_pair(l->sync);
+	return r < 0 ? r : make_pair(l->gate);
 }
 
 /*
  * exit_signal 0: a program that links us sees no SIGCHLD for our processes, and
  * init inherits that by CLONE_PARENT. All signals are blocked across the
- * clone, or a handler of the caller could run in the stage.
+ * clone, or a handler of the caller could run in the child.
  */
-static int clone_stage(struct launch *l, int *ret_pidfd)
+static int clone_child(struct launch *l, uint64_t flags, int cgroup, int *ret_pidfd,
+		       void (*child_main)(struct launch *))
 {
 	struct clone_args args = {
-		.flags = CLONE_NEWNS | CLONE_PIDFD | CLONE_INTO_CGROUP,
+		.flags = flags | CLONE_PIDFD,
 		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
-		.cgroup = (uint64_t)l->group->dirs[l->group->hs.unified],
+		.cgroup = (uint64_t)cgroup,
 	};
 	sigset_t all, before;
 	int r;
@@ -188,9 +223,55 @@ static int clone_stage(struct launch *l, int *ret_pidfd)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	r = sys_clone3(&args);
 	if (r == 0)
-		stage_main(l);
+		child_main(l);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	/* The kernel may have written there and failed later. */
+	if (r < 0)
+		*ret_pidfd = -1;
 	return r;
+}
+
+int launch_found(struct launch *l, struct cis_error *err)
+{
+	int r = make_shared(l);
+
+	if (r >= 0)
+		r = clone_child(l, 0, 0, &l->founder, founder_main);
+	if (r < 0)
+		return cis_fail(err, -r, "clone the founder");
+	l->founder_pid = r;
+	l->gate[1] = fd_close(l->gate[1]);
+	return 0;
+}
+
+/* It has said why, if it could. */
+static int founder_died(struct launch *l, struct cis_error *err)
+{
+	struct sync_msg m;
+
+	if (sync_recv(l->sync[0], &m, NULL, MSG_DONTWAIT) > 0)
+		return launch_explain(l->plan, &m, err);
+	return cis_fail_plain(err, EIO, "the sandbox's founder died");
+}
+
+int launch_map(struct launch *l, struct cis_error *err)
+{
+	struct sync_msg m;
+	int r = sync_recv(l->gate[0], &m, NULL, 0);
+
+	if (r == 0)
+		return founder_died(l, err);
+	if (r > 0)
+		r = userns_write_maps(l->founder_pid, l->base, l->count);
+	if (r >= 0)
+		r = l->userns = userns_open(l->founder_pid);
+	if (r >= 0)
+		r = sync_send(l->gate[0], &(struct sync_msg){.kind = SYNC_GO});
+	if (r == -EPIPE)
+		return founder_died(l, err);
+	return r < 0 ? cis_fail(err, -r, "map ids %u to %u into the sandbox", l->base,
+				l->base + l->count - 1)
+		     : 0;
 }
 
 int launch_reap(int pidfd, siginfo_t *ret)
@@ -201,27 +282,49 @@ int launch_reap(int pidfd, siginfo_t *ret)
 	return 0;
 }
 
-/* Made processes must be waited for, whatever became of them. */
-static void reap(int pidfd)
+static int end_child(int pidfd)
 {
 	siginfo_t info;
 
-	if (pidfd >= 0)
-		launch_reap(pidfd, &info);
+	if (pidfd < 0)
+		return -1;
+	sys_pidfd_send_signal(pidfd, SIGKILL);
+	launch_reap(pidfd, &info);
+	return fd_close(pidfd);
 }
 
-static void reap_pid(pid_t pid)
+void launch_done(struct launch *l)
 {
-	while (pid > 0 && waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
-		;
+	l->stage = end_child(l->stage);
+	l->founder = end_child(l->founder);
+	close_pair(l->sync);
+	close_pair(l->gate);
+	fd_close(l->userns);
+	fd_close(l->null);
+	for (size_t i = 0; i < ARRAY_SIZE(l->stdio); i++)
+		fd_close(l->stdio[i]);
+	free(l->stack);
+	if (l->init)
+		munmap(l->init, sizeof *l->init);
+	launch_init(l);
 }
 
-static int converse(struct launch *l, struct launched *ret, pid_t *ret_founder,
-		    struct cis_error *err)
+/* So that the end of `sync` is the end of the children. */
+static void close_childrens_ends(struct launch *l)
+{
+	l->sync[1] = fd_close(l->sync[1]);
+	l->userns = fd_close(l->userns);
+	l->null = fd_close(l->null);
+	for (size_t i = 0; i < ARRAY_SIZE(l->stdio); i++)
+		l->stdio[i] = fd_close(l->stdio[i]);
+}
+
+/* Until the command runs; with services until they are about to start. */
+static int converse(struct launch *l, struct launched *ret, struct cis_error *err)
 {
 	for (;;) {
 		struct sync_msg m;
-		int fd = -1, r = sync_recv(ret->sync, &m, &fd, 0);
+		int fd = -1, r = sync_recv(l->sync[0], &m, &fd, 0);
 
 		if (r < 0)
 			return cis_fail(err, -r, "hear from the sandbox");
@@ -230,19 +333,13 @@ static int converse(struct launch *l, struct launched *ret, pid_t *ret_founder,
 					      "the sandbox died while it was set up (a memory "
 					      "or pids limit that is too low does that)");
 		switch ((enum sync_kind)m.kind) {
-		case SYNC_FOUNDER:
-			*ret_founder = m.value;
-			break;
-		case SYNC_INIT:
-			ret->init = m.value;
-			ret->pidfd = sys_pidfd_open(m.value);
-			if (ret->pidfd < 0)
-				return cis_fail(err, -ret->pidfd, "watch init");
-			break;
 		case SYNC_TTY:
 			ret->tty = fd;
 			break;
-		case SYNC_READY:
+		case SYNC_PAYLOAD:
+			ret->payload_runs = true;
+			return 0;
+		case SYNC_SETUP:
 			return 0;
 		default:
 			return launch_explain(l->plan, &m, err);
@@ -250,53 +347,34 @@ static int converse(struct launch *l, struct launched *ret, pid_t *ret_founder,
 	}
 }
 
-/*
- * Stage and founder are dead: what they said meanwhile may tell of an init that nobody
- * has heard of. It is our child, and nobody else could wait for it.
- */
-static void end_init(struct launched *l)
+/* Our child, and not reaped: its pid cannot be another's. */
+static int watch_init(const struct launch *l, struct launched *ret, struct cis_error *err)
 {
-	struct sync_msg m;
-
-	while (l->pidfd < 0 && sync_recv(l->sync, &m, NULL, MSG_DONTWAIT) > 0)
-		if (m.kind == SYNC_INIT)
-			l->pidfd = sys_pidfd_open(m.value);
-	if (l->pidfd >= 0)
-		sys_pidfd_send_signal(l->pidfd, SIGKILL);
-	reap(l->pidfd);
-	l->pidfd = fd_close(l->pidfd);
+	ret->init = *l->init;
+	ret->pidfd = sys_pidfd_open(ret->init);
+	return ret->pidfd < 0 ? cis_fail(err, -ret->pidfd, "watch init") : 0;
 }
 
 int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 {
-	cleanup_close int stage = -1;
-	pid_t founder = 0;
-	int r;
+	int r = clone_child(l, CLONE_NEWNS | CLONE_INTO_CGROUP,
+			    l->group->dirs[l->group->hs.unified], &l->stage, stage_main);
 
 	*ret = (struct launched){.sync = -1, .pidfd = -1, .tty = -1};
-	l->sync = l->gate_stage = l->gate_init = l->null = -1;
-	args_find(&l->args);
-	l->stack = aligned_alloc(16, LAUNCH_STACK);
-	r = l->stack ? make_wires(l, &ret->sync) : -ENOMEM;
-	if (r >= 0)
-		r = clone_stage(l, &stage);
 	close_childrens_ends(l);
 	if (r < 0)
-		cis_fail(err, -r, "clone");
-	else
-		r = converse(l, ret, &founder, err);
-	if (r < 0 && stage >= 0)
-		sys_pidfd_send_signal(stage, SIGKILL);
-	reap(stage);
-	reap_pid(founder);
-	free(l->stack);
+		return cis_fail(err, -r, "clone the stage");
+	r = converse(l, ret, err);
 	if (r >= 0)
+		r = watch_init(l, ret, err);
+	if (r >= 0) {
+		ret->sync = steal_fd(&l->sync[0]);
 		return 0;
-	if (ret->sync >= 0)
-		end_init(ret);
-	ret->sync = fd_close(ret->sync);
+	}
+	/* In this order: when the stage is dead nobody can clone init any more. */
+	l->stage = end_child(l->stage);
+	if (*l->init)
+		end_child(sys_pidfd_open(*l->init));
 	ret->tty = fd_close(ret->tty);
-	if (err && err->stage == CIS_STAGE_NONE)
-		err->stage = CIS_STAGE_SETUP;
 	return r;
 }

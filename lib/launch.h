@@ -8,6 +8,7 @@
 #define CIS_LAUNCH_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,17 +22,21 @@
 #define LAUNCH_STACK 65536
 
 struct launch {
-	struct plan *plan;        /* borrowed */
+	struct plan *plan;         /* borrowed */
 	const struct state *state; /* borrowed */
-	struct group *group;      /* borrowed */
-	uid_t base;               /* host id of the sandbox's root */
+	struct group *group;       /* borrowed */
+	uid_t base;                /* host id of the sandbox's root */
 	uint32_t count;
-	int sync;                 /* children's end of the conversation with the caller */
-	int gate_stage, gate_init; /* stage to init */
-	char *stack;              /* LAUNCH_STACK bytes for init's children until execve */
-	struct args_area args;    /* for init to hide */
-	int null;                 /* what init has for its own streams */
-	int stdio[3];             /* the payload's; -1 each when it gets a terminal */
+	int sync[2];               /* the caller's end; the children's */
+	int gate[2];               /* the host's end (caller, then stage); the founder's */
+	int userns;                /* the sandbox's, once its ids are mapped */
+	pid_t founder_pid;
+	int founder, stage;        /* pidfds */
+	pid_t *init;               /* shared with the children: clone3 itself writes it */
+	char *stack;               /* LAUNCH_STACK bytes for init's children until execve */
+	struct args_area args;     /* for init to hide */
+	int null;                  /* what init has for its own streams */
+	int stdio[3];              /* the payload's; -1 each when it gets a terminal */
 };
 
 /* What start() hands to the supervisor. */
@@ -40,11 +45,22 @@ struct launched {
 	int pidfd; /* of init */
 	pid_t init;
 	int tty; /* master, or -1 */
+	bool payload_runs; /* else services are about to start */
 };
 
+void launch_init(struct launch *l);
+/* Ends and reaps founder and stage, if they still run. Not init: see launch_run(). */
+void launch_done(struct launch *l);
+
+/* Clones the founder. base and count must be known. */
+int launch_found(struct launch *l, struct cis_error *err);
+/* Once it has made the user namespace: writes the id maps and lets it go on. */
+int launch_map(struct launch *l, struct cis_error *err);
+
 /*
- * Clones the stage and converses until init is set up. On failure every process
- * made is reaped; what prepare made is still there.
+ * Clones the stage and converses until the command runs, or, with services, until these
+ * are about to start. On failure init, if there was one, is reaped; what prepare made
+ * is still there.
  */
 int launch_run(struct launch *l, struct launched *ret, struct cis_error *err);
 
@@ -54,7 +70,8 @@ int launch_explain(const struct plan *p, const struct sync_msg *m, struct cis_er
 /* Waits for a child of ours that has no exit signal. 0 or -errno. */
 int launch_reap(int pidfd, siginfo_t *ret);
 
-/* child.c: the stage, from its first instruction on. Does not return. */
+/* child.c: founder and stage, from their first instruction on. No return. */
+void founder_main(struct launch *l) __attribute__((noreturn));
 void stage_main(struct launch *l) __attribute__((noreturn));
 /* init.c: pid 1, once its ops are done. Does not return. */
 void init_main(struct launch *l) __attribute__((noreturn));

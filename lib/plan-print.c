@@ -67,9 +67,24 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 	case OP_CLOCK:
 		snprintf(buf, n, "make a time namespace");
 		break;
+	case OP_FOUND:
+		snprintf(buf, n, "clone the founder");
+		break;
+	case OP_MAP:
+		snprintf(buf, n, "map the ids into the user namespace");
+		break;
+	case OP_USERNS:
+		snprintf(buf, n, "make the user namespace");
+		break;
+	case OP_NETNS:
+		snprintf(buf, n, "make network, ipc and uts namespaces");
+		break;
 	case OP_SPAWN:
-		snprintf(buf, n, "clone init into new user, pid, net, ipc, uts and cgroup "
+		snprintf(buf, n, "clone init into these, and new pid, cgroup and mount "
 				 "namespaces");
+		break;
+	case OP_OWNER:
+		snprintf(buf, n, "take the effective id of the sandbox's root");
 		break;
 	case OP_IDMAP:
 		snprintf(buf, n, "id-map %s", slot);
@@ -94,8 +109,8 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 	case OP_BIND_SCRATCH:
 		snprintf(buf, n, "attach %s of the scratch at /%s", op->source, op->target);
 		break;
-	case OP_OWN_MOUNTS:
-		snprintf(buf, n, "make a mount namespace of the sandbox's own");
+	case OP_ENTER_ROOT:
+		snprintf(buf, n, "enter its own copy of the root");
 		break;
 	case OP_MOUNT:
 		snprintf(buf, n, "mount %s on /%s%s%s", op->text, op->target,
@@ -130,7 +145,7 @@ static void print_exec(FILE *f, const char *who, const struct plan_exec *e)
 
 int plan_print(const struct plan *p, char **ret)
 {
-	static const char *const who[] = {"caller", "stage", "init"};
+	static const char *const who[] = {"caller", "founder", "stage", "init"};
 	size_t len;
 	FILE *f = open_memstream(ret, &len);
 

@@ -17,7 +17,6 @@
 #include "fs/path.h"
 #include "image.h"
 #include "isolate/seccomp.h"
-#include "net/rtnl.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define BARE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
@@ -186,7 +185,7 @@ static int plan_host(struct plan *p)
 	if (r >= 0)
 		r = add(p, (struct op){OP_IDS, BY_CALLER, .value = ids});
 	if (r >= 0)
-		r = add(p, (struct op){OP_CGROUP, BY_CALLER});
+		r = add(p, (struct op){OP_FOUND, BY_CALLER});
 	if (r >= 0)
 		r = add(p, (struct op){OP_CLONE_TREE, BY_CALLER, .slot = SLOT_IMAGE,
 				       .source = p->rootfs_path,
@@ -200,7 +199,25 @@ static int plan_host(struct plan *p)
 		r = add(p, (struct op){OP_SCRATCH, BY_CALLER, .slot = SLOT_SCRATCH,
 				       .value = disk,
 				       .text = disk > SPEC_DISK_IN_MEMORY ? "ext4" : "tmpfs"});
+	if (r >= 0)
+		r = add(p, (struct op){OP_MAP, BY_CALLER});
+	if (r >= 0)
+		r = add(p, (struct op){OP_CGROUP, BY_CALLER});
 	return r;
+}
+
+/* What takes the kernel longest; the host's side is made ready meanwhile. */
+static int plan_namespaces(struct plan *p)
+{
+	const struct spec *s = p->spec;
+	int r = add(p, (struct op){OP_USERNS, BY_FOUNDER});
+
+	if (r >= 0)
+		r = add(p, (struct op){OP_NETNS, BY_FOUNDER});
+	if (r >= 0)
+		r = add(p, (struct op){OP_HOSTNAME, BY_FOUNDER,
+				       .text = s->hostname ? s->hostname : s->id});
+	return r < 0 ? r : add(p, (struct op){OP_LINK_UP, BY_FOUNDER, .text = "lo"});
 }
 
 static int add_idmap(struct plan *p, unsigned int slot)
@@ -225,7 +242,7 @@ static int add_scratch_dir(struct plan *p, int rootfd, const char *path, const c
 /* From the host's side: ids, layers, the root with /dev. */
 static int plan_root(struct plan *p, int rootfd)
 {
-	bool on_disk = strcmp(p->ops[p->n_ops - 1].text, "ext4") == 0;
+	bool on_disk = p->spec->disk > SPEC_DISK_IN_MEMORY;
 	int r = add(p, (struct op){OP_JOIN, BY_STAGE});
 
 	for (size_t i = 0; i < p->spec->n_ulimits && r >= 0; i++)
@@ -233,7 +250,7 @@ static int plan_root(struct plan *p, int rootfd)
 	if (r >= 0)
 		r = add(p, (struct op){OP_CLOCK, BY_STAGE});
 	if (r >= 0)
-		r = add(p, (struct op){OP_SPAWN, BY_STAGE});
+		r = add(p, (struct op){OP_OWNER, BY_STAGE});
 	if (r >= 0)
 		r = add_idmap(p, SLOT_IMAGE);
 	/* A tmpfs of ours has the right owners already, and needs no 6.3. */
@@ -333,9 +350,11 @@ static int add_mount(struct plan *p, const char *type, const char *target,
  */
 static int plan_inside(struct plan *p, int rootfd)
 {
-	const struct spec *s = p->spec;
 	struct stat st;
-	int r = add(p, (struct op){OP_OWN_MOUNTS, BY_INIT});
+	int r = add(p, (struct op){OP_SPAWN, BY_STAGE});
+
+	if (r >= 0)
+		r = add(p, (struct op){OP_ENTER_ROOT, BY_INIT});
 
 	if (r >= 0)
 		r = add_mount(p, "tmpfs", "proc", "mode=755,size=4k,nr_inodes=8", BARE);
@@ -364,12 +383,7 @@ static int plan_inside(struct plan *p, int rootfd)
 			      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	if (r >= 0)
 		r = add(p, (struct op){OP_PIVOT, BY_INIT});
-	if (r >= 0)
-		r = add(p, (struct op){OP_HOSTNAME, BY_INIT,
-				       .text = s->hostname ? s->hostname : s->id});
-	if (r >= 0)
-		r = add(p, (struct op){OP_LINK_UP, BY_INIT, .text = "lo"});
-	if (r >= 0 && s->tty)
+	if (r >= 0 && p->spec->tty)
 		r = add(p, (struct op){OP_TTY, BY_INIT});
 	return r;
 }
@@ -412,9 +426,9 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	if (r < 0)
 		return r;
 
-	r = rtnl_build_loopback_up(&p->lo_up, &p->lo_up_len);
+	r = plan_host(p);
 	if (r >= 0)
-		r = plan_host(p);
+		r = plan_namespaces(p);
 	if (r >= 0)
 		r = plan_root(p, rootfd);
 	if (r < 0)
@@ -448,7 +462,6 @@ void plan_done(struct plan *p)
 	free(p->fds);
 	free(p->ops);
 	strv_done(&p->strings);
-	free(p->lo_up);
 	free(p->rootfs_path);
 	*p = (struct plan){0};
 }

@@ -16,20 +16,27 @@
 #include "spec.h"
 
 /* Who performs an op; see the table in launch.c. */
-enum op_who { BY_CALLER, BY_STAGE, BY_INIT };
+enum op_who { BY_CALLER, BY_FOUNDER, BY_STAGE, BY_INIT };
 
 enum op_kind {
 	/* caller, on the host; each is journalled before it is made (prepare.c) */
 	OP_STATE,       /* the state directory, its lock and its journal */
 	OP_IDS,         /* value: how many */
-	OP_CGROUP,      /* the groups, their limits, the delegation */
+	OP_FOUND,       /* the founder, cloned */
 	OP_CLONE_TREE,  /* source: host path; slot: gets a detached copy of the mount */
 	OP_SCRATCH,     /* value: bytes; text: "tmpfs" or "ext4"; slot */
+	OP_MAP,         /* the ids, into the founder's user namespace */
+	OP_CGROUP,      /* the groups, their limits, the delegation */
+	/* founder, while the caller goes on */
+	OP_USERNS,      /* its end is what OP_MAP waits for */
+	OP_NETNS,       /* after OP_MAP: network, ipc and uts namespaces */
+	OP_HOSTNAME,    /* text */
+	OP_LINK_UP,     /* text: which */
 	/* stage, with the host's privilege, in a mount namespace of its own */
 	OP_JOIN,        /* the v1 groups */
 	OP_RLIMIT,      /* value: index into spec.ulimits */
 	OP_CLOCK,       /* a time namespace whose uptime starts now */
-	OP_SPAWN,       /* init, in all its namespaces; then its id maps */
+	OP_OWNER,       /* the effective id of the sandbox's root, all capabilities */
 	OP_IDMAP,       /* slot */
 	OP_ATTACH_LAYERS, /* scratch and image, in the stage's own namespace */
 	OP_MKDIR,       /* slot, target: on the scratch, parents too; value: mode; uid, gid */
@@ -37,12 +44,11 @@ enum op_kind {
 	OP_DEV,         /* slot: gets the tmpfs with its nodes; flags: OP_DEV_CONSOLE */
 	OP_ATTACH,      /* slot at target in the new root; flags: OP_TARGET_FILE */
 	OP_BIND_SCRATCH, /* source: directory on the scratch, at target */
+	OP_SPAWN,       /* into the founder's namespaces, and init into the rest */
 	/* init */
-	OP_OWN_MOUNTS,  /* its own, locked copy of the stage's mounts */
+	OP_ENTER_ROOT,  /* the root that the stage built becomes the working directory */
 	OP_MOUNT,       /* text: type; options; target; value: MOUNT_ATTR_* */
 	OP_PIVOT,
-	OP_HOSTNAME,    /* text */
-	OP_LINK_UP,     /* the netlink bytes in plan.lo_up */
 	OP_TTY,         /* a terminal; its master goes to the caller */
 };
 
@@ -92,8 +98,6 @@ struct plan {
 	size_t n_services;
 	const struct sock_filter *filter; /* static */
 	unsigned short n_filter;
-	void *lo_up;
-	size_t lo_up_len;
 	char *rootfs_path; /* host path of the read-only root */
 };
 

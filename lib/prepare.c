@@ -41,14 +41,13 @@ static int make_groups(struct cis_sandbox *sb, struct cis_error *err)
 		.pids = sb->spec.pids,
 	};
 	char name[STATE_GROUP_NAME_MAX];
-	/* Whoever ends now may be about to remove the parent we share. */
-	cleanup_close int lock = state_lock_root(err);
-	int r = lock < 0 ? lock : state_journal(&sb->state, JOURNAL_CGROUP, err);
+	cleanup_close int root = state_open_root(err);
+	int r = root < 0 ? root : state_journal(&sb->state, JOURNAL_CGROUP, err);
 
 	if (r < 0)
 		return r;
 	state_group_name(&sb->state, name);
-	return group_create(&sb->group, name, &limits, sb->base, lock, err);
+	return group_create(&sb->group, name, &limits, sb->base, root, err);
 }
 
 static int clone_tree(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
@@ -81,7 +80,7 @@ static int make_scratch(struct cis_sandbox *sb, const struct op *op, struct cis_
 	return 0;
 }
 
-int prepare_run(struct cis_sandbox *sb, struct cis_error *err)
+int prepare_run(struct cis_sandbox *sb, struct launch *l, struct cis_error *err)
 {
 	int r = 0;
 
@@ -96,6 +95,14 @@ int prepare_run(struct cis_sandbox *sb, struct cis_error *err)
 			break;
 		case OP_IDS:
 			r = take_ids(sb, op, err);
+			break;
+		case OP_FOUND:
+			l->base = sb->base;
+			l->count = sb->count;
+			r = launch_found(l, err);
+			break;
+		case OP_MAP:
+			r = launch_map(l, err);
 			break;
 		case OP_CGROUP:
 			r = make_groups(sb, err);

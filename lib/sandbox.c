@@ -258,30 +258,22 @@ static int fail_at(int r, enum cis_stage stage, struct cis_error *err)
 	return r;
 }
 
-static int launch(struct cis_sandbox *sb, struct cis_error *err)
+static int launch(struct cis_sandbox *sb, struct launch *l, bool *ret_payload_runs,
+		  struct cis_error *err)
 {
-	struct launch l = {
-		.plan = &sb->plan,
-		.state = &sb->state,
-		.group = &sb->group,
-		.base = sb->base,
-		.count = sb->count,
-	};
 	struct launched done;
-	int r = prepare_stdio(sb, l.stdio, err);
+	int r = prepare_stdio(sb, l->stdio, err);
 
-	if (r < 0) {
-		for (size_t i = 0; i < 3; i++)
-			fd_close(l.stdio[i]);
+	if (r < 0)
 		return r;
-	}
-	r = launch_run(&l, &done, err);
+	r = launch_run(l, &done, err);
 	if (r < 0)
 		return r;
 	sb->sync = done.sync;
 	sb->pidfd = done.pidfd;
 	sb->pid = done.init;
 	sb->tty = done.tty;
+	*ret_payload_runs = done.payload_runs;
 	/* Attached by now. Closing the last descriptor of a mount takes the kernel a while:
 	 * here the command runs meanwhile, at the end somebody would wait. */
 	for (size_t i = 0; i < sb->plan.n_fds; i++)
@@ -290,27 +282,25 @@ static int launch(struct cis_sandbox *sb, struct cis_error *err)
 	return supervise_begin(sb, err);
 }
 
-/*
- * Without services the payload's execve is moments away, and its failure is
- * the caller's to hear from start().
- */
-static int await_payload(struct cis_sandbox *sb, struct cis_error *err)
+static int make(struct cis_sandbox *sb, bool *ret_payload_runs, struct cis_error *err)
 {
-	while (!sb->plan.n_services && !sb->payload_runs && sb->phase == PHASE_RUNNING) {
-		struct pollfd p = {.fd = sb->epoll, .events = POLLIN};
-		int r;
+	struct launch l;
+	int r;
 
-		if (poll(&p, 1, -1) < 0 && errno != EINTR)
-			return cis_fail(err, errno, "wait for the command");
-		r = cis_sandbox_dispatch(sb, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	launch_init(&l);
+	l.plan = &sb->plan;
+	l.state = &sb->state;
+	l.group = &sb->group;
+	r = fail_at(prepare_run(sb, &l, err), CIS_STAGE_PREPARE, err);
+	if (r >= 0)
+		r = fail_at(launch(sb, &l, ret_payload_runs, err), CIS_STAGE_SETUP, err);
+	launch_done(&l);
+	return r;
 }
 
 static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
 {
+	bool payload_runs;
 	int r = geteuid() == 0 ? 0 : describe_unprivileged(err);
 
 	if (r >= 0 && sb->spec.image)
@@ -319,19 +309,18 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 		r = plan_build(&sb->plan, &sb->spec, argv, err);
 	if (r < 0)
 		return fail_at(r, CIS_STAGE_PLAN, err);
-	r = prepare_run(sb, err);
+	r = make(sb, &payload_runs, err);
 	if (r < 0)
-		return fail_at(r, CIS_STAGE_PREPARE, err);
-	r = launch(sb, err);
-	if (r < 0)
-		return fail_at(r, CIS_STAGE_SETUP, err);
+		return r;
 	sb->phase = PHASE_RUNNING;
 	r = describe_write_state(sb, argv, err);
 	if (r < 0)
 		return fail_at(r, CIS_STAGE_RUN, err);
 	audit_line(sb, "started", argv[0], "pid", (uint64_t)sb->pid, "id_base",
 		   (uint64_t)sb->base, NULL);
-	return await_payload(sb, err);
+	if (payload_runs)
+		supervise_payload_runs(sb);
+	return 0;
 }
 
 int cis_sandbox_start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)

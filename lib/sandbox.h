@@ -61,7 +61,7 @@ struct cis_sandbox {
 };
 
 /* prepare.c. What fails leaves the rest for supervise_finish(). */
-int prepare_run(struct cis_sandbox *sb, struct cis_error *err);
+int prepare_run(struct cis_sandbox *sb, struct launch *l, struct cis_error *err);
 /*
  * The payload's streams: pipes or /dev/null, and the relays for them. On failure too the
  * descriptors in @child that are not -1 are the caller's to close.
@@ -70,6 +70,8 @@ int prepare_stdio(struct cis_sandbox *sb, int child[3], struct cis_error *err);
 
 /* supervise.c */
 int supervise_begin(struct cis_sandbox *sb, struct cis_error *err);
+/* Init has said so. */
+void supervise_payload_runs(struct cis_sandbox *sb);
 /* Everybody dies, everything made is removed. Idempotent. */
 void supervise_finish(struct cis_sandbox *sb);
 void supervise_usage(struct cis_sandbox *sb);

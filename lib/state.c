@@ -67,8 +67,11 @@ int state_make_dir(const char *path, struct cis_error *err)
 
 int state_open_root(struct cis_error *err)
 {
-	int r = state_make_dir(state_root(), err), fd;
+	int fd = open(state_root(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
 
+	if (fd >= 0 || errno != ENOENT)
+		return fd < 0 ? cis_fail(err, errno, "open %s", state_root()) : fd;
+	r = state_make_dir(state_root(), err);
 	if (r < 0)
 		return r;
 	fd = open(state_root(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -82,6 +85,9 @@ int state_open_ids(struct cis_error *err)
 
 	if (root < 0)
 		return root;
+	fd = openat(root, IDS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
 	if (mkdirat(root, IDS_DIR, 0700) < 0 && errno != EEXIST)
 		return cis_fail(err, errno, "make directory %s/" IDS_DIR, state_root());
 	fd = openat(root, IDS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -148,62 +148,77 @@ static void post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t valu
 	snprintf(e->text, sizeof e->text, "%s", text);
 }
 
-static void check_limits(struct cis_sandbox *sb)
+struct figures {
+	struct group_stat group;
+	struct scratch_usage disk; /* size 0: not known */
+};
+
+static void read_figures(const struct cis_sandbox *sb, struct figures *ret)
 {
-	struct group_stat st;
-	struct scratch_usage disk;
+	int r;
+
+	group_stat(&sb->group, &ret->group);
+	r = sb->plan.n_fds ? scratch_usage(sb->plan.fds[SLOT_SCRATCH], &ret->disk)
+			   : scratch_usage_of(sb->pid, &ret->disk);
+	if (r < 0)
+		ret->disk = (struct scratch_usage){0};
+}
+
+static void check_limits(struct cis_sandbox *sb, const struct figures *f)
+{
+	const struct group_stat *st = &f->group;
+	const struct scratch_usage *disk = &f->disk;
 	char text[200];
 
-	group_stat(&sb->group, &st);
-	if (st.oom_kills > sb->oom_kills_seen) {
+	if (st->oom_kills > sb->oom_kills_seen) {
 		snprintf(text, sizeof text,
 			 "memory limit reached: %llu process(es) killed (raise --memory, now "
 			 "%lluM)",
-			 (unsigned long long)st.oom_kills,
+			 (unsigned long long)st->oom_kills,
 			 (unsigned long long)sb->spec.memory >> 20);
-		post(sb, CIS_EVENT_MEMORY_LIMIT, st.oom_kills, "limit.hit", text);
-		sb->oom_kills_seen = st.oom_kills;
+		post(sb, CIS_EVENT_MEMORY_LIMIT, st->oom_kills, "limit.hit", text);
+		sb->oom_kills_seen = st->oom_kills;
 	}
-	if (st.pids_refused && !sb->pids_seen) {
+	if (st->pids_refused && !sb->pids_seen) {
 		sb->pids_seen = true;
 		snprintf(text, sizeof text,
 			 "pids limit reached: new processes are refused (raise --pids, now "
 			 "%llu)",
 			 (unsigned long long)sb->spec.pids);
-		post(sb, CIS_EVENT_PIDS_LIMIT, st.pids_refused, "limit.hit", text);
+		post(sb, CIS_EVENT_PIDS_LIMIT, st->pids_refused, "limit.hit", text);
 	}
-	if (scratch_usage(sb->plan.fds[SLOT_SCRATCH], &disk) < 0)
-		return;
-	sb->disk_peak = MAX(sb->disk_peak, disk.used);
+	sb->disk_peak = MAX(sb->disk_peak, disk->used);
 	/* The crumbs that remain are too small for whoever was refused. */
-	if (disk.left <= disk.size / 256 && !sb->disk_seen) {
+	if (disk->size && disk->left <= disk->size / 256 && !sb->disk_seen) {
 		sb->disk_seen = true;
 		snprintf(text, sizeof text,
 			 "disk limit reached: %lluM of %lluM in use (raise --disk)",
-			 (unsigned long long)disk.used >> 20,
-			 (unsigned long long)disk.size >> 20);
-		post(sb, CIS_EVENT_DISK_LIMIT, disk.used, "limit.hit", text);
+			 (unsigned long long)disk->used >> 20,
+			 (unsigned long long)disk->size >> 20);
+		post(sb, CIS_EVENT_DISK_LIMIT, disk->used, "limit.hit", text);
 	}
+}
+
+static void note_usage(struct cis_sandbox *sb, const struct figures *f)
+{
+	sb->disk_peak = MAX(sb->disk_peak, f->disk.used);
+	sb->last = (struct cis_usage){
+		.memory = f->group.memory,
+		.memory_peak = f->group.memory_peak,
+		.cpu_usec = f->group.cpu_usec,
+		.pids = f->group.pids,
+		.disk = f->disk.used,
+		.disk_peak = sb->disk_peak,
+		.wall_msec = sb->started_msec ? clock_msec() - sb->started_msec : 0,
+	};
 }
 
 void supervise_usage(struct cis_sandbox *sb)
 {
-	struct cis_usage *u = &sb->last;
-	struct group_stat st;
-	struct scratch_usage disk;
+	struct figures f;
 
-	group_stat(&sb->group, &st);
-	u->memory = st.memory;
-	u->memory_peak = st.memory_peak;
-	u->cpu_usec = st.cpu_usec;
-	u->pids = st.pids;
-	if ((sb->plan.n_fds ? scratch_usage(sb->plan.fds[SLOT_SCRATCH], &disk)
-			    : scratch_usage_of(sb->pid, &disk)) == 0) {
-		u->disk = disk.used;
-		sb->disk_peak = MAX(sb->disk_peak, disk.used);
-	}
-	u->disk_peak = sb->disk_peak;
-	u->wall_msec = sb->started_msec ? clock_msec() - sb->started_msec : 0;
+	read_figures(sb, &f);
+	note_usage(sb, &f);
 }
 
 /* ---- what init says ------------------------------------------------------------------ */
@@ -270,6 +285,13 @@ static int set_exit(struct cis_sandbox *sb, int status)
 	return 0;
 }
 
+void supervise_payload_runs(struct cis_sandbox *sb)
+{
+	sb->payload_runs = true;
+	post(sb, CIS_EVENT_READY, clock_msec() - sb->started_msec, "ready",
+	     "the command runs");
+}
+
 static int on_sync(struct cis_sandbox *sb, struct cis_error *err)
 {
 	struct sync_msg m;
@@ -289,9 +311,7 @@ static int on_sync(struct cis_sandbox *sb, struct cis_error *err)
 		audit_line(sb, "service", sb->plan.services[m.index].name, NULL);
 		return 0;
 	case SYNC_PAYLOAD:
-		sb->payload_runs = true;
-		post(sb, CIS_EVENT_READY, clock_msec() - sb->started_msec, "ready",
-		     "the command runs");
+		supervise_payload_runs(sb);
 		return 0;
 	case SYNC_EXITED:
 		return set_exit(sb, m.value);
@@ -330,11 +350,13 @@ static void on_timeout(struct cis_sandbox *sb)
 
 static void on_tick(struct cis_sandbox *sb)
 {
+	struct figures f;
 	uint64_t count;
 
 	if (read(sb->tick, &count, sizeof count) < 0)
 		return;
-	check_limits(sb);
+	read_figures(sb, &f);
+	check_limits(sb, &f);
 }
 
 /* Init (or the entered command) is dead: its status, unless init told the payload's. */
@@ -475,8 +497,11 @@ void supervise_finish(struct cis_sandbox *sb)
 	if (sb->phase == PHASE_ENDED)
 		return;
 	if (!sb->entered && sb->started_msec) {
-		check_limits(sb);
-		supervise_usage(sb);
+		struct figures f;
+
+		read_figures(sb, &f);
+		check_limits(sb, &f);
+		note_usage(sb, &f);
 	}
 	release_children(sb);
 	if (!sb->entered) {

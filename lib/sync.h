@@ -10,11 +10,9 @@
 #include <stdint.h>
 
 enum sync_kind {
-	/* stage, init and payload -> caller */
-	SYNC_FOUNDER = 1,    /* value: host pid of the process that clones init */
-	SYNC_INIT,           /* value: host pid of init */
-	SYNC_FAILED,         /* index: op; value: errno */
-	SYNC_READY,          /* set up; services are about to start */
+	/* founder, stage, init and payload -> caller */
+	SYNC_FAILED = 1,     /* index: op; value: errno */
+	SYNC_SETUP,          /* done; services are about to start */
 	SYNC_TTY,            /* with the terminal's master */
 	SYNC_SERVICE,        /* index: that service answers */
 	SYNC_SERVICE_FAILED, /* index; value: errno, or 0 and status */
@@ -22,8 +20,10 @@ enum sync_kind {
 	SYNC_EXEC_FAILED,    /* value: errno */
 	SYNC_PAYLOAD,        /* executed */
 	SYNC_EXITED,         /* value: wait status of the payload */
-	/* stage -> init */
-	SYNC_GO,             /* maps are written, the root is built; with its descriptor */
+	/* joiner -> caller (enter.c) */
+	SYNC_JOINED,         /* value: host pid of the command */
+	/* both ways over the gate: go on */
+	SYNC_GO,
 	/* caller -> init */
 	SYNC_SIGNAL,         /* value: to the payload's process group */
 };

@@ -177,7 +177,7 @@ static int find(struct group *g, const char *name, int cache_dirfd, unsigned int
 
 	if (r < 0)
 		return r;
-	snprintf(g->name, sizeof g->name, GROUP_PARENT "/%s", name);
+	snprintf(g->name, sizeof g->name, GROUP_PREFIX "%s", name);
 	return 0;
 }
 
@@ -197,8 +197,7 @@ int group_create(struct group *g, const char *name, const struct group_limits *l
 		return r;
 	n = render(&g->hs, l, settings);
 	for (size_t i = 0; i < g->hs.n; i++) {
-		r = hierarchy_create(&g->hs.h[i], GROUP_PARENT, name, settings, n, &g->dirs[i],
-				     err);
+		r = hierarchy_create(&g->hs.h[i], g->name, settings, n, &g->dirs[i], err);
 		if (r < 0)
 			return r;
 	}
@@ -396,9 +395,6 @@ int group_remove(const struct group *g)
 
 		if (r < 0)
 			result = r;
-		/* Fails, as it should, while others are in it. */
-		else
-			unlinkat(root, GROUP_PARENT, AT_REMOVEDIR);
 	}
 	return result;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The groups of one sandbox: "cisandbox/NAME" in each hierarchy that has a
- * controller of ours, and always in cgroup2. In cgroup2 it is delegated: the
+ * The groups of one sandbox: "cisandbox-NAME" in each hierarchy that has a
+ * controller of ours, and always in cgroup2. No common parent: somebody would have to make
+ * it, and to find the moment when nobody needs it. In cgroup2 it is delegated: the
  * sandbox's root may make groups below it and move processes there; the
  * files with the limits stay the host's.
  */
@@ -14,7 +15,7 @@
 
 #include "hierarchy.h"
 
-#define GROUP_PARENT "cisandbox"
+#define GROUP_PREFIX "cisandbox-"
 #define GROUP_LEAF "init.scope"
 
 struct group_limits {
@@ -23,7 +24,7 @@ struct group_limits {
 
 struct group {
 	struct hierarchies hs;
-	char name[104];                /* "cisandbox/NAME" */
+	char name[104];                /* "cisandbox-NAME" */
 	int dirs[CTL_COUNT + 1];       /* by hierarchy */
 	int tasks[CTL_COUNT + 1];      /* v1: open for joining; -1 on v2 */
 	int leaf;                      /* cgroup2: where init lives, or -1 */
@@ -63,8 +64,8 @@ void group_stat(const struct group *g, struct group_stat *ret);
 int group_kill(const struct group *g);
 
 /*
- * Removes the groups with all that the job made below them, and the common parent
- * when it is empty. Processes that are left in them are killed. -EBUSY when one would not go.
+ * Removes the groups with all that the job made below them. Processes that are left in
+ * them are killed. -EBUSY when one would not go.
  */
 int group_remove(const struct group *g);
 

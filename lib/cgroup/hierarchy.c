@@ -254,31 +254,22 @@ static int write_settings(const struct hierarchy *h, int dir, const struct setti
 	return 0;
 }
 
-int hierarchy_create(const struct hierarchy *h, const char *parent, const char *name,
+int hierarchy_create(const struct hierarchy *h, const char *name,
 		     const struct setting *settings, size_t n, int *ret_dir,
 		     struct cis_error *err)
 {
-	const char *const steps[] = {parent, name};
-	cleanup_close int dir = hierarchy_open(h);
+	cleanup_close int root = hierarchy_open(h);
+	int r;
 
-	if (dir < 0)
-		return cis_fail(err, -dir, "cgroups: open %s", *h->mount ? h->mount : "cgroup2");
-	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
-		int next, r = h->v2 ? enable_below(h, dir) : 0;
-
-		if (r < 0)
-			return cis_fail(err, -r, "cgroups: enable controllers in %s above %s",
-					h->mount, steps[i]);
-		if (mkdirat(dir, steps[i], 0755) < 0 && errno != EEXIST)
-			return cis_fail(err, errno, "cgroups: make %s in %s", steps[i],
-					h->mount);
-		next = openat(dir, steps[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (next < 0)
-			return cis_fail(err, errno, "cgroups: open %s in %s", steps[i],
-					h->mount);
-		fd_close(dir);
-		dir = next;
-	}
-	*ret_dir = steal_fd(&dir);
+	if (root < 0)
+		return cis_fail(err, -root, "cgroups: open %s", *h->mount ? h->mount : "cgroup2");
+	r = h->v2 ? enable_below(h, root) : 0;
+	if (r < 0)
+		return cis_fail(err, -r, "cgroups: enable controllers in %s", h->mount);
+	if (mkdirat(root, name, 0755) < 0 && errno != EEXIST)
+		return cis_fail(err, errno, "cgroups: make %s in %s", name, h->mount);
+	*ret_dir = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*ret_dir < 0)
+		return cis_fail(err, errno, "cgroups: open %s in %s", name, h->mount);
 	return write_settings(h, *ret_dir, settings, n, err);
 }

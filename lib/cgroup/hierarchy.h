@@ -58,10 +58,10 @@ struct setting {
 };
 
 /*
- * Makes @parent/@name in @h with those of @settings whose controller lives there. What
+ * Makes @name in @h with those of @settings whose controller lives there. What
  * exists is taken over. On failure it may exist half made. *ret_dir: the group.
  */
-int hierarchy_create(const struct hierarchy *h, const char *parent, const char *name,
+int hierarchy_create(const struct hierarchy *h, const char *name,
 		     const struct setting *settings, size_t n, int *ret_dir,
 		     struct cis_error *err);
 

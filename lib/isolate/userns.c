@@ -7,7 +7,7 @@
 #include "../base/num.h"
 #include "../base/sys.h"
 
-int userns_become_owner_stage(uid_t base)
+int userns_become_owner_child(uid_t base)
 {
 	struct __user_cap_data_struct caps[2];
 	int r = sys_capget(caps);
@@ -32,11 +32,20 @@ static int write_map(pid_t pid, const char *file, uid_t base, uint32_t count)
 	return io_write_file_at(AT_FDCWD, path, map);
 }
 
-int userns_write_maps_stage(pid_t pid, uid_t base, uint32_t count)
+int userns_write_maps(pid_t pid, uid_t base, uint32_t count)
 {
 	int r = write_map(pid, "/uid_map", base, count);
 
 	return r < 0 ? r : write_map(pid, "/gid_map", base, count);
+}
+
+int userns_open(pid_t pid)
+{
+	char path[64] = "/proc/";
+
+	num_append(path, sizeof path, (unsigned long long)pid);
+	strcat(path, "/ns/user");
+	return SYS(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 }
 
 int userns_become_root_child(void)
