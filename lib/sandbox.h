@@ -50,7 +50,7 @@ struct cis_sandbox {
 	struct relay *relays[N_RELAYS];
 	int watched[N_RELAYS]; /* what of relays[i] is in the epoll set */
 
-	bool payload_runs, payload_ended, timed_out;
+	bool payload_runs, payload_ended, timed_out, has_last_figures;
 	int exit_status;
 	struct cis_event events[N_EVENTS];
 	size_t first_event, n_events;

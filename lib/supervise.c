@@ -221,6 +221,19 @@ void supervise_usage(struct cis_sandbox *sb)
 	note_usage(sb, &f);
 }
 
+/* When the command has ended; or at the very end, if there is no telling when it did. */
+static void last_figures(struct cis_sandbox *sb)
+{
+	struct figures f;
+
+	if (sb->entered || !sb->started_msec || sb->has_last_figures)
+		return;
+	sb->has_last_figures = true;
+	read_figures(sb, &f);
+	check_limits(sb, &f);
+	note_usage(sb, &f);
+}
+
 /* ---- what init says ------------------------------------------------------------------ */
 
 /*
@@ -314,6 +327,8 @@ static int on_sync(struct cis_sandbox *sb, struct cis_error *err)
 		supervise_payload_runs(sb);
 		return 0;
 	case SYNC_EXITED:
+		/* The kernel is busy with the others' end: time to read the last figures. */
+		last_figures(sb);
 		return set_exit(sb, m.value);
 	case SYNC_SERVICE_FAILED:
 		return service_failed(sb, &m, err);
@@ -496,13 +511,7 @@ void supervise_finish(struct cis_sandbox *sb)
 {
 	if (sb->phase == PHASE_ENDED)
 		return;
-	if (!sb->entered && sb->started_msec) {
-		struct figures f;
-
-		read_figures(sb, &f);
-		check_limits(sb, &f);
-		note_usage(sb, &f);
-	}
+	last_figures(sb);
 	release_children(sb);
 	if (!sb->entered) {
 		undo(sb);
