@@ -298,6 +298,94 @@ int cis_image_import(const char *name, const char *path, struct cis_error *err);
 /* -ENOENT; -EBUSY while a sandbox runs from it. */
 int cis_image_remove(const char *name, struct cis_error *err);
 
+/* ---- OCI containers --------------------------------------------------- */
+
+/*
+ * What runc's command line offers, for programs that drive containers by bundles
+ * (runtime-spec 1.3). A container is created by one call, started by another, maybe from
+ * another process, and is nobody's handle: all there is of it is a directory below
+ * `root`. No process of ours stays behind. Functions name it by that root and its id.
+ *
+ * Messages have the words that engines look for: "container does not exist", "container
+ * not running", "executable file not found in $PATH", "permission denied" ...
+ */
+struct cis_oci {
+	const char *root;    /* NULL: /run/cisandbox-oci */
+	const char *profile; /* NULL: the bundle's annotation, else "plain" */
+	uint64_t flags;
+};
+#define CIS_OCI_SYSTEMD_CGROUP (1ULL << 0) /* cgroupsPath is SLICE:PREFIX:NAME */
+
+struct cis_oci_create {
+	const char *bundle;         /* its directory; NULL: the working directory */
+	const char *pid_file;       /* relative to the working directory; may be NULL */
+	const char *console_socket; /* gets the terminal's master; may be NULL */
+	const char *pidfd_socket;   /* gets a pidfd of init; may be NULL */
+	unsigned int preserve_fds;  /* 3 .. 3+n-1 are passed on */
+	uint64_t flags;
+	int *ret_console;           /* a terminal without a socket: its master goes here */
+	int *ret_pid;               /* host pid of init, our child; may be NULL */
+};
+#define CIS_OCI_NO_PIVOT       (1ULL << 0)
+#define CIS_OCI_NO_NEW_KEYRING (1ULL << 1)
+
+/*
+ * Reads the bundle, makes the container, and leaves its init waiting for start(). stdin,
+ * stdout and stderr of the calling process are the container's, unless it has a
+ * terminal. -EEXIST: the id is taken. On failure nothing is left behind.
+ */
+int cis_oci_create(const struct cis_oci *rt, const char *id, const struct cis_oci_create *how,
+		   size_t size, struct cis_error *err);
+/* Runs the command of a created container. */
+int cis_oci_start(const struct cis_oci *rt, const char *id, struct cis_error *err);
+
+struct cis_oci_exec {
+	const char *process;        /* file with a process object; NULL: the fields below */
+	char *const *argv;
+	char *const *env;           /* added to the container's; may be NULL */
+	const char *cwd, *user;     /* "UID[:GID]"; NULL: the container's */
+	const unsigned int *groups; /* additional gids */
+	size_t n_groups;
+	char *const *caps;          /* added; may be NULL */
+	const char *apparmor, *process_label, *cgroup;
+	const char *pid_file, *console_socket, *pidfd_socket;
+	unsigned int preserve_fds;
+	uint64_t flags;
+	int *ret_console, *ret_pid;
+	unsigned short rows, cols;
+};
+#define CIS_OCI_EXEC_TTY           (1ULL << 0)
+#define CIS_OCI_EXEC_NO_NEW_PRIVS  (1ULL << 1)
+#define CIS_OCI_EXEC_IGNORE_PAUSED (1ULL << 2)
+/* One more process in a running container; a child of the calling process. */
+int cis_oci_exec(const struct cis_oci *rt, const char *id, const struct cis_oci_exec *how,
+		 size_t size, struct cis_error *err);
+
+/* @all: every process of the container, not only its init. */
+int cis_oci_kill(const struct cis_oci *rt, const char *id, int sig, int all,
+		 struct cis_error *err);
+/* A stopped or created container; with @force a running one too, and none at all. */
+int cis_oci_delete(const struct cis_oci *rt, const char *id, int force, struct cis_error *err);
+int cis_oci_pause(const struct cis_oci *rt, const char *id, struct cis_error *err);
+int cis_oci_resume(const struct cis_oci *rt, const char *id, struct cis_error *err);
+/* @resources: JSON text, a bare LinuxResources object. What it does not name stays. */
+int cis_oci_update(const struct cis_oci *rt, const char *id, const char *resources,
+		   struct cis_error *err);
+
+/* The state object of the runtime-spec; an array of them. */
+int cis_oci_state_json(const struct cis_oci *rt, const char *id, char **ret,
+		       struct cis_error *err);
+int cis_oci_list_json(const struct cis_oci *rt, char **ret, struct cis_error *err);
+/* Host pids of all its processes; *ret is one allocation. */
+int cis_oci_pids(const struct cis_oci *rt, const char *id, int **ret, size_t *ret_n,
+		 struct cis_error *err);
+/* The data member of runc's `events --stats`. */
+int cis_oci_stats_json(const struct cis_oci *rt, const char *id, char **ret,
+		       struct cis_error *err);
+/* The features object; a config.json to start from (@rootless: without privilege). */
+int cis_oci_features_json(char **ret, struct cis_error *err);
+int cis_oci_spec_json(int rootless, char **ret, struct cis_error *err);
+
 /* ---- small helpers for front ends -------------------------------------- */
 
 /* "64M", "1.5g"; "10m", "1.5s", "500ms"; "0.5": -EINVAL, -ERANGE. */

@@ -344,6 +344,8 @@ static int open_tty(struct launch *l)
 	int slave, r = tty_open_child(l->plan->spec->rows, l->plan->spec->cols, &master,
 				      &slave);
 
+	if (r >= 0)
+		r = tty_show_as_console_child(master);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < 3; i++)

@@ -3,8 +3,11 @@
 #ifndef CIS_TTY_H
 #define CIS_TTY_H
 
-/* Also bound over /dev/console where that file exists. Both CLOEXEC. */
+/* Both CLOEXEC. */
 int tty_open_child(unsigned short rows, unsigned short cols, int *ret_master, int *ret_slave);
+
+/* Its slave over /dev/console, where that file exists. */
+int tty_show_as_console_child(int master);
 
 /* Payload: @fd becomes the controlling terminal of a session of our own. */
 int tty_take_child(int fd);

@@ -114,11 +114,21 @@ int json_want_bool(const struct json *v, bool *ret, struct cis_error *err)
 	return r;
 }
 
+/* An integer that int64 does not hold: kept as it was spelt, see JSON_UNSIGNED. */
+static bool is_unsigned(const struct json *v)
+{
+	return v->type == JSON_NUMBER && v->string && !strpbrk(v->string, ".eE");
+}
+
 int json_want_int(const struct json *v, int64_t min, int64_t max, int64_t *ret,
 		  struct cis_error *err)
 {
-	int r = json_want(v, JSON_INT, err);
+	int r;
 
+	if (is_unsigned(v))
+		return json_fail(v, err, ERANGE, "%s is more than the maximum, %lld",
+				 v->string, (long long)max);
+	r = json_want(v, JSON_INT, err);
 	if (r < 0)
 		return r;
 	if (v->integer < min)
@@ -128,6 +138,30 @@ int json_want_int(const struct json *v, int64_t min, int64_t max, int64_t *ret,
 		return json_fail(v, err, ERANGE, "%lld is more than the maximum, %lld",
 				 (long long)v->integer, (long long)max);
 	*ret = v->integer;
+	return 0;
+}
+
+int json_want_u64(const struct json *v, uint64_t max, uint64_t *ret,
+		  struct cis_error *err)
+{
+	uint64_t value;
+
+	if (is_unsigned(v)) {
+		/* json_parse() has seen that it fits. */
+		if (str_parse_u64(v->string, &value) < 0 || value > max)
+			return json_fail(v, err, ERANGE,
+					 "%s is more than the maximum, %llu", v->string,
+					 (unsigned long long)max);
+	} else {
+		int64_t small;
+		int r = json_want_int(v, 0, (int64_t)MIN(max, (uint64_t)INT64_MAX),
+				      &small, err);
+
+		if (r < 0)
+			return r;
+		value = (uint64_t)small;
+	}
+	*ret = value;
 	return 0;
 }
 

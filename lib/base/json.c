@@ -189,7 +189,7 @@ struct position {
 struct parser {
 	const char *text, *name;
 	size_t len;
-	bool comments;
+	bool comments, allow_unsigned;
 	struct cis_error *err;
 
 	yajl_handle yajl;
@@ -360,6 +360,18 @@ static bool parse_int(const char *s, size_t n, int64_t *ret)
 	return !overflow;
 }
 
+/* Whether the digits @s fit where parse_int() has no room left. */
+static bool fits_unsigned(const char *s, size_t n)
+{
+	bool overflow = *s == '-';
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < n && !overflow; i++)
+		overflow = __builtin_mul_overflow(value, 10, &value) ||
+			   __builtin_add_overflow(value, s[i] - '0', &value);
+	return !overflow;
+}
+
 /* The program's locale may want a decimal comma; JSON never does. */
 static int parse_double(struct parser *p, struct json *v)
 {
@@ -382,12 +394,13 @@ static int on_number(void *ctx, const char *s, size_t n)
 
 	if (!v)
 		return 0;
-	if (is_int) {
-		if (!parse_int(s, n, &v->integer))
-			fail_at(p, p->at.offset, ERANGE,
-				"integer out of range (it must fit in 64 bits, signed)");
-		return p->r == 0;
-	}
+	if (is_int && parse_int(s, n, &v->integer))
+		return 1;
+	if (is_int && !(p->allow_unsigned && fits_unsigned(s, n)))
+		return fail_at(p, p->at.offset, ERANGE,
+			       "integer out of range (it must fit in 64 bits%s)",
+			       p->allow_unsigned ? "" : ", signed") == 0;
+	v->type = JSON_NUMBER;
 	v->string = strndup(s, n);
 	if (!v->string)
 		return fail_memory(p) == 0;
@@ -655,6 +668,7 @@ int json_parse(const char *text, size_t len, unsigned flags, const char *name,
 		.len = len,
 		.name = name,
 		.comments = flags & JSON_COMMENTS,
+		.allow_unsigned = flags & JSON_UNSIGNED,
 		.err = err,
 		.at = {0, 1, 1},
 	};

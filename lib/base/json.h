@@ -19,6 +19,8 @@
  * A document is hostile until proven otherwise. Refused: more than 4 MiB of
  * text, 64 levels or 100000 values, duplicate keys, NUL in strings, invalid
  * UTF-8, half surrogate pairs, integers beyond int64, anything after the end.
+ * With JSON_UNSIGNED, integers may go up to 2^64 - 1: those that int64 does not
+ * hold become JSON_NUMBER, written back as they were read, for json_want_u64().
  */
 #ifndef CIS_BASE_JSON_H
 #define CIS_BASE_JSON_H
@@ -39,7 +41,7 @@ enum json_type {
 	JSON_NULL,
 	JSON_BOOL,
 	JSON_INT,
-	JSON_NUMBER, /* written with a point or an exponent: 1.5, 1.0, 1e3 */
+	JSON_NUMBER, /* with a point or an exponent: 1.5, 1.0, 1e3; JSON_UNSIGNED */
 	JSON_STRING,
 	JSON_ARRAY,
 	JSON_OBJECT,
@@ -74,6 +76,8 @@ struct json {
 
 /* json_parse: allow C comments of both kinds */
 #define JSON_COMMENTS (1U << 0)
+/* json_parse: integers may need 64 bits without a sign (RLIM_INFINITY) */
+#define JSON_UNSIGNED (1U << 1)
 /* json_write: indent, and end with a newline */
 #define JSON_PRETTY (1U << 0)
 
@@ -111,13 +115,16 @@ int json_fail_key(const struct json *v, struct cis_error *err, int errnum,
 
 /*
  * Typed reads of a value that exists: 0, -EINVAL (other type, says which),
- * -ERANGE (json_want_int), -ENOMEM (json_want_strv). Strings are borrowed from
+ * -ERANGE (json_want_int, _u64), -ENOMEM (json_want_strv). Strings are borrowed from
  * the tree; *ret of json_want_strv is replaced. json_want_number takes
  * integers too.
  */
 int json_want(const struct json *v, enum json_type type, struct cis_error *err);
 int json_want_bool(const struct json *v, bool *ret, struct cis_error *err);
 int json_want_int(const struct json *v, int64_t min, int64_t max, int64_t *ret,
+		  struct cis_error *err);
+/* To UINT64_MAX if the document was parsed with JSON_UNSIGNED, else to INT64_MAX. */
+int json_want_u64(const struct json *v, uint64_t max, uint64_t *ret,
 		  struct cis_error *err);
 int json_want_number(const struct json *v, double *ret, struct cis_error *err);
 int json_want_string(const struct json *v, const char **ret, struct cis_error *err);

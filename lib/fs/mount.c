@@ -52,6 +52,19 @@ static int set_option(int fs, const char *option, size_t len)
 	return sys_fsconfig(fs, FSCONFIG_SET_STRING, buf, eq + 1);
 }
 
+int mount_set_options(int fs, const char *options)
+{
+	int r = 0;
+
+	while (r >= 0 && options && *options) {
+		size_t len = strcspn(options, ",");
+
+		r = set_option(fs, options, len);
+		options += len + (options[len] == ',');
+	}
+	return r;
+}
+
 int mount_new(const char *type, const char *source, const char *options, uint64_t attrs)
 {
 	cleanup_close int fs = sys_fsopen(type);
@@ -61,12 +74,8 @@ int mount_new(const char *type, const char *source, const char *options, uint64_
 		return fs;
 	if (source)
 		r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "source", source);
-	while (r >= 0 && options && *options) {
-		size_t len = strcspn(options, ",");
-
-		r = set_option(fs, options, len);
-		options += len + (options[len] == ',');
-	}
+	if (r >= 0)
+		r = mount_set_options(fs, options);
 	if (r >= 0)
 		r = sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL);
 	if (r < 0)

@@ -20,6 +20,9 @@ int mount_clone_tree(const char *path, bool readonly);
  */
 int mount_idmap(int mount_fd, int userns_fd);
 
+/* "key=value" or "key", comma-separated, to the file system context @fs. May be NULL. */
+int mount_set_options(int fs, const char *options);
+
 /*
  * A new instance of a file system, detached. @options is a comma-separated
  * list of key or key=value, or NULL; @source may be NULL. fd or -errno.

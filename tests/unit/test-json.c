@@ -297,6 +297,43 @@ static void test_refuse_numbers(void **state)
 	refuse_n("[-1E999]", 8, 0, -ERANGE, "t.json:1:2: number out of range");
 }
 
+static void test_unsigned(void **state)
+{
+	static const char text[] =
+		"[18446744073709551615,9223372036854775808,9223372036854775807,-1,1.5]";
+	static const uint64_t values[] = {UINT64_MAX, 1ULL << 63, INT64_MAX};
+	cleanup(json_freep) struct json *v = parse(text, JSON_UNSIGNED);
+	const struct json *it = v->first;
+	struct cis_error err = {0};
+	uint64_t u = 0;
+	int64_t i = 0;
+
+	(void)state;
+	assert_written(v, 0, text);
+	assert_int_equal(it->type, JSON_NUMBER);
+	for (size_t k = 0; k < ARRAY_SIZE(values); k++, it = it->next) {
+		assert_int_equal(json_want_u64(it, UINT64_MAX, &u, &err), 0);
+		assert_true(u == values[k]);
+	}
+	assert_int_equal(json_want_u64(it, UINT64_MAX, &u, &err), -ERANGE);
+	assert_string_equal(err.message, "t.json:1:63: [3]: -1 is less than the minimum, 0");
+	assert_int_equal(json_want_u64(it->next, UINT64_MAX, &u, &err), -EINVAL);
+	assert_string_equal(err.message,
+			    "t.json:1:66: [4]: expected an integer, found a number");
+	assert_int_equal(json_want_u64(v->first, 7, &u, &err), -ERANGE);
+	assert_string_equal(
+		err.message,
+		"t.json:1:2: [0]: 18446744073709551615 is more than the maximum, 7");
+	assert_int_equal(json_want_int(v->first, 0, 7, &i, &err), -ERANGE);
+	assert_string_equal(
+		err.message,
+		"t.json:1:2: [0]: 18446744073709551615 is more than the maximum, 7");
+	refuse_n("18446744073709551616", 20, JSON_UNSIGNED, -ERANGE,
+		 "t.json:1:1: integer out of range (it must fit in 64 bits)");
+	refuse_n("-9223372036854775809", 20, JSON_UNSIGNED, -ERANGE,
+		 "t.json:1:1: integer out of range (it must fit in 64 bits)");
+}
+
 /* "[[[...]]]", @n deep, every level being an object every other time. */
 static char *nested(size_t n)
 {
@@ -730,6 +767,7 @@ int main(void)
 		cmocka_unit_test(test_refuse_duplicates),
 		cmocka_unit_test(test_refuse_strings),
 		cmocka_unit_test(test_refuse_numbers),
+		cmocka_unit_test(test_unsigned),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_big_strings),
 		cmocka_unit_test(test_truncated),

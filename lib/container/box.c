@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From the caller's clone to the command of a container: the stage, which joins and
+ * makes namespaces and is gone, and init, which is the container's first process
+ * and becomes its command.
+ *
+ *	caller   runs create; gone when it is through
+ *	stage    joins the groups and the namespaces given by path, and the user namespace
+ *	         that the caller has made; makes the other new ones
+ *	init     its clone by CLONE_PARENT: the caller's child, and then of whoever waits
+ *	         for the caller's orphans: a shim, conmon. Sets up the root, waits for
+ *	         start on its socket, and executes
+ *
+ * Between clone and execve: raw calls, no malloc, no locks, no text.
+ */
+#include "box.h"
+
+#include <linux/keyctl.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "../base/fd.h"
+#include "../base/io.h"
+#include "../base/num.h"
+#include "../base/sys.h"
+#include "../isolate/userns.h"
+#include "../tty.h"
+
+static void die(const struct box *b, enum box_step step, int item, int r)
+	__attribute__((noreturn));
+static void die(const struct box *b, enum box_step step, int item, int r)
+{
+	struct sync_msg m = {BOX_FAILED, step, -r, item};
+
+	sync_send(b->sync[1], &m);
+	_exit(1);
+}
+
+/* Tells the caller, and waits until it says go. */
+static void ask(const struct box *b, enum box_kind kind)
+{
+	struct sync_msg m = {.kind = kind};
+
+	if (sync_send(b->sync[1], &m) < 0 || sync_recv(b->sync[1], &m, NULL, 0) <= 0)
+		_exit(1);
+}
+
+/* ---- the stage ---------------------------------------------------------------- */
+
+static void set_rlimits(struct box *b)
+{
+	const struct config_process *p = &b->c->process;
+
+	for (size_t i = 0; i < p->n_rlimits; i++) {
+		int r = SYS(prlimit64, 0, p->rlimits[i].resource, &p->rlimits[i].limit, NULL);
+
+		if (r < 0)
+			die(b, STEP_RLIMIT, (int)i, r);
+	}
+}
+
+/*
+ * Those that are not the user namespace first, while we have the host's privilege;
+ * what belongs to the user namespace that is joined may need to be joined after it.
+ */
+static void join_namespaces(struct box *b)
+{
+	const struct config *c = b->c;
+	bool joined[ARRAY_SIZE(b->joins)] = {false};
+
+	for (int pass = 0; pass < 3; pass++) {
+		for (size_t i = 0; i < c->n_namespaces; i++) {
+			bool user = c->namespaces[i].flag == CLONE_NEWUSER;
+			int r;
+
+			if (b->joins[i] < 0 || joined[i] || user != (pass == 1))
+				continue;
+			r = SYS(setns, b->joins[i], c->namespaces[i].flag);
+			joined[i] = r >= 0;
+			if (r < 0 && (pass > 0 || r != -EPERM))
+				die(b, STEP_JOIN, (int)i, r);
+		}
+	}
+}
+
+static void write_offset(char *buf, size_t size, const char *clock,
+			 const struct config_time_offset *o)
+{
+	if (!o->given)
+		return;
+	strcat(buf, clock);
+	if (o->secs < 0)
+		strcat(buf, "-");
+	num_append(buf, size, (unsigned long long)(o->secs < 0 ? -o->secs : o->secs));
+	strcat(buf, " ");
+	num_append(buf, size, o->nanosecs);
+	strcat(buf, "\n");
+}
+
+static void make_clock(struct box *b)
+{
+	char offsets[128] = "";
+	int r = SYS(unshare, CLONE_NEWTIME);
+
+	if (r < 0)
+		die(b, STEP_UNSHARE, CLONE_NEWTIME, r);
+	write_offset(offsets, sizeof offsets, "monotonic ", &b->c->monotonic);
+	write_offset(offsets, sizeof offsets, "boottime ", &b->c->boottime);
+	if (*offsets)
+		r = io_write_file_at(AT_FDCWD, "/proc/self/timens_offsets", offsets);
+	if (r < 0)
+		die(b, STEP_OFFSETS, 0, r);
+}
+
+static void init_main(struct box *b) __attribute__((noreturn));
+
+static void spawn_init(struct box *b) __attribute__((noreturn));
+static void spawn_init(struct box *b)
+{
+	struct clone_args args = {
+		.flags = CLONE_PARENT | CLONE_PARENT_SETTID |
+			 (b->new_namespaces & (CLONE_NEWPID | CLONE_NEWNS)),
+		.parent_tid = (uint64_t)(uintptr_t)b->init,
+	};
+	int r = sys_clone3(&args);
+
+	if (r < 0)
+		die(b, STEP_SPAWN, 0, r);
+	if (r == 0)
+		init_main(b);
+	_exit(0);
+}
+
+void box_stage_main(struct box *b)
+{
+	const uint64_t early = CLONE_NEWUSER | CLONE_NEWTIME | CLONE_NEWPID | CLONE_NEWNS;
+	uint64_t rest = b->new_namespaces & ~early;
+	int r = place_join_child(b->place);
+
+	if (r < 0)
+		die(b, STEP_JOIN_CGROUP, 0, r);
+	SYS(prctl, PR_SET_NAME, "cis:stage", 0, 0, 0);
+	/* A process of ours in hostile namespaces is nobody's to trace: CVE-2016-9962. */
+	SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	set_rlimits(b);
+	if (b->new_namespaces & CLONE_NEWTIME)
+		make_clock(b);
+	join_namespaces(b);
+	if (*b->place->unit)
+		ask(b, BOX_SCOPE);
+	if (b->userns >= 0) {
+		r = SYS(setns, b->userns, CLONE_NEWUSER);
+		if (r < 0)
+			die(b, STEP_UNSHARE, CLONE_NEWUSER, r);
+	}
+	if (b->in_userns) {
+		r = userns_become_root_child();
+		if (r < 0)
+			die(b, STEP_BECOME_ROOT, 0, r);
+	}
+	if (rest) {
+		r = SYS(unshare, rest);
+		if (r < 0)
+			die(b, STEP_UNSHARE, (int)rest, r);
+	}
+	spawn_init(b);
+}
+
+/* ---- init ------------------------------------------------------------------------ */
+
+static void join_keyring(struct box *b)
+{
+	int r;
+
+	if (b->flags & CIS_OCI_NO_NEW_KEYRING)
+		return;
+	r = SYS(keyctl, KEYCTL_JOIN_SESSION_KEYRING, b->id, 0, 0, 0);
+	/* Kernels without keys, and seccomp filters around us that forbid them. */
+	if (r < 0 && r != -ENOSYS && r != -EPERM)
+		die(b, STEP_KEYRING, 0, r);
+}
+
+static void open_console(struct box *b)
+{
+	struct sync_msg m = {.kind = BOX_CONSOLE};
+	const struct config_process *p = &b->c->process;
+	int master = -1, slave = -1, r;
+
+	r = tty_open_child(p->rows, p->cols, &master, &slave);
+	if (r >= 0)
+		r = tty_show_as_console_child(master);
+	if (r >= 0)
+		r = sync_send_fd(b->sync[1], &m, master);
+	if (r >= 0)
+		r = SYS(fchown, slave, p->uid, (gid_t)-1);
+	for (int i = 0; i < 3 && r >= 0; i++)
+		r = SYS(dup3, slave, i, 0);
+	if (r >= 0)
+		r = tty_take_child(0);
+	fd_close(master);
+	fd_close(slave);
+	if (r < 0)
+		die(b, STEP_CONSOLE, 0, r);
+}
+
+/*
+ * Nothing of ours may be open while the container exists: only the streams, what is
+ * to be preserved, and the socket that start comes to (CVE-2024-21626).
+ */
+static void close_all_but(struct box *b, int keep)
+{
+	unsigned int first = 3 + b->finish.preserve;
+
+	if ((unsigned int)keep > first)
+		sys_close_range(first, (unsigned int)keep - 1, 0);
+	sys_close_range(MAX((unsigned int)keep + 1, first), ~0U, 0);
+}
+
+/* In the first free place, so that nothing but the preserved lies below it. */
+static int settle(struct box *b, int fd)
+{
+	int r = SYS(fcntl, fd, F_DUPFD_CLOEXEC, (int)(3 + b->finish.preserve));
+
+	return r < 0 ? fd : r;
+}
+
+static void await_start(struct box *b) __attribute__((noreturn));
+static void await_start(struct box *b)
+{
+	struct sync_msg m = {.kind = BOX_READY};
+	int listener = settle(b, b->listener), conn, r;
+
+	sync_send(b->sync[1], &m);
+	close_all_but(b, listener);
+	do
+		conn = SYS(accept4, listener, NULL, NULL, SOCK_CLOEXEC);
+	while (conn == -EINTR || conn == -ECONNABORTED);
+	if (conn < 0 || sync_recv(conn, &m, NULL, 0) <= 0)
+		_exit(1);
+	fd_close(listener);
+	r = finish_exec_child(&b->finish);
+	m = (struct sync_msg){BOX_FAILED, STEP_EXEC, -r, 0};
+	sync_send(conn, &m);
+	_exit(1);
+}
+
+static void init_main(struct box *b)
+{
+	enum box_step step;
+	int root = -1, item = 0, r;
+
+	SYS(prctl, PR_SET_NAME, "cis:init", 0, 0, 0);
+	args_hide_child(&b->args, "cisandbox-init");
+	r = SYS(setsid);
+	umask(0);
+	if (b->in_userns) {
+		r = userns_become_root_child();
+		if (r < 0)
+			die(b, STEP_BECOME_ROOT, 0, r);
+	}
+	join_keyring(b);
+	r = setup_before_hooks_child(b, &root, &step, &item);
+	if (r < 0)
+		die(b, step, item, r);
+	ask(b, BOX_HOOKS);
+	r = setup_after_hooks_child(b, root, &step, &item);
+	if (r < 0)
+		die(b, step, item, r);
+	if (b->c->process.terminal)
+		open_console(b);
+	r = finish_child(&b->finish, b->sync[1], &step, &item);
+	if (r < 0)
+		die(b, step, item, r);
+	r = finish_find_child(&b->finish);
+	if (r < 0)
+		die(b, STEP_EXEC, 0, r);
+	await_start(b);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A container as its directory ROOT/ID tells of it, which is all there is:
+ *
+ *	lock          flock'd while somebody changes something
+ *	state.json    what was made: written once create is through
+ *	config.json   a copy of the bundle's: exec and hooks need it
+ *	start         a socket init listens on while it is "created"; gone when started
+ */
+#ifndef CIS_CONTAINER_CONTAINER_H
+#define CIS_CONTAINER_CONTAINER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../base/error.h"
+#include "../base/json.h"
+#include "../cgroup/place.h"
+
+enum container_status { STATUS_CREATING, STATUS_CREATED, STATUS_RUNNING, STATUS_PAUSED,
+			STATUS_STOPPED };
+
+struct container {
+	char *id;
+	char *path;       /* ROOT/ID */
+	int dir, lock;    /* -1 when not open */
+	struct json *doc; /* state.json */
+	pid_t init;
+	uint64_t started; /* of init: with the pid it names a process for good */
+	const char *bundle, *rootfs; /* in doc */
+	struct place place;
+};
+
+void container_init(struct container *ct);
+void container_done(struct container *ct);
+
+/* Makes ROOT/ID, locked. -EEXIST. */
+int container_new(struct container *ct, const struct cis_oci *rt, const char *id,
+		  struct cis_error *err);
+/* Opens and reads it. -ENOENT "container does not exist". @lock: exclusively, waits. */
+int container_open(struct container *ct, const struct cis_oci *rt, const char *id, bool lock,
+		   struct cis_error *err);
+/* Takes over @doc, adds the place, writes state.json. */
+int container_write(struct container *ct, struct json *doc_consumed, struct cis_error *err);
+/* Its directory with all in it. */
+int container_remove(struct container *ct, struct cis_error *err);
+
+enum container_status container_status(const struct container *ct);
+const char *container_status_name(enum container_status status);
+/* The runtime-spec's state object. */
+struct json *container_state(const struct container *ct, enum container_status status);
+
+/* A pidfd of init, checked to be that very process. -ESRCH. */
+int container_pidfd(const struct container *ct);
+/* Seconds^-1 since boot; see proc(5), field 22 of stat. */
+int container_start_time(pid_t pid, uint64_t *ret);
+
+/* Path of a socket in its directory that fits sun_path whatever ROOT is. */
+#define CONTAINER_SOCKET "start"
+void container_socket_path(const struct container *ct, char ret[static 64]);
+
+const char *container_root(const struct cis_oci *rt);
+
+#endif

@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The caller's half of making a container: everything that can be opened, compiled or
+ * made on the host before the first clone; the conversation with stage and init; the
+ * files that tell of it afterwards. Whatever fails, nothing stays.
+ */
+#include <dirent.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../base/fd.h"
+#include "../base/io.h"
+#include "../base/record.h"
+#include "../base/sys.h"
+#include "../isolate/lsm.h"
+#include "../isolate/procfd.h"
+#include "../isolate/seccomp-oci.h"
+#include "console.h"
+#include "container.h"
+#include "hooks.h"
+#include "idmap.h"
+#include "sources.h"
+#include "verbs.h"
+
+#define CACHE_NAME ".seccomp"
+
+struct making {
+	const struct cis_oci *rt;
+	const struct cis_oci_create *how;
+	struct config config;
+	struct container ct;
+	struct box box;
+	char *bundle_path;
+	int bundle;
+	int stage; /* pidfd */
+	bool made_place, made_directory;
+};
+
+/* ---- what is known before anything is made ------------------------------------------ */
+
+static int open_bundle(struct making *m, struct cis_error *err)
+{
+	const char *path = m->how->bundle ? m->how->bundle : ".";
+
+	m->bundle_path = realpath(path, NULL);
+	if (!m->bundle_path)
+		return cis_fail(err, errno, "bundle %s", path);
+	m->bundle = open(m->bundle_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return m->bundle < 0 ? cis_fail(err, errno, "bundle %s", path) : 0;
+}
+
+static int find_rootfs(struct making *m, struct cis_error *err)
+{
+	cleanup_free char *path = NULL;
+	const char *given = m->config.root_path;
+	int r;
+
+	if (!given)
+		return cis_fail_plain(err, EINVAL, "config.json: root: missing");
+	r = given[0] == '/' ? str_set(&path, given)
+			    : str_format(&path, "%s/%s", m->bundle_path, given);
+	if (r < 0)
+		return cis_fail(err, ENOMEM, "rootfs");
+	m->box.rootfs = realpath(path, NULL);
+	return m->box.rootfs ? 0 : cis_fail(err, errno, "rootfs %s", path);
+}
+
+static int check_terminal(const struct making *m, struct cis_error *err)
+{
+	bool terminal = m->config.process.terminal;
+
+	if (terminal && !m->how->console_socket && !m->how->ret_console)
+		return cis_fail_plain(err, EINVAL, "cannot allocate tty if runc will detach "
+						   "without setting console socket");
+	if (!terminal && m->how->console_socket)
+		return cis_fail_plain(err, EINVAL, "cannot use console socket if runc will not "
+						   "detach or allocate tty");
+	return 0;
+}
+
+static int take_namespaces(struct making *m, struct cis_error *err)
+{
+	const struct config *c = &m->config;
+	struct box *b = &m->box;
+
+	for (size_t i = 0; i < c->n_namespaces; i++) {
+		const struct config_namespace *ns = &c->namespaces[i];
+
+		b->in_userns |= ns->flag == CLONE_NEWUSER;
+		if (!ns->path) {
+			b->new_namespaces |= (uint64_t)ns->flag;
+			continue;
+		}
+		b->joins[i] = open(ns->path, O_RDONLY | O_CLOEXEC);
+		if (b->joins[i] < 0)
+			return cis_fail(err, errno, "namespace %s", ns->path);
+	}
+	if (!(b->new_namespaces & CLONE_NEWNS))
+		return cis_fail_plain(err, EINVAL,
+				      "linux.namespaces: a container needs a new mount "
+				      "namespace");
+	if ((b->new_namespaces & CLONE_NEWUSER) && (!c->n_uid_map || !c->n_gid_map))
+		return cis_fail_plain(err, EINVAL,
+				      "linux.uidMappings: user namespaces enabled, but no user "
+				      "mappings found");
+	return 0;
+}
+
+/* A namespace of its own: a new one, or one that is joined and is not ours. */
+static bool is_own(const struct making *m, int flag, const char *name)
+{
+	const struct config_namespace *ns = config_namespace(&m->config, flag);
+	struct stat ours, its;
+	char path[64];
+
+	if (!ns || !ns->path)
+		return ns;
+	snprintf(path, sizeof path, "/proc/self/ns/%s", name);
+	return stat(path, &ours) == 0 && stat(ns->path, &its) == 0 && ours.st_ino != its.st_ino;
+}
+
+static int check_sysctls(const struct making *m, struct cis_error *err)
+{
+	bool ipc = is_own(m, CLONE_NEWIPC, "ipc"), net = is_own(m, CLONE_NEWNET, "net");
+	bool uts = is_own(m, CLONE_NEWUTS, "uts"), user = is_own(m, CLONE_NEWUSER, "user");
+	int r = 0;
+
+	for (size_t i = 0; i < m->config.n_sysctl && r >= 0; i++)
+		r = sysctl_check(m->config.sysctl[i].key, ipc, net, uts, user, err);
+	return r;
+}
+
+static int compile_filter(struct making *m, struct cis_error *err)
+{
+	const struct config_seccomp *s = &m->config.seccomp;
+	struct finish *f = &m->box.finish;
+	cleanup_close int cache = -1;
+	cleanup_free char *path = NULL;
+	struct sock_filter *program;
+	int r;
+
+	if (!s->given)
+		return 0;
+	r = seccomp_check_flags(s->flags, err);
+	if (r < 0)
+		return r;
+	if (str_format(&path, "%s/" CACHE_NAME, container_root(m->rt)) >= 0) {
+		mkdir(path, 0700);
+		cache = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	r = seccomp_from_config(s, cache, &program, &f->n_filter, err);
+	if (r < 0)
+		return r;
+	f->filter = program;
+	f->filter_flags = s->flags;
+	f->filter_listens = seccomp_wants_listener(s);
+	return 0;
+}
+
+static int refuse_what_we_lack(const struct config *c, struct cis_error *err)
+{
+	if (c->has_intel_rdt && access("/sys/fs/resctrl/schemata", F_OK) < 0)
+		return cis_fail_plain(err, EOPNOTSUPP,
+				      "linux.intelRdt: this host has no resctrl (mount -t "
+				      "resctrl resctrl /sys/fs/resctrl)");
+	if (c->has_intel_rdt)
+		return cis_fail_plain(err, EOPNOTSUPP, "linux.intelRdt: not supported yet");
+	if (c->n_net_devices)
+		return cis_fail_plain(err, EOPNOTSUPP, "linux.netDevices: not supported yet");
+	return 0;
+}
+
+static int decide(struct making *m, struct cis_error *err)
+{
+	struct box *b = &m->box;
+	cleanup_close int root = -1;
+	int r = config_load(&m->config, m->bundle, err);
+
+	if (r >= 0 && !m->config.has_process)
+		r = cis_fail_plain(err, EINVAL, "config.json: process: missing");
+	if (r >= 0)
+		r = refuse_what_we_lack(&m->config, err);
+	if (r >= 0)
+		r = check_terminal(m, err);
+	if (r >= 0)
+		r = find_rootfs(m, err);
+	if (r >= 0)
+		r = take_namespaces(m, err);
+	if (r >= 0)
+		r = check_sysctls(m, err);
+	if (r < 0)
+		return r;
+	root = open(b->rootfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return cis_fail(err, errno, "rootfs %s", b->rootfs);
+	r = finish_prepare(&b->finish, &m->config, &m->config.process, root, err);
+	if (r >= 0)
+		r = sources_take(b, m->bundle, err);
+	if (r < 0)
+		return r;
+	b->finish.procfd = procfd_open();
+	return b->finish.procfd < 0 ? cis_fail(err, -b->finish.procfd, "open procfs") : 0;
+}
+
+/* ---- what is made on the host ---------------------------------------------------------- */
+
+static int listen_for_start(struct making *m, struct cis_error *err)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	char path[64];
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	container_socket_path(&m->ct, path);
+	snprintf(addr.sun_path, sizeof addr.sun_path, "%s", path);
+	m->box.listener = fd;
+	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0 || listen(fd, 1) < 0)
+		return cis_fail(err, errno, "listen for start");
+	return 0;
+}
+
+static int make_place(struct making *m, struct cis_error *err)
+{
+	bool systemd = m->rt->flags & CIS_OCI_SYSTEMD_CGROUP;
+	int r = place_make(&m->ct.place, m->config.cgroups_path, m->ct.id, systemd,
+			   &m->config.resources, err);
+
+	/* One that was there already is somebody else's. */
+	m->made_place = r != -EBUSY;
+	if (r < 0 || systemd)
+		return r;
+	r = place_apply(&m->ct.place, &m->config.resources, err);
+	/* Devices cannot be restricted by who is root of a user namespace only. */
+	return r == -EPERM && m->box.in_userns ? 0 : r;
+}
+
+/* Its own, or the one it joins: for the mounts that are mapped as it is. */
+static int make_userns(struct making *m, struct cis_error *err)
+{
+	const struct config *c = &m->config;
+	int r = 0, joined = -1;
+
+	if (m->box.new_namespaces & CLONE_NEWUSER)
+		r = m->box.userns = idmap_userns(c->uid_map, c->n_uid_map, c->gid_map,
+						 c->n_gid_map, err);
+	for (size_t i = 0; i < c->n_namespaces; i++)
+		if (c->namespaces[i].flag == CLONE_NEWUSER && c->namespaces[i].path)
+			joined = m->box.joins[i];
+	if (r < 0 || !m->box.in_userns)
+		return r;
+	return sources_idmap(&m->box, joined >= 0 ? joined : m->box.userns, err);
+}
+
+static int prepare(struct making *m, struct cis_error *err)
+{
+	struct box *b = &m->box;
+	void *page = mmap(NULL, sizeof *b->init, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int r;
+
+	if (page == MAP_FAILED ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, b->sync) < 0)
+		return cis_fail(err, errno, "create %s", m->ct.id);
+	b->init = page;
+	b->finish.preserve = m->how->preserve_fds;
+	b->flags = m->how->flags;
+	b->id = m->ct.id;
+	args_find(&b->args);
+	r = make_userns(m, err);
+	if (r >= 0)
+		r = listen_for_start(m, err);
+	if (r >= 0)
+		r = compile_filter(m, err);
+	if (r >= 0)
+		r = make_place(m, err);
+	if (r >= 0 && !config_namespace(&m->config, CLONE_NEWCGROUP) && !*m->ct.place.unit)
+		r = sources_take_groups(b, err);
+	return r;
+}
+
+/* ---- the conversation -------------------------------------------------------------------- */
+
+static int clone_stage(struct making *m, pid_t *ret, struct cis_error *err)
+{
+	int unified = place_unified_fd(&m->ct.place);
+	bool into = unified >= 0 && !*m->ct.place.unit;
+	struct clone_args args = {
+		.flags = CLONE_PIDFD | (into ? CLONE_INTO_CGROUP : 0),
+		.pidfd = (uint64_t)(uintptr_t)&m->stage,
+		/* Init inherits it: whoever waits for a container waits as for any child. */
+		.exit_signal = SIGCHLD,
+		.cgroup = into ? (uint64_t)unified : 0,
+	};
+	sigset_t all, before;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = sys_clone3(&args);
+	if (r == 0)
+		box_stage_main(&m->box);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r < 0) {
+		m->stage = -1;
+		return cis_fail(err, -r, "clone");
+	}
+	*ret = r;
+	return 0;
+}
+
+static int make_scope(struct making *m, pid_t stage, struct cis_error *err)
+{
+	const struct config_resources *res = &m->config.resources;
+	int r = place_start_scope(&m->ct.place, stage, res, err);
+
+	if (r >= 0)
+		r = place_apply(&m->ct.place, res, err);
+	return r == -EPERM && m->box.in_userns ? 0 : r;
+}
+
+static char *state_text(const struct making *m, enum container_status status)
+{
+	struct json *o = container_state(&m->ct, status);
+	char *text = NULL;
+
+	if (json_write(o, 0, &text) < 0)
+		text = NULL;
+	json_free(o);
+	return text;
+}
+
+static int describe(struct making *m, struct cis_error *err);
+
+/* The namespaces are there and the host's root is still init's. */
+static int run_hooks(struct making *m, struct cis_error *err)
+{
+	cleanup_free char *state = NULL;
+	cleanup_close int pidfd = -1;
+	int r = describe(m, err);
+
+	if (r < 0)
+		return r;
+	state = state_text(m, STATUS_CREATING);
+	if (!state)
+		return cis_fail(err, ENOMEM, "hooks");
+	r = hooks_run(&m->config, HOOK_PRESTART, state, -1, false, err);
+	if (r >= 0)
+		r = hooks_run(&m->config, HOOK_CREATE_RUNTIME, state, -1, false, err);
+	if (r < 0 || !m->config.hooks[HOOK_CREATE_CONTAINER].n)
+		return r;
+	pidfd = sys_pidfd_open(*m->box.init);
+	if (pidfd < 0)
+		return cis_fail(err, -pidfd, "hooks");
+	return hooks_run(&m->config, HOOK_CREATE_CONTAINER, state, pidfd, false, err);
+}
+
+static int go(const struct making *m)
+{
+	return sync_send(m->box.sync[0], &(struct sync_msg){.kind = BOX_GO});
+}
+
+static int on_record(struct making *m, const struct sync_msg *msg, int fd, pid_t stage,
+		     struct cis_error *err)
+{
+	int r;
+
+	switch ((enum box_kind)msg->kind) {
+	case BOX_SCOPE:
+		r = make_scope(m, stage, err);
+		return r < 0 ? r : go(m);
+	case BOX_HOOKS:
+		r = run_hooks(m, err);
+		return r < 0 ? r : go(m);
+	case BOX_CONSOLE:
+		return console_give(fd, m->how->console_socket, m->how->ret_console, err);
+	case BOX_LISTENER:
+		r = listener_give(fd, &m->config.seccomp, &m->ct, err);
+		return r < 0 ? r : go(m);
+	case BOX_READY:
+		return 1;
+	default:
+		return box_explain(&m->config, &m->config.process, msg, err);
+	}
+}
+
+static int converse(struct making *m, pid_t stage, struct cis_error *err)
+{
+	int r = 0;
+
+	while (r == 0) {
+		struct sync_msg msg;
+		cleanup_close int fd = -1;
+		int got = sync_recv(m->box.sync[0], &msg, &fd, 0);
+
+		if (got < 0)
+			return cis_fail(err, -got, "hear from the container");
+		if (got == 0)
+			return cis_fail_plain(err, EIO,
+					      "container init died while it was set up (a "
+					      "memory or pids limit that is too low does that)");
+		r = on_record(m, &msg, fd, stage, err);
+	}
+	return MIN(r, 0);
+}
+
+/* ---- what tells of it ----------------------------------------------------------------------- */
+
+static void now_text(char *buf, size_t size)
+{
+	struct timespec now;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	n = strftime(buf, size, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(buf + n, size - n, ".%09ldZ", now.tv_nsec);
+}
+
+static int describe(struct making *m, struct cis_error *err)
+{
+	struct json *o, *annotations;
+	char created[64];
+	uint64_t started = 0;
+
+	if (m->ct.doc)
+		return 0;
+	if (container_start_time(*m->box.init, &started) < 0)
+		return cis_fail_plain(err, ESRCH, "container init died");
+	o = json_object_new();
+	annotations = json_object_new();
+	now_text(created, sizeof created);
+	json_set_string(o, "ociVersion", m->config.version);
+	json_set_string(o, "id", m->ct.id);
+	json_set_int(o, "pid", *m->box.init);
+	json_set_int(o, "startTime", (int64_t)started);
+	json_set_string(o, "bundle", m->bundle_path);
+	json_set_string(o, "rootfs", m->box.rootfs);
+	json_set_string(o, "created", created);
+	for (size_t i = 0; i < m->config.n_annotations; i++)
+		json_set_string(annotations, m->config.annotations[i].key,
+				m->config.annotations[i].value);
+	json_set(o, "annotations", annotations);
+	m->ct.init = *m->box.init;
+	m->ct.started = started;
+	return container_write(&m->ct, o, err);
+}
+
+static int keep_config(struct making *m, struct cis_error *err)
+{
+	cleanup_free char *text = NULL;
+	cleanup_close int fd = -1;
+	size_t len;
+	int r = io_read_file_at(m->bundle, "config.json", JSON_MAX_TEXT, &text, &len);
+
+	if (r >= 0) {
+		fd = openat(m->ct.dir, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+			    0600);
+		r = fd < 0 ? -errno : io_write_all(fd, text, len);
+	}
+	return r < 0 ? cis_fail(err, -r, "keep config.json") : 0;
+}
+
+static int hand_over(struct making *m, struct cis_error *err)
+{
+	int r = describe(m, err);
+
+	if (r >= 0)
+		r = keep_config(m, err);
+	if (r >= 0 && m->how->pidfd_socket)
+		r = pidfd_give(*m->box.init, m->how->pidfd_socket, err);
+	/* Last: a pid file tells that it worked. */
+	if (r >= 0 && m->how->pid_file)
+		r = pid_file_write(m->how->pid_file, *m->box.init, err);
+	if (r >= 0 && m->how->ret_pid)
+		*m->how->ret_pid = *m->box.init;
+	return r;
+}
+
+/* ---- ends ------------------------------------------------------------------------------------ */
+
+static void reap(pid_t pid)
+{
+	while (pid > 0 && waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+		;
+}
+
+/* Nobody can clone init any more once the stage is dead. */
+static void unmake(struct making *m, pid_t stage)
+{
+	if (stage > 0) {
+		kill(stage, SIGKILL);
+		reap(stage);
+	}
+	if (m->box.init && *m->box.init > 0) {
+		kill(*m->box.init, SIGKILL);
+		reap(*m->box.init);
+	}
+	if (m->made_place)
+		place_remove(&m->ct.place, NULL);
+	if (m->made_directory)
+		container_remove(&m->ct, NULL);
+}
+
+static void done(struct making *m)
+{
+	struct box *b = &m->box;
+
+	sources_done(b);
+	finish_done(&b->finish);
+	for (size_t i = 0; i < ARRAY_SIZE(b->joins); i++)
+		fd_close(b->joins[i]);
+	fd_close(b->sync[0]);
+	fd_close(b->sync[1]);
+	fd_close(b->listener);
+	fd_close(b->userns);
+	fd_close(m->stage);
+	fd_close(m->bundle);
+	if (b->init)
+		munmap(b->init, sizeof *b->init);
+	free((char *)b->rootfs);
+	free(m->bundle_path);
+	container_done(&m->ct);
+	config_done(&m->config);
+}
+
+static int make(struct making *m, const char *id, struct cis_error *err)
+{
+	pid_t stage = 0;
+	int r = open_bundle(m, err);
+
+	if (r >= 0)
+		r = decide(m, err);
+	if (r >= 0)
+		r = container_new(&m->ct, m->rt, id, err);
+	if (r < 0)
+		return r;
+	m->made_directory = true;
+	r = prepare(m, err);
+	if (r >= 0)
+		r = clone_stage(m, &stage, err);
+	m->box.sync[1] = fd_close(m->box.sync[1]);
+	m->box.listener = fd_close(m->box.listener);
+	if (r >= 0)
+		r = converse(m, stage, err);
+	if (r >= 0)
+		r = hand_over(m, err);
+	if (r < 0)
+		unmake(m, stage);
+	else
+		reap(stage);
+	return r;
+}
+
+int cis_oci_create(const struct cis_oci *rt, const char *id, const struct cis_oci_create *how,
+		   size_t size, struct cis_error *err)
+{
+	struct cis_oci_create h;
+	struct making m = {.rt = rt, .how = &h, .bundle = -1, .stage = -1};
+	int r = record_in(&h, sizeof h, how, size);
+
+	if (r < 0)
+		return cis_fail(err, -r, "create");
+	m.box.c = &m.config;
+	m.box.place = &m.ct.place;
+	m.box.root = m.box.listener = m.box.userns = -1;
+	m.box.sync[0] = m.box.sync[1] = -1;
+	m.box.finish.procfd = -1;
+	for (size_t i = 0; i < ARRAY_SIZE(m.box.joins); i++)
+		m.box.joins[i] = -1;
+	for (size_t i = 0; i < ARRAY_SIZE(m.box.groups); i++)
+		m.box.groups[i] = -1;
+	container_init(&m.ct);
+	r = make(&m, id, err);
+	done(&m);
+	return box_error(r, err);
+}

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The root file system of a container, by init, inside its namespaces.
+ *
+ * All of it is done below a descriptor of the new root, while the host's is still "/":
+ * what stands in the root is hostile, so its paths are the kernel's to resolve
+ * (fs/rooted.h), once, and mounts land on descriptors. /dev/null is the host's own,
+ * looked at before it covers anything (CVE-2025-31133).
+ */
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
+
+#include "../base/fd.h"
+#include "../base/io.h"
+#include "../base/sys.h"
+#include "../fs/mount.h"
+#include "../fs/rooted.h"
+#include "../isolate/procfd.h"
+#include "box.h"
+
+/* ---- the root ---------------------------------------------------------------------- */
+
+static int set_propagation(int fd, unsigned long flags)
+{
+	struct mount_attr attr = {.propagation = flags & ~(unsigned long)MS_REC};
+
+	return sys_mount_setattr(fd, flags & MS_REC ? AT_RECURSIVE : 0, &attr);
+}
+
+/* Where the root file system stands on the host: a place that surely exists. */
+static int attach_root(const struct box *b)
+{
+	unsigned long flags = b->c->rootfs_propagation ? b->c->rootfs_propagation
+						       : MS_SLAVE | MS_REC;
+	cleanup_close int at = -1;
+	int r = SYS(mount, NULL, "/", NULL, flags, NULL);
+
+	if (r < 0)
+		return r;
+	at = SYS(openat, AT_FDCWD, b->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (at < 0)
+		return at;
+	/* pivot_root wants a parent that does not propagate. */
+	r = SYS(mount, NULL, "/", NULL, MS_PRIVATE, NULL);
+	if (r >= 0)
+		r = sys_move_mount(b->root, at);
+	return r < 0 ? r : SYS(fchdir, b->root);
+}
+
+/* ---- mounts --------------------------------------------------------------------------- */
+
+int setup_mount_attrs_child(int fd, const struct config_mount *m)
+{
+	struct mount_attr one = {.attr_set = m->set, .attr_clr = m->clear};
+	struct mount_attr all = {.attr_set = m->rec_set, .attr_clr = m->rec_clear};
+	int r = 0;
+
+	if (m->set || m->clear)
+		r = sys_mount_setattr(fd, 0, &one);
+	if (r >= 0 && (m->rec_set || m->rec_clear))
+		r = sys_mount_setattr(fd, AT_RECURSIVE, &all);
+	if (r >= 0 && m->propagation)
+		r = set_propagation(fd, m->propagation);
+	return r;
+}
+
+static int set_flag(int fs, bool wanted, const char *name)
+{
+	return wanted ? sys_fsconfig(fs, FSCONFIG_SET_FLAG, name, NULL) : 0;
+}
+
+/* A file system of @m's type, detached. */
+static int make_mount(const struct config_mount *m, const char *type)
+{
+	cleanup_close int fs = sys_fsopen(type);
+	const char *data = m->data;
+	int r;
+
+	if (fs < 0)
+		return fs;
+	r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "source", m->source ? m->source : type);
+	if (r >= 0)
+		r = mount_set_options(fs, data);
+	if (r >= 0)
+		r = set_flag(fs, m->sb_flags & MS_SYNCHRONOUS, "sync");
+	if (r >= 0)
+		r = set_flag(fs, m->sb_flags & MS_DIRSYNC, "dirsync");
+	if (r >= 0)
+		r = set_flag(fs, m->sb_flags & MS_LAZYTIME, "lazytime");
+	if (r >= 0)
+		r = sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL);
+	return r < 0 ? r : sys_fsmount(fs, 0);
+}
+
+static int mount_one(const struct box *b, size_t i, int root)
+{
+	const struct config_mount *m = &b->c->mounts[i];
+	cleanup_close int made = -1;
+	int r;
+
+	if (m->remount) {
+		made = rooted_open(root, m->destination, O_PATH);
+		return made < 0 ? made : setup_mount_attrs_child(made, m);
+	}
+	if (b->trees[i] >= 0)
+		return rooted_attach(root, m->destination, b->trees[i], b->is_file[i]);
+	if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0)
+		return cgroups_mount_child(b, m, root);
+	made = make_mount(m, m->type);
+	r = made < 0 ? made : setup_mount_attrs_child(made, m);
+	return r < 0 ? r : rooted_attach(root, m->destination, made, false);
+}
+
+/* ---- devices ------------------------------------------------------------------------ */
+
+static int make_device(const struct box_device *d, int root)
+{
+	cleanup_close int dir = -1, node = -1;
+	char parent[256];
+	const char *slash = strrchr(d->path, '/');
+	int r;
+
+	if (d->tree >= 0)
+		return rooted_attach(root, d->path, d->tree, true);
+	if (!slash || (size_t)(slash - d->path) >= sizeof parent)
+		return -ENAMETOOLONG;
+	memcpy(parent, d->path, (size_t)(slash - d->path));
+	parent[slash - d->path] = '\0';
+	dir = rooted_make(root, *parent ? parent : "/", false);
+	if (dir < 0)
+		return dir;
+	r = SYS(mknodat, dir, slash + 1, d->mode, d->number);
+	if (r == -EEXIST)
+		return 0;
+	if (r >= 0 && (d->uid || d->gid))
+		r = SYS(fchownat, dir, slash + 1, d->uid, d->gid, AT_SYMLINK_NOFOLLOW);
+	return r;
+}
+
+static int make_links(int root)
+{
+	static const char *const links[][2] = {
+		{"/proc/self/fd", "fd"},     {"/proc/self/fd/0", "stdin"},
+		{"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"},
+		{"/proc/kcore", "core"},
+	};
+	cleanup_close int dev = rooted_make(root, "/dev", false);
+	int r;
+
+	if (dev < 0)
+		return dev;
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
+		r = SYS(symlinkat, links[i][0], dev, links[i][1]);
+		if (r < 0 && r != -EEXIST)
+			return r;
+	}
+	/* Whatever is there: the host's would be of another instance. */
+	r = SYS(unlinkat, dev, "ptmx", 0);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	return SYS(symlinkat, "pts/ptmx", dev, "ptmx");
+}
+
+static int setup_dev(struct box *b, int root, enum box_step *ret_step, int *ret_item)
+{
+	cleanup_close int console = -1;
+
+	*ret_step = STEP_DEVICE;
+	for (size_t i = 0; i < b->n_devices; i++) {
+		int r = make_device(&b->devices[i], root);
+
+		*ret_item = (int)i;
+		if (r < 0)
+			return r;
+	}
+	*ret_step = STEP_DEV_LINK;
+	if (b->own_dev) {
+		int r = make_links(root);
+
+		if (r < 0)
+			return r;
+	}
+	if (!b->c->process.terminal)
+		return 0;
+	console = rooted_make(root, "/dev/console", true);
+	return console < 0 ? console : 0;
+}
+
+int setup_before_hooks_child(struct box *b, int *ret_root, enum box_step *ret_step,
+			     int *ret_item)
+{
+	int r, cwd;
+
+	*ret_step = STEP_ROOT;
+	r = attach_root(b);
+	if (r < 0)
+		return r;
+	*ret_root = b->root;
+	*ret_step = STEP_MOUNT;
+	for (size_t i = 0; i < b->c->n_mounts; i++) {
+		*ret_item = (int)i;
+		r = mount_one(b, i, b->root);
+		if (r < 0)
+			return r;
+	}
+	r = setup_dev(b, b->root, ret_step, ret_item);
+	if (r < 0)
+		return r;
+	*ret_step = STEP_CWD_MAKE;
+	cwd = rooted_make(b->root, b->c->process.cwd, false);
+	fd_close(cwd);
+	/* A root that is read-only, or a link that leads nowhere: chdir will tell. */
+	return 0;
+}
+
+/* ---- what is covered ------------------------------------------------------------------ */
+
+/* A read-only copy of what is at @path, over it. What is not there needs none. */
+static int make_readonly(int root, const char *path)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+	cleanup_close int at = rooted_open(root, path, O_PATH), tree = -1;
+	int r;
+
+	if (at < 0)
+		return at == -ENOENT ? 0 : at;
+	tree = SYS(open_tree, at, "",
+		   AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	if (tree < 0)
+		return tree;
+	r = sys_mount_setattr(tree, AT_RECURSIVE, &attr);
+	return r < 0 ? r : sys_move_mount(tree, at);
+}
+
+/* The real one, or nothing: a link planted there would be bound over a secret. */
+static int open_null(void)
+{
+	cleanup_close int fd =
+		SYS(openat, AT_FDCWD, "/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	int r = fd < 0 ? fd : SYS(newfstatat, fd, "", &st, AT_EMPTY_PATH);
+
+	if (r < 0)
+		return r;
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		return -ENODEV;
+	return steal_fd(&fd);
+}
+
+static int mask(int root, int null, const char *path)
+{
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+	};
+	cleanup_close int at = rooted_open(root, path, O_PATH), cover = -1;
+	struct stat st;
+	int r;
+
+	if (at < 0)
+		return at == -ENOENT || at == -ENOTDIR ? 0 : at;
+	r = SYS(newfstatat, at, "", &st, AT_EMPTY_PATH);
+	if (r < 0)
+		return r;
+	if (S_ISDIR(st.st_mode))
+		cover = mount_new("tmpfs", "tmpfs", "size=0,nr_inodes=1,mode=755",
+				  MOUNT_ATTR_RDONLY);
+	else
+		cover = SYS(open_tree, null, "",
+			    AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (cover < 0)
+		return cover;
+	r = sys_mount_setattr(cover, 0, &attr);
+	return r < 0 ? r : sys_move_mount(cover, at);
+}
+
+static int cover_paths(const struct box *b, int root, enum box_step *ret_step, int *ret_item)
+{
+	const struct strv *ro = &b->c->readonly_paths, *masked = &b->c->masked_paths;
+	cleanup_close int null = -1;
+	int r = 0;
+
+	*ret_step = STEP_READONLY;
+	for (size_t i = 0; i < ro->n && r >= 0; i++) {
+		*ret_item = (int)i;
+		r = make_readonly(root, ro->v[i]);
+	}
+	if (r < 0)
+		return r;
+	*ret_step = STEP_MASK;
+	if (masked->n)
+		null = r = open_null();
+	for (size_t i = 0; i < masked->n && r >= 0; i++) {
+		*ret_item = (int)i;
+		r = mask(root, null, masked->v[i]);
+	}
+	return r;
+}
+
+/* ---- leaving the host ----------------------------------------------------------------- */
+
+static int change_root(const struct box *b)
+{
+	int r = SYS(fchdir, b->root);
+
+	if (r < 0)
+		return r;
+	if (b->flags & CIS_OCI_NO_PIVOT) {
+		/* An initramfs cannot be pivoted away: cover it. */
+		r = SYS(mount, ".", "/", NULL, MS_MOVE, NULL);
+		if (r >= 0)
+			r = SYS(chroot, ".");
+	} else {
+		r = sys_pivot_root(".", ".");
+		/* The old root is on top; nothing that happens to it may reach the host. */
+		if (r >= 0)
+			r = SYS(mount, NULL, ".", NULL, MS_SLAVE | MS_REC, NULL);
+		if (r >= 0)
+			r = SYS(umount2, ".", MNT_DETACH);
+	}
+	return r < 0 ? r : SYS(chdir, "/");
+}
+
+static int name_host(const struct config *c, enum box_step *ret_step)
+{
+	int r = 0;
+
+	*ret_step = STEP_HOSTNAME;
+	if (c->hostname)
+		r = SYS(sethostname, c->hostname, strlen(c->hostname));
+	if (r < 0 || !c->domainname)
+		return r;
+	*ret_step = STEP_DOMAINNAME;
+	return SYS(setdomainname, c->domainname, strlen(c->domainname));
+}
+
+int setup_after_hooks_child(struct box *b, int root, enum box_step *ret_step, int *ret_item)
+{
+	const struct config *c = b->c;
+	struct mount_attr readonly = {.attr_set = MOUNT_ATTR_RDONLY};
+	int r = cover_paths(b, root, ret_step, ret_item);
+
+	if (r < 0)
+		return r;
+	*ret_step = STEP_ROOT_READONLY;
+	if (c->root_readonly)
+		r = sys_mount_setattr(root, 0, &readonly);
+	if (r < 0)
+		return r;
+	*ret_step = STEP_PIVOT;
+	r = change_root(b);
+	if (r < 0)
+		return r;
+	*ret_step = STEP_PROPAGATION;
+	if (c->rootfs_propagation)
+		r = SYS(mount, NULL, "/", NULL, c->rootfs_propagation, NULL);
+	if (r >= 0)
+		r = name_host(c, ret_step);
+	if (r < 0)
+		return r;
+	*ret_step = STEP_SYSCTL;
+	for (size_t i = 0; i < c->n_sysctl && r >= 0; i++) {
+		*ret_item = (int)i;
+		r = sysctl_write_child(b->finish.procfd, c->sysctl[i].key, c->sysctl[i].value);
+	}
+	return r;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The verbs that do one thing to a container and print nothing; and those that we refuse. */
+#include <signal.h>
+
+#include "oci.h"
+
+static int done(int r, const struct cis_error *err)
+{
+	return r < 0 ? oci_fail_err(err) : 0;
+}
+
+int verb_start(struct call *c)
+{
+	struct cis_error err = {0};
+
+	return done(cis_oci_start(&c->rt, c->argv[0], &err), &err);
+}
+
+int verb_kill(struct call *c)
+{
+	struct cis_error err = {0};
+	int sig = c->argc > 1 ? parse_signal(c->argv[1]) : SIGTERM;
+
+	if (sig < 0)
+		return oci_fail_usage("kill", "no such signal: %s", c->argv[1]);
+	return done(cis_oci_kill(&c->rt, c->argv[0], sig, c->o.all, &err), &err);
+}
+
+int verb_delete(struct call *c)
+{
+	struct cis_error err = {0};
+
+	return done(cis_oci_delete(&c->rt, c->argv[0], c->o.force, &err), &err);
+}
+
+int verb_pause(struct call *c)
+{
+	struct cis_error err = {0};
+
+	return done(cis_oci_pause(&c->rt, c->argv[0], &err), &err);
+}
+
+int verb_resume(struct call *c)
+{
+	struct cis_error err = {0};
+
+	return done(cis_oci_resume(&c->rt, c->argv[0], &err), &err);
+}
+
+/* podman and CRI-O take a `checkpoint --help` that succeeds for support. */
+int verb_refused(struct call *c)
+{
+	return oci_fail("%s is not supported by " PROGRAM, c->command->name);
+}

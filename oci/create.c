@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "oci.h"
+
+struct cis_oci_create create_how(const struct call *c)
+{
+	const struct options *o = &c->o;
+	struct cis_oci_create how = {
+		.bundle = o->bundle,
+		.pid_file = o->pid_file,
+		.console_socket = o->console_socket,
+		.pidfd_socket = o->pidfd_socket,
+		.preserve_fds = o->preserve_fds,
+	};
+
+	if (o->no_pivot)
+		how.flags |= CIS_OCI_NO_PIVOT;
+	if (o->no_new_keyring)
+		how.flags |= CIS_OCI_NO_NEW_KEYRING;
+	return how;
+}
+
+int check_terminal(bool terminal, bool detach, const char *socket)
+{
+	if (detach && terminal && !socket)
+		return oci_fail("cannot allocate tty if " PROGRAM
+				" will detach without setting console socket");
+	if (socket && (!detach || !terminal))
+		return oci_fail("cannot use console socket if " PROGRAM
+				" will not detach or allocate tty");
+	return 0;
+}
+
+bool bundle_wants_terminal(const char *bundle)
+{
+	char path[4096], *text;
+	struct json process, terminal;
+	size_t len;
+	bool wants;
+
+	if ((size_t)snprintf(path, sizeof path, "%s/config.json", bundle ? bundle : ".") >=
+	    sizeof path)
+		return false;
+	if (file_read(path, &text, &len) < 0)
+		return false;
+	/* process stands near the start: hardly anything is read twice. */
+	wants = jtext_get((struct json){text, text + len}, "process", &process) &&
+		jtext_get(process, "terminal", &terminal) && jtext_is(terminal, 't');
+	free(text);
+	return wants;
+}
+
+int verb_create(struct call *c)
+{
+	struct cis_oci_create how = create_how(c);
+	struct cis_error err = {0};
+
+	if (check_terminal(bundle_wants_terminal(how.bundle), true, how.console_socket))
+		return EXIT_FAILED;
+	if (cis_oci_create(&c->rt, c->argv[0], &how, sizeof how, &err) < 0)
+		return oci_fail_err(&err);
+	return 0;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * cisandbox-oci: the command line of runc, in front of cis_oci_*() of <cisandbox.h>. Whatever
+ * it does, another C program can do by the library. What engines send and read back stands in
+ * cisandbox-oci(1).
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "oci.h"
+
+#ifndef CISANDBOX_COMMIT
+#define CISANDBOX_COMMIT cis_version()
+#endif
+
+static void usage(FILE *f)
+{
+	fprintf(f,
+		"Usage: " PROGRAM " [OPTION]... VERB [OPTION]... [ARG]...\n"
+		"Run OCI bundles, for docker, containerd, CRI-O and podman.\n\n");
+	for (const struct command *c = commands; c->name; c++)
+		fprintf(f, "  %-10s %s\n", c->name, c->help);
+	fputc('\n', f);
+}
+
+static int help(const struct command *c)
+{
+	if (!c) {
+		usage(stdout);
+		opts_help(global_opts);
+		printf("\n" PROGRAM " VERB --help says more of each; so does " PROGRAM
+		       "(1).\n");
+		return finish_output();
+	}
+	printf("Usage: " PROGRAM " %s [OPTION]...%s%s\n\n%s.\n\n", c->name,
+	       *c->args ? " " : "", c->args, c->help);
+	opts_help(c->opts);
+	return finish_output();
+}
+
+static int version(void)
+{
+	printf(PROGRAM " version %s\ncommit: %s\nspec: " SPEC_VERSION "\n", cis_version(),
+	       CISANDBOX_COMMIT);
+	return finish_output();
+}
+
+/* Descriptors 0 to 2 must be something, or what we open next takes their place. */
+static void open_missing_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		close(fd);
+}
+
+static int failed(const struct command *c)
+{
+	return c->run == verb_exec ? EXIT_EXEC_FAILED : EXIT_FAILED;
+}
+
+static int call(struct call *c, int argc, char **argv)
+{
+	const struct command *cmd = c->command;
+
+	if (opts_parse(cmd->name, cmd->opts, cmd->stop, argc, argv, &c->o, &c->argc))
+		return failed(cmd);
+	if (c->o.help && cmd->run != verb_refused)
+		return help(cmd);
+	c->argv = argv;
+	argv[c->argc] = NULL;
+	if (c->argc < cmd->min) {
+		oci_fail_usage(cmd->name, "no container named");
+		return failed(cmd);
+	}
+	if (cmd->max >= 0 && c->argc > cmd->max) {
+		oci_fail_usage(cmd->name, "one word too many: %s", argv[cmd->max]);
+		return failed(cmd);
+	}
+	return cmd->run(c);
+}
+
+static const struct command *find(const char *name)
+{
+	const struct command *c = commands;
+
+	while (c->name && strcmp(c->name, name) != 0)
+		c++;
+	return c->name ? c : NULL;
+}
+
+static bool is_rootless_word(const char *v)
+{
+	return !v || !*v || strcmp(v, "true") == 0 || strcmp(v, "false") == 0 ||
+	       strcmp(v, "auto") == 0;
+}
+
+static int dispatch(struct call *c, int argc, char **argv)
+{
+	const struct options *o = &c->o;
+	bool asks = argc > 0 && strcmp(argv[0], "help") == 0;
+
+	if (log_open(o->log, o->log_format))
+		return EXIT_FAILED;
+	if (!is_rootless_word(o->rootless))
+		return oci_fail_usage(NULL, "--rootless=%s: not true, false or auto",
+				      o->rootless);
+	if (o->version)
+		return version();
+	if (o->help || (asks && argc == 1))
+		return help(NULL);
+	if (argc == 0) {
+		usage(stderr);
+		return EXIT_FAILED;
+	}
+	c->command = find(argv[asks]);
+	if (!c->command)
+		return oci_fail_usage(NULL, "no such verb: %s", argv[asks]);
+	if (asks)
+		return help(c->command);
+	c->root_given = o->root != NULL;
+	c->rt.root = o->root;
+	c->rt.profile = o->profile;
+	if (o->systemd_cgroup)
+		c->rt.flags |= CIS_OCI_SYSTEMD_CGROUP;
+	return call(c, argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	struct call c = {0};
+	int status;
+
+	open_missing_streams();
+	argc = argc > 0 ? argc - 1 : 0;
+	argv = argc > 0 ? argv + 1 : argv;
+	status = opts_parse(NULL, global_opts, true, argc, argv, &c.o, &argc);
+	if (status == 0)
+		status = dispatch(&c, argc, argv);
+	opts_done(&c.o);
+	return status;
+}
