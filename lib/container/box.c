@@ -25,6 +25,7 @@
 #include "../base/io.h"
 #include "../base/num.h"
 #include "../base/sys.h"
+#include "../isolate/sched.h"
 #include "../isolate/userns.h"
 #include "../tty.h"
 
@@ -49,7 +50,8 @@ static void ask(const struct box *b, enum box_kind kind)
 
 /* ---- the stage ---------------------------------------------------------------- */
 
-static void set_rlimits(struct box *b)
+/* While we have the host's privilege, which some of it takes. */
+static void set_limits(struct box *b)
 {
 	const struct config_process *p = &b->c->process;
 
@@ -58,6 +60,12 @@ static void set_rlimits(struct box *b)
 
 		if (r < 0)
 			die(b, STEP_RLIMIT, (int)i, r);
+	}
+	if (p->has_oom_score) {
+		int r = sched_oom_score_child(b->finish.procfd, p->oom_score);
+
+		if (r < 0)
+			die(b, STEP_OOM_SCORE, 0, r);
 	}
 }
 
@@ -144,12 +152,20 @@ void box_stage_main(struct box *b)
 	SYS(prctl, PR_SET_NAME, "cis:stage", 0, 0, 0);
 	/* A process of ours in hostile namespaces is nobody's to trace: CVE-2016-9962. */
 	SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-	set_rlimits(b);
+	set_limits(b);
 	if (b->new_namespaces & CLONE_NEWTIME)
 		make_clock(b);
 	join_namespaces(b);
 	if (*b->place->unit)
 		ask(b, BOX_SCOPE);
+	if (b->staged) {
+		enum box_step step;
+		int item = 0;
+
+		r = staged_build(b, &step, &item);
+		if (r < 0)
+			die(b, step, item, r);
+	}
 	if (b->userns >= 0) {
 		r = SYS(setns, b->userns, CLONE_NEWUSER);
 		if (r < 0)

@@ -101,7 +101,10 @@ struct box {
 	uint64_t new_namespaces; /* CLONE_NEW* */
 	bool in_userns;         /* a new or a joined one */
 	int userns;             /* the new one, made beforehand; or -1 */
-	bool staged;            /* profile docker: the stage builds the root; see profile.c */
+	bool staged;            /* profile docker: the stage builds the root; staged.c */
+	const struct overlay_root *overlay; /* then, if the root is one */
+	const char *state_path; /* a directory that surely exists */
+	uid_t base;             /* host id of root inside */
 	bool *by_stage;         /* by config.mounts, then */
 	const char *rootfs;     /* absolute path of the root file system */
 	int root;               /* detached clone of it */
@@ -126,6 +129,8 @@ int setup_before_hooks_child(struct box *b, int *ret_root, enum box_step *ret_st
 			     int *ret_item);
 int setup_after_hooks_child(struct box *b, int root, enum box_step *ret_step, int *ret_item);
 
+/* staged.c: the stage's part of it. */
+int staged_build(struct box *b, enum box_step *ret_step, int *ret_item);
 int setup_mount_attrs_child(int fd, const struct config_mount *m);
 /* cgroups.c: the file system of control groups at @m's destination. */
 int cgroups_mount_child(const struct box *b, const struct config_mount *m, int root);

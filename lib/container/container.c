@@ -106,7 +106,7 @@ static int want_string(const struct json *doc, const char *key, const char **ret
 
 static int read_doc(struct container *ct, struct cis_error *err)
 {
-	const struct json *pid, *started, *place;
+	const struct json *pid, *started, *place, *root;
 	int r = json_need(ct->doc, "pid", &pid, err);
 
 	if (r >= 0)
@@ -121,6 +121,9 @@ static int read_doc(struct container *ct, struct cis_error *err)
 		return r;
 	ct->init = (pid_t)pid->integer;
 	ct->started = (uint64_t)started->integer;
+	root = json_get(ct->doc, CONTAINER_SANDBOX_ROOT);
+	if (root && root->type == JSON_INT)
+		ct->sandbox_root = (uid_t)root->integer;
 	return place_load(&ct->place, place, err);
 }
 

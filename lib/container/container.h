@@ -29,6 +29,7 @@ struct container {
 	pid_t init;
 	uint64_t started; /* of init: with the pid it names a process for good */
 	const char *bundle, *rootfs; /* in doc */
+	uid_t sandbox_root; /* 0: profile plain */
 	struct place place;
 };
 
@@ -57,6 +58,7 @@ int container_pidfd(const struct container *ct);
 int container_start_time(pid_t pid, uint64_t *ret);
 
 /* Path of a socket in its directory that fits sun_path whatever ROOT is. */
+#define CONTAINER_SANDBOX_ROOT "sandboxRoot" /* in doc: profile docker; its root's host id */
 #define CONTAINER_SOCKET "start"
 void container_socket_path(const struct container *ct, char ret[static 64]);
 

@@ -29,6 +29,8 @@
 #include "container.h"
 #include "hooks.h"
 #include "idmap.h"
+#include "overlay-root.h"
+#include "profile.h"
 #include "sources.h"
 #include "verbs.h"
 
@@ -40,10 +42,12 @@ struct making {
 	struct config config;
 	struct container ct;
 	struct box box;
+	struct overlay_root overlay;
 	char *bundle_path;
 	int bundle;
 	int stage; /* pidfd */
-	bool made_place, made_directory;
+	bool docker; /* profile */
+	bool made_place, made_directory, took_ids;
 };
 
 /* ---- what is known before anything is made ------------------------------------------ */
@@ -180,10 +184,48 @@ static int refuse_what_we_lack(const struct config *c, struct cis_error *err)
 	return 0;
 }
 
-static int decide(struct making *m, struct cis_error *err)
+static uid_t root_outside(const struct config *c)
+{
+	for (size_t i = 0; i < c->n_uid_map; i++)
+		if (c->uid_map[i].inside == 0)
+			return c->uid_map[i].host;
+	return 0;
+}
+
+/* Profile docker: see profile.h. */
+static int make_sandbox_of_it(struct making *m, struct cis_error *err)
 {
 	struct box *b = &m->box;
-	cleanup_close int root = -1;
+	cleanup_free char *dirs = NULL;
+	uint32_t taken;
+	int r = profile_check(&m->config, err);
+
+	if (r >= 0)
+		r = overlay_root_find(&m->overlay, b->rootfs, err);
+	if (r > 0)
+		b->overlay = &m->overlay;
+	if (r > 0 && m->overlay.upper) {
+		r = str_format(&dirs, "%s/cisandbox", m->overlay.dir);
+		r = r < 0 ? cis_fail(err, ENOMEM, "profile docker")
+			  : profile_add_engine_dirs(&m->config, dirs, err);
+	}
+	if (r < 0)
+		return r;
+	m->took_ids = true;
+	r = profile_apply(&m->config, m->ct.path, &taken, err);
+	if (r >= 0)
+		r = profile_divide(b, err);
+	b->staged = true;
+	b->state_path = m->ct.path;
+	b->base = root_outside(&m->config);
+	if (r >= 0 && !b->base)
+		r = cis_fail_plain(err, EPERM, "linux.uidMappings: root of a sandbox may not be "
+					       "the host's root");
+	return r;
+}
+
+static int load(struct making *m, struct cis_error *err)
+{
 	int r = config_load(&m->config, m->bundle, err);
 
 	if (r >= 0 && !m->config.has_process)
@@ -194,6 +236,18 @@ static int decide(struct making *m, struct cis_error *err)
 		r = check_terminal(m, err);
 	if (r >= 0)
 		r = find_rootfs(m, err);
+	if (r >= 0)
+		r = profile_is_docker(m->rt, &m->config, err);
+	m->docker = r > 0;
+	return r;
+}
+
+static int decide(struct making *m, struct cis_error *err)
+{
+	struct box *b = &m->box;
+	cleanup_close int root = -1;
+	int r = m->docker ? make_sandbox_of_it(m, err) : 0;
+
 	if (r >= 0)
 		r = take_namespaces(m, err);
 	if (r >= 0)
@@ -238,7 +292,10 @@ static int make_place(struct making *m, struct cis_error *err)
 	m->made_place = r != -EBUSY;
 	if (r < 0 || systemd)
 		return r;
-	r = place_apply(&m->ct.place, &m->config.resources, err);
+	if (m->docker)
+		r = place_delegate(&m->ct.place, m->box.base, m->box.base, err);
+	if (r >= 0)
+		r = place_apply(&m->ct.place, &m->config.resources, err);
 	/* Devices cannot be restricted by who is root of a user namespace only. */
 	return r == -EPERM && m->box.in_userns ? 0 : r;
 }
@@ -255,9 +312,21 @@ static int make_userns(struct making *m, struct cis_error *err)
 	for (size_t i = 0; i < c->n_namespaces; i++)
 		if (c->namespaces[i].flag == CLONE_NEWUSER && c->namespaces[i].path)
 			joined = m->box.joins[i];
+	if (joined < 0)
+		joined = m->box.userns;
 	if (r < 0 || !m->box.in_userns)
 		return r;
-	return sources_idmap(&m->box, joined >= 0 ? joined : m->box.userns, err);
+	r = sources_idmap(&m->box, joined, err);
+	if (r < 0 || !m->docker)
+		return r;
+	if (m->box.overlay)
+		return overlay_root_take(&m->overlay, joined, err);
+	r = idmap_by(m->box.root, joined, false);
+	if (r < 0) {
+		r = cis_fail(err, -r, "id-map the rootfs %s", m->box.rootfs);
+		cis_hint(err, "its file system cannot be id-mapped; put it on ext4, xfs or btrfs");
+	}
+	return r;
 }
 
 static int prepare(struct making *m, struct cis_error *err)
@@ -294,7 +363,8 @@ static int clone_stage(struct making *m, pid_t *ret, struct cis_error *err)
 	int unified = place_unified_fd(&m->ct.place);
 	bool into = unified >= 0 && !*m->ct.place.unit;
 	struct clone_args args = {
-		.flags = CLONE_PIDFD | (into ? CLONE_INTO_CGROUP : 0),
+		.flags = CLONE_PIDFD | (into ? CLONE_INTO_CGROUP : 0) |
+			 (m->box.staged ? CLONE_NEWNS : 0),
 		.pidfd = (uint64_t)(uintptr_t)&m->stage,
 		/* Init inherits it: whoever waits for a container waits as for any child. */
 		.exit_signal = SIGCHLD,
@@ -322,6 +392,8 @@ static int make_scope(struct making *m, pid_t stage, struct cis_error *err)
 	const struct config_resources *res = &m->config.resources;
 	int r = place_start_scope(&m->ct.place, stage, res, err);
 
+	if (r >= 0 && m->docker)
+		r = place_delegate(&m->ct.place, m->box.base, m->box.base, err);
 	if (r >= 0)
 		r = place_apply(&m->ct.place, res, err);
 	return r == -EPERM && m->box.in_userns ? 0 : r;
@@ -450,6 +522,8 @@ static int describe(struct making *m, struct cis_error *err)
 		json_set_string(annotations, m->config.annotations[i].key,
 				m->config.annotations[i].value);
 	json_set(o, "annotations", annotations);
+	if (m->docker)
+		json_set_int(o, CONTAINER_SANDBOX_ROOT, m->box.base);
 	m->ct.init = *m->box.init;
 	m->ct.started = started;
 	return container_write(&m->ct, o, err);
@@ -507,6 +581,8 @@ static void unmake(struct making *m, pid_t stage)
 	}
 	if (m->made_place)
 		place_remove(&m->ct.place, NULL);
+	if (m->took_ids)
+		profile_release(m->ct.path);
 	if (m->made_directory)
 		container_remove(&m->ct, NULL);
 }
@@ -516,6 +592,8 @@ static void done(struct making *m)
 	struct box *b = &m->box;
 
 	sources_done(b);
+	overlay_root_done(&m->overlay);
+	free(b->by_stage);
 	finish_done(&b->finish);
 	for (size_t i = 0; i < ARRAY_SIZE(b->joins); i++)
 		fd_close(b->joins[i]);
@@ -539,13 +617,15 @@ static int make(struct making *m, const char *id, struct cis_error *err)
 	int r = open_bundle(m, err);
 
 	if (r >= 0)
-		r = decide(m, err);
+		r = load(m, err);
 	if (r >= 0)
 		r = container_new(&m->ct, m->rt, id, err);
 	if (r < 0)
 		return r;
 	m->made_directory = true;
-	r = prepare(m, err);
+	r = decide(m, err);
+	if (r >= 0)
+		r = prepare(m, err);
 	if (r >= 0)
 		r = clone_stage(m, &stage, err);
 	m->box.sync[1] = fd_close(m->box.sync[1]);
@@ -565,7 +645,8 @@ int cis_oci_create(const struct cis_oci *rt, const char *id, const struct cis_oc
 		   size_t size, struct cis_error *err)
 {
 	struct cis_oci_create h;
-	struct making m = {.rt = rt, .how = &h, .bundle = -1, .stage = -1};
+	struct making m = {.rt = rt, .how = &h, .bundle = -1, .stage = -1,
+			   .overlay.dir_tree = -1};
 	int r = record_in(&h, sizeof h, how, size);
 
 	if (r < 0)

@@ -28,11 +28,13 @@
 #include "../base/sys.h"
 #include "../isolate/caps.h"
 #include "../isolate/procfd.h"
+#include "../isolate/sched.h"
 #include "../isolate/seccomp-oci.h"
 #include "../isolate/userns.h"
 #include "../tty.h"
 #include "box.h"
 #include "console.h"
+#include "profile.h"
 #include "verbs.h"
 
 struct entering {
@@ -266,6 +268,9 @@ static int decide(struct entering *e, struct cis_error *err)
 		return r;
 	e->p = &e->config.process;
 	r = e->how->process ? read_process(e, err) : change_process(e, err);
+	if (r >= 0 && e->ct.sandbox_root)
+		r = profile_apply_process(&e->config,
+					  e->how->process ? &e->own : &e->config.process, err);
 	if (r >= 0)
 		r = check_terminal(e, err);
 	if (r >= 0)
@@ -339,7 +344,7 @@ static void command_main(struct entering *e)
 	die(e, STEP_EXEC, 0, finish_exec_child(&e->finish));
 }
 
-static void set_rlimits(const struct entering *e)
+static void set_limits(const struct entering *e)
 {
 	for (size_t i = 0; i < e->p->n_rlimits; i++) {
 		int r = SYS(prlimit64, 0, e->p->rlimits[i].resource, &e->p->rlimits[i].limit,
@@ -347,6 +352,12 @@ static void set_rlimits(const struct entering *e)
 
 		if (r < 0)
 			die(e, STEP_RLIMIT, (int)i, r);
+	}
+	if (e->p->has_oom_score) {
+		int r = sched_oom_score_child(e->finish.procfd, e->p->oom_score);
+
+		if (r < 0)
+			die(e, STEP_OOM_SCORE, 0, r);
 	}
 }
 
@@ -364,7 +375,7 @@ static void joiner_main(struct entering *e)
 	SYS(prctl, PR_SET_NAME, "cis:join", 0, 0, 0);
 	SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	args_hide_child(&e->args, "cisandbox-exec");
-	set_rlimits(e);
+	set_limits(e);
 	if (e->namespaces & ~(uint64_t)CLONE_NEWUSER)
 		r = SYS(setns, e->pidfd, e->namespaces & ~(uint64_t)CLONE_NEWUSER);
 	if (r >= 0 && e->namespaces & CLONE_NEWUSER)

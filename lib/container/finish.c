@@ -138,10 +138,6 @@ static int apply_scheduling(const struct finish *f, enum box_step *step)
 		*step = STEP_AFFINITY;
 		r = sched_affinity_child(p->affinity_final);
 	}
-	if (r >= 0 && p->has_oom_score) {
-		*step = STEP_OOM_SCORE;
-		r = sched_oom_score_child(f->procfd, p->oom_score);
-	}
 	if (r >= 0 && f->c->has_mempolicy) {
 		*step = STEP_MEMPOLICY;
 		r = sched_mempolicy_child(f->c->mempolicy_mode, f->c->mempolicy_nodes);

@@ -30,6 +30,21 @@ static int set_propagation(int fd, unsigned long flags)
 	return sys_mount_setattr(fd, flags & MS_REC ? AT_RECURSIVE : 0, &attr);
 }
 
+/*
+ * What the stage has built is our working directory. It is cloned once more, since its
+ * flags are locked to its place, and a locked mount cannot become the root.
+ */
+static int enter_root(struct box *b)
+{
+	int r;
+
+	b->root = sys_open_tree(AT_FDCWD, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | AT_RECURSIVE);
+	if (b->root < 0)
+		return b->root;
+	r = SYS(move_mount, b->root, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH);
+	return r < 0 ? r : SYS(fchdir, b->root);
+}
+
 /* Where the root file system stands on the host: a place that surely exists. */
 static int attach_root(const struct box *b)
 {
@@ -95,6 +110,28 @@ static int make_mount(const struct config_mount *m, const char *type)
 	return r < 0 ? r : sys_fsmount(fs, 0);
 }
 
+/*
+ * Below the real /proc, which hides it: a proc and a sysfs that nothing covers. The kernel
+ * lets a nested user namespace mount its own only while there is one, and engines
+ * mask parts of the real ones.
+ */
+static int make_pristine(int root)
+{
+	static const char *const types[] = {"proc", "sysfs"};
+	static const char *const places[] = {"/proc/.proc", "/proc/.sys"};
+	const unsigned int bare = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	cleanup_close int top =
+		mount_new("tmpfs", "tmpfs", "mode=755,size=4k,nr_inodes=8", bare);
+	int r = top < 0 ? top : rooted_attach(root, "/proc", top, false);
+
+	for (size_t i = 0; i < ARRAY_SIZE(types) && r >= 0; i++) {
+		cleanup_close int fs = mount_new(types[i], types[i], NULL, bare);
+
+		r = fs < 0 ? fs : rooted_attach(root, places[i], fs, false);
+	}
+	return r;
+}
+
 static int mount_one(const struct box *b, size_t i, int root)
 {
 	const struct config_mount *m = &b->c->mounts[i];
@@ -109,6 +146,11 @@ static int mount_one(const struct box *b, size_t i, int root)
 		return rooted_attach(root, m->destination, b->trees[i], b->is_file[i]);
 	if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0)
 		return cgroups_mount_child(b, m, root);
+	if (b->staged && strcmp(m->type, "proc") == 0 && strcmp(m->destination, "/proc") == 0) {
+		r = make_pristine(root);
+		if (r < 0)
+			return r;
+	}
 	made = make_mount(m, m->type);
 	r = made < 0 ? made : setup_mount_attrs_child(made, m);
 	return r < 0 ? r : rooted_attach(root, m->destination, made, false);
@@ -169,7 +211,7 @@ static int setup_dev(struct box *b, int root, enum box_step *ret_step, int *ret_
 	cleanup_close int console = -1;
 
 	*ret_step = STEP_DEVICE;
-	for (size_t i = 0; i < b->n_devices; i++) {
+	for (size_t i = 0; i < b->n_devices && !b->staged; i++) {
 		int r = make_device(&b->devices[i], root);
 
 		*ret_item = (int)i;
@@ -177,7 +219,7 @@ static int setup_dev(struct box *b, int root, enum box_step *ret_step, int *ret_
 			return r;
 	}
 	*ret_step = STEP_DEV_LINK;
-	if (b->own_dev) {
+	if (b->own_dev && !b->staged) {
 		int r = make_links(root);
 
 		if (r < 0)
@@ -195,13 +237,15 @@ int setup_before_hooks_child(struct box *b, int *ret_root, enum box_step *ret_st
 	int r, cwd;
 
 	*ret_step = STEP_ROOT;
-	r = attach_root(b);
+	r = b->staged ? enter_root(b) : attach_root(b);
 	if (r < 0)
 		return r;
 	*ret_root = b->root;
 	*ret_step = STEP_MOUNT;
 	for (size_t i = 0; i < b->c->n_mounts; i++) {
 		*ret_item = (int)i;
+		if (b->staged && b->by_stage[i])
+			continue;
 		r = mount_one(b, i, b->root);
 		if (r < 0)
 			return r;

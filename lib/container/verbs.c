@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -20,7 +21,9 @@
 #include "../sync.h"
 #include "box.h"
 #include "hooks.h"
+#include "profile.h"
 
+#define LEAF "init.scope"
 #define END_MSEC 10000 /* for processes that were killed to be gone */
 
 int verb_config(const struct container *ct, struct config *ret, struct cis_error *err)
@@ -50,6 +53,36 @@ static int connect_start(const struct container *ct, struct cis_error *err)
 	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof addr) < 0)
 		return cis_fail(err, errno, "start %s", ct->id);
 	return steal_fd(&fd);
+}
+
+/*
+ * Until now init was in the group that the engine named, so that it looked there for
+ * what is used. Groups can only be made beside a process that is in a leaf.
+ */
+static int enter_leaf(const struct container *ct, struct cis_error *err)
+{
+	static const char *const files[] = {".", "cgroup.procs", "cgroup.threads",
+					    "cgroup.subtree_control"};
+	const struct place *p = &ct->place;
+	cleanup_close int leaf = -1;
+	char pid[32];
+	int r = 0;
+
+	if (!ct->sandbox_root || p->unified < 0)
+		return 0;
+	if (mkdirat(p->g[p->unified].dir, LEAF, 0755) < 0 && errno != EEXIST)
+		return cis_fail(err, errno, "make the group " LEAF);
+	leaf = openat(p->g[p->unified].dir, LEAF, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (leaf < 0)
+		return cis_fail(err, errno, "open the group " LEAF);
+	for (size_t i = 0; i < ARRAY_SIZE(files) && r >= 0; i++)
+		if (fchownat(leaf, files[i], ct->sandbox_root, ct->sandbox_root,
+			     AT_SYMLINK_NOFOLLOW) < 0)
+			r = -errno;
+	snprintf(pid, sizeof pid, "%d", ct->init);
+	if (r >= 0)
+		r = io_write_file_at(leaf, "cgroup.procs", pid);
+	return r < 0 ? cis_fail(err, -r, "move init to the group " LEAF) : 0;
 }
 
 /* Silence is success: the socket closes when the command is executed. */
@@ -109,6 +142,8 @@ static int start(struct container *ct, struct cis_error *err)
 	if (status != STATUS_CREATED)
 		return cis_fail_plain(err, EINVAL, "cannot start an already running container");
 	r = verb_config(ct, &c, err);
+	if (r >= 0)
+		r = enter_leaf(ct, err);
 	if (r >= 0)
 		r = run_start_hooks(ct, &c, err);
 	if (r >= 0)
@@ -237,6 +272,8 @@ static int delete(struct container *ct, bool force, struct cis_error *err)
 	if (r < 0 && r != -ENOENT)
 		return r;
 	run_poststop(ct, NULL);
+	if (ct->sandbox_root)
+		profile_release(ct->path);
 	return container_remove(ct, err);
 }
 

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "profile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../base/fd.h"
+#include "../base/sys.h"
+#include "../isolate/caps.h"
+#include "../isolate/ids.h"
+#include "../state.h"
+
+#define IDS 65536U
+
+int profile_is_docker(const struct cis_oci *rt, const struct config *c, struct cis_error *err)
+{
+	const char *name = rt && rt->profile ? rt->profile
+					     : config_annotation(c, PROFILE_ANNOTATION);
+
+	if (!name || strcmp(name, "plain") == 0)
+		return 0;
+	if (strcmp(name, "docker") == 0)
+		return 1;
+	return cis_fail_plain(err, EINVAL, "no profile \"%s\" (there are plain and docker)", name);
+}
+
+/* ---- what is refused -------------------------------------------------------------------- */
+
+static bool allows_every_device(const struct config *c)
+{
+	for (size_t i = 0; i < c->resources.n_devices; i++) {
+		const struct config_device_rule *d = &c->resources.devices[i];
+
+		if (d->allow && d->type == 'a' && d->major < 0 && d->minor < 0 && d->mknod)
+			return true;
+	}
+	return false;
+}
+
+int profile_check(const struct config *c, struct cis_error *err)
+{
+	static const struct {
+		int flag;
+		const char *name;
+	} own[] = {{CLONE_NEWPID, "pid"}, {CLONE_NEWNET, "network"}, {CLONE_NEWIPC, "ipc"},
+		   {CLONE_NEWUTS, "uts"}};
+
+	if (allows_every_device(c))
+		return cis_fail_plain(err, EPERM,
+				      "--privileged would give the host away: leave it out (in "
+				      "this runtime root has all rights inside without it)");
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+		const struct config_namespace *ns = config_namespace(c, own[i].flag);
+
+		if (!ns)
+			return cis_fail_plain(err, EPERM,
+					      "a sandbox does not share the host's %s namespace",
+					      own[i].name);
+		if (ns->path && !config_namespace(c, CLONE_NEWUSER))
+			return cis_fail_plain(err, EPERM,
+					      "the %s namespace %s belongs to another user "
+					      "namespace: a sandbox needs its own (for pods: "
+					      "hostUsers: false)",
+					      own[i].name, ns->path);
+	}
+	return 0;
+}
+
+/* ---- namespaces and ids ------------------------------------------------------------------ */
+
+static int add_namespace(struct config *c, int flag)
+{
+	struct config_namespace *bigger;
+
+	if (config_namespace(c, flag))
+		return 0;
+	bigger = reallocarray(c->namespaces, c->n_namespaces + 1, sizeof *bigger);
+	if (!bigger)
+		return -ENOMEM;
+	c->namespaces = bigger;
+	c->namespaces[c->n_namespaces++] = (struct config_namespace){.flag = flag};
+	return 0;
+}
+
+static int set_map(struct config_idmap **map, size_t *n, uint32_t base)
+{
+	*map = calloc(1, sizeof **map);
+	if (!*map)
+		return -ENOMEM;
+	**map = (struct config_idmap){.inside = 0, .host = base, .size = IDS};
+	*n = 1;
+	return 0;
+}
+
+static int own_ids(struct config *c, const char *owner, uint32_t *ret_base,
+		   struct cis_error *err)
+{
+	cleanup_close int dir = -1;
+	int r;
+
+	*ret_base = 0;
+	if (config_namespace(c, CLONE_NEWUSER))
+		return 0;
+	dir = state_open_ids(err);
+	r = dir < 0 ? dir : ids_alloc(dir, owner, IDS, ret_base, err);
+	if (r < 0)
+		return r;
+	r = add_namespace(c, CLONE_NEWUSER);
+	if (r >= 0)
+		r = set_map(&c->uid_map, &c->n_uid_map, *ret_base);
+	if (r >= 0)
+		r = set_map(&c->gid_map, &c->n_gid_map, *ret_base);
+	return r < 0 ? cis_fail(err, -r, "profile docker") : 0;
+}
+
+void profile_release(const char *owner)
+{
+	cleanup_close int dir = state_open_ids(NULL);
+
+	if (dir >= 0)
+		ids_release(dir, owner);
+}
+
+/* ---- the filter --------------------------------------------------------------------------- */
+
+/*
+ * What runc, mount(8) and systemd call, and engines' profiles give only to who has
+ * CAP_SYS_ADMIN over the host. Here it is over the sandbox's own namespaces.
+ */
+static const char *const nesting[] = {
+	"chroot",	"clone",	  "clone3",    "fsconfig", "fsmount",	 "fsopen",
+	"fspick",	"keyctl",	  "mount",     "mount_setattr", "move_mount", "open_tree",
+	"open_tree_attr", "pivot_root",	  "setdomainname", "sethostname", "setns", "umount",
+	"umount2",	"unshare",	  "add_key",   "request_key", "personality", "statmount",
+	"listmount",	"name_to_handle_at",
+};
+
+static bool is_nesting(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(nesting); i++)
+		if (strcmp(name, nesting[i]) == 0)
+			return true;
+	return false;
+}
+
+static void strike_out(struct strv *names)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < names->n; i++) {
+		if (is_nesting(names->v[i]))
+			free(names->v[i]);
+		else
+			names->v[kept++] = names->v[i];
+	}
+	names->n = kept;
+	if (names->v)
+		names->v[kept] = NULL;
+}
+
+/* The engine's own profile, but for these: whatever it said of them is taken back. */
+static int widen_filter(struct config_seccomp *s)
+{
+	struct config_seccomp_rule *bigger, *rule;
+	int r = 0;
+
+	if (!s->given)
+		return 0;
+	for (size_t i = 0; i < s->n_rules; i++)
+		strike_out(&s->rules[i].names);
+	bigger = reallocarray(s->rules, s->n_rules + 1, sizeof *bigger);
+	if (!bigger)
+		return -ENOMEM;
+	s->rules = bigger;
+	rule = &s->rules[s->n_rules++];
+	*rule = (struct config_seccomp_rule){.action = SCMP_ACT_ALLOW};
+	for (size_t i = 0; i < ARRAY_SIZE(nesting) && r >= 0; i++)
+		r = strv_add(&rule->names, nesting[i]);
+	return r;
+}
+
+int profile_apply_process(struct config *c, struct config_process *p, struct cis_error *err)
+{
+	int r = widen_filter(&c->seccomp);
+
+	p->has_caps = true;
+	p->caps[CAPS_BOUNDING] = p->caps[CAPS_EFFECTIVE] = p->caps[CAPS_PERMITTED] = caps_all();
+	p->caps[CAPS_INHERITABLE] = p->caps[CAPS_AMBIENT] = 0;
+	return r < 0 ? cis_fail(err, -r, "profile docker") : 0;
+}
+
+/* ---- mounts and devices ------------------------------------------------------------------- */
+
+static void change_mounts(struct config *c)
+{
+	for (size_t i = 0; i < c->n_mounts; i++) {
+		struct config_mount *m = &c->mounts[i];
+
+		if (strcmp(m->type, "sysfs") == 0 || strncmp(m->type, "cgroup", 6) == 0)
+			m->set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+		/* v1 cannot be delegated: what is inside has its own view of cgroup2. */
+		if (strcmp(m->type, "cgroup") == 0)
+			str_set(&m->type, "cgroup2");
+		if (m->bind && !m->n_uids)
+			m->idmap = m->idmap_recursive = true;
+	}
+	/* /proc/sys and the like are the sandbox's own, or refused by who owns them. */
+	strv_done(&c->readonly_paths);
+}
+
+static int allow_device(struct config_resources *r, int64_t major, int64_t minor)
+{
+	struct config_device_rule *bigger =
+		reallocarray(r->devices, r->n_devices + 1, sizeof *bigger);
+
+	if (!bigger)
+		return -ENOMEM;
+	r->devices = bigger;
+	r->devices[r->n_devices++] = (struct config_device_rule){
+		.allow = true, .type = 'c', .major = major, .minor = minor,
+		.read = true, .write = true, .mknod = true};
+	return 0;
+}
+
+/* Engines give it all groups there are: the kernel takes only those that are mapped. */
+static int limit_ping_groups(struct config *c)
+{
+	for (size_t i = 0; i < c->n_sysctl; i++)
+		if (strcmp(c->sysctl[i].key, "net/ipv4/ping_group_range") == 0)
+			return str_set(&c->sysctl[i].value, "0 65535");
+	return 0;
+}
+
+int profile_apply(struct config *c, const char *owner, uint32_t *ret_base,
+		  struct cis_error *err)
+{
+	int r = own_ids(c, owner, ret_base, err);
+
+	if (r < 0)
+		return r;
+	r = add_namespace(c, CLONE_NEWCGROUP);
+	if (r >= 0)
+		r = allow_device(&c->resources, 10, 229); /* fuse */
+	if (r >= 0)
+		r = allow_device(&c->resources, 10, 200); /* net/tun */
+	if (r >= 0)
+		r = limit_ping_groups(c);
+	if (r < 0)
+		return cis_fail(err, -r, "profile docker");
+	change_mounts(c);
+	return profile_apply_process(c, &c->process, err);
+}
+
+/* ---- who attaches what --------------------------------------------------------------------- */
+
+static bool is_below(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+/*
+ * What the stage attaches is locked when init's mount namespace is copied from its own:
+ * root inside cannot make a read-only volume writable. proc and the like can only be
+ * made by init; so what lies on top of them is init's too, and must not be read-only.
+ */
+int profile_divide(struct box *b, struct cis_error *err)
+{
+	const struct config *c = b->c;
+
+	b->by_stage = calloc(c->n_mounts + 1, sizeof *b->by_stage);
+	if (!b->by_stage)
+		return cis_fail(err, ENOMEM, "profile docker");
+	for (size_t i = 0; i < c->n_mounts; i++) {
+		const struct config_mount *m = &c->mounts[i];
+		bool stage = m->bind || strcmp(m->type, "tmpfs") == 0;
+
+		for (size_t j = 0; j < i && stage; j++)
+			stage = b->by_stage[j] || !is_below(m->destination,
+							    c->mounts[j].destination);
+		b->by_stage[i] = stage;
+		if (m->bind && !stage && m->set & MOUNT_ATTR_RDONLY)
+			return cis_fail_plain(err, EPERM,
+					      "%s is mounted below a file system that is made "
+					      "inside: it could not be kept read-only",
+					      m->destination);
+	}
+	return 0;
+}
+
+/* ---- directories for engines ---------------------------------------------------------------- */
+
+static bool is_taken(const struct config *c, const char *path)
+{
+	for (size_t i = 0; i < c->n_mounts; i++)
+		if (strcmp(c->mounts[i].destination, path) == 0)
+			return true;
+	return false;
+}
+
+static int add_dir(struct config *c, int dir, const char *host, const char *name,
+		   const char *destination)
+{
+	struct config_mount *bigger, m = {.bind = true, .idmap = true};
+	int r;
+
+	if (mkdirat(dir, name, 0711) < 0 && errno != EEXIST)
+		return -errno;
+	bigger = reallocarray(c->mounts, c->n_mounts + 1, sizeof *bigger);
+	if (!bigger)
+		return -ENOMEM;
+	c->mounts = bigger;
+	r = str_format(&m.source, "%s/%s", host, name);
+	if (r >= 0)
+		r = str_set(&m.destination, destination);
+	if (r >= 0)
+		r = str_set(&m.type, "bind");
+	c->mounts[c->n_mounts++] = m;
+	return r;
+}
+
+/* On the disk of the upper layer: they live as long as it does, and go when it goes. */
+int profile_add_engine_dirs(struct config *c, const char *dir, struct cis_error *err)
+{
+	static const char *const paths[][2] = {
+		{"docker", "/var/lib/docker"},	     {"containerd", "/var/lib/containerd"},
+		{"buildkit", "/var/lib/buildkit"},   {"containers", "/var/lib/containers"},
+		{"kubelet", "/var/lib/kubelet"},     {"rancher", "/var/lib/rancher"},
+	};
+	cleanup_close int fd = -1;
+	int r = 0;
+
+	if (mkdir(dir, 0711) < 0 && errno != EEXIST)
+		return cis_fail(err, errno, "make directory %s", dir);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return cis_fail(err, errno, "open %s", dir);
+	for (size_t i = 0; i < ARRAY_SIZE(paths) && r >= 0; i++)
+		if (!is_taken(c, paths[i][1]))
+			r = add_dir(c, fd, dir, paths[i][0], paths[i][1]);
+	return r < 0 ? cis_fail(err, -r, "directories for engines in %s", dir) : 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Profile "docker": an engine's ordinary container becomes a sandbox, in which dockerd,
+ * podman and systemd run. Root inside is nobody outside, and so may have everything
+ * inside. Here is what is changed in the config; overlay-root.c has what becomes of the
+ * root file system, staged.c who builds it.
+ */
+#ifndef CIS_CONTAINER_PROFILE_H
+#define CIS_CONTAINER_PROFILE_H
+
+#include "box.h"
+
+#define PROFILE_ANNOTATION "io.cisandbox.profile"
+
+/* "plain" or "docker"; -EINVAL for another name. 1: it is docker. */
+int profile_is_docker(const struct cis_oci *rt, const struct config *c, struct cis_error *err);
+
+/* -EPERM: it asks for something that is the host's. */
+int profile_check(const struct config *c, struct cis_error *err);
+
+/*
+ * All that is changed. @owner: in whose name host ids are taken, if the config has no
+ * user namespace; *ret_base gets them, or 0.
+ */
+int profile_apply(struct config *c, const char *owner, uint32_t *ret_base,
+		  struct cis_error *err);
+/* Of it, what exec needs too: capabilities, filter. */
+int profile_apply_process(struct config *c, struct config_process *p, struct cis_error *err);
+
+/* Gives back what profile_apply() took. */
+void profile_release(const char *owner);
+
+/* Which mounts the stage attaches: fills b->by_stage. */
+int profile_divide(struct box *b, struct cis_error *err);
+
+/* Directories that inner engines keep overlays in, from @dir beside the upper layer. */
+int profile_add_engine_dirs(struct config *c, const char *dir, struct cis_error *err);
+
+#endif
