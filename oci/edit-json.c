@@ -21,7 +21,9 @@ bool is_our_path(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
-	return strcmp(slash ? slash + 1 : path, PROGRAM) == 0;
+	const char *name = slash ? slash + 1 : path;
+
+	return strcmp(name, PROGRAM) == 0 || strcmp(name, PROGRAM "-docker") == 0;
 }
 
 const char *newline_of(const char *text)

@@ -259,16 +259,21 @@ static int install(const struct engine *e, const struct target *t, bool dry_run)
 	return status;
 }
 
-/* This program, wherever it was started from. */
+/* This program, wherever it was started from, by the name that makes sandboxes. */
 static int own_path(char *buf, size_t size)
 {
-	ssize_t n = readlink("/proc/self/exe", buf, size - 1);
+	static const char suffix[] = "-docker";
+	ssize_t n = readlink("/proc/self/exe", buf, size - sizeof suffix);
 
 	if (n < 0)
 		return oci_fail("read /proc/self/exe: %s (--path says it, too)",
 				errno_text(errno));
-	buf[n] = '\0';
-	return 0;
+	strcpy(buf + n, suffix);
+	if (access(buf, X_OK) == 0)
+		return 0;
+	return oci_fail("install: %s: %s (a link to this program: under that name it makes "
+			"sandboxes; --path names what else shall be registered)",
+			buf, errno_text(errno));
 }
 
 int verb_install(struct call *c)

@@ -124,10 +124,22 @@ static int dispatch(struct call *c, int argc, char **argv)
 		return help(c->command);
 	c->root_given = o->root != NULL;
 	c->rt.root = o->root;
-	c->rt.profile = o->profile;
+	if (o->profile)
+		c->rt.profile = o->profile;
 	if (o->systemd_cgroup)
 		c->rt.flags |= CIS_OCI_SYSTEMD_CGROUP;
 	return call(c, argc - 1, argv + 1);
+}
+
+/* Engines that can pass no options can still call us by another name. */
+static const char *profile_of_name(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	name = slash ? slash + 1 : name;
+	return strncmp(name, PROGRAM "-", strlen(PROGRAM "-")) == 0
+		       ? name + strlen(PROGRAM "-")
+		       : NULL;
 }
 
 int main(int argc, char **argv)
@@ -136,6 +148,7 @@ int main(int argc, char **argv)
 	int status;
 
 	open_missing_streams();
+	c.rt.profile = argc > 0 ? profile_of_name(argv[0]) : NULL;
 	argc = argc > 0 ? argc - 1 : 0;
 	argv = argc > 0 ? argv + 1 : argv;
 	status = opts_parse(NULL, global_opts, true, argc, argv, &c.o, &argc);

@@ -21,7 +21,7 @@
 #define WORK "cisandbox-work" /* beside the engine's, which is in use by its own mount */
 #define MAX_MOUNTINFO (8UL << 20)
 
-/* ---- finding ------------------------------------------------------------------------------ */
+/* ---- finding ----------------------------------------------------------- */
 
 /* mountinfo writes blanks and backslashes as \040 and \134. In place. */
 static void unescape(char *s)
@@ -181,7 +181,7 @@ int overlay_root_find(struct overlay_root *o, const char *rootfs, struct cis_err
 	return 1;
 }
 
-/* ---- taking --------------------------------------------------------------------------------- */
+/* ---- taking ------------------------------------------------------------ */
 
 static int take(const char *path, int userns, struct cis_error *err)
 {
@@ -237,7 +237,7 @@ void overlay_root_done(struct overlay_root *o)
 	*o = (struct overlay_root){.dir_tree = -1};
 }
 
-/* ---- mounting --------------------------------------------------------------------------------- */
+/* ---- mounting ---------------------------------------------------------- */
 
 /* Layers are named by descriptor: short, and whatever is in their own names. */
 static int add_layer(int fs, const char *key, int fd, const char *below)
