@@ -207,7 +207,7 @@ static int make_sandbox_of_it(struct making *m, struct cis_error *err)
 	if (r > 0 && m->overlay.upper) {
 		r = str_format(&dirs, "%s/cisandbox", m->overlay.dir);
 		r = r < 0 ? cis_fail(err, ENOMEM, "profile docker")
-			  : profile_add_engine_dirs(&m->config, dirs, err);
+			  : profile_add_engine_dirs(&m->config, b->rootfs, dirs, err);
 	}
 	if (r < 0)
 		return r;

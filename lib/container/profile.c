@@ -12,6 +12,7 @@
 
 #include "../base/fd.h"
 #include "../base/sys.h"
+#include "../fs/rooted.h"
 #include "../isolate/caps.h"
 #include "../isolate/ids.h"
 #include "../state.h"
@@ -327,16 +328,22 @@ static int add_dir(struct config *c, int dir, const char *host, const char *name
 }
 
 /* On the disk of the upper layer: they live as long as it does, and go when it goes. */
-int profile_add_engine_dirs(struct config *c, const char *dir, struct cis_error *err)
+int profile_add_engine_dirs(struct config *c, const char *rootfs, const char *dir,
+			    struct cis_error *err)
 {
 	static const char *const paths[][2] = {
 		{"docker", "/var/lib/docker"},	     {"containerd", "/var/lib/containerd"},
 		{"buildkit", "/var/lib/buildkit"},   {"containers", "/var/lib/containers"},
 		{"kubelet", "/var/lib/kubelet"},     {"rancher", "/var/lib/rancher"},
 	};
-	cleanup_close int fd = -1;
+	cleanup_close int fd = -1, root = -1, parent = -1;
 	int r = 0;
 
+	/* An image too small to have that directory has no engine either. */
+	root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	parent = root < 0 ? root : rooted_open(root, "/var/lib", O_PATH | O_DIRECTORY);
+	if (parent < 0)
+		return 0;
 	if (mkdir(dir, 0711) < 0 && errno != EEXIST)
 		return cis_fail(err, errno, "make directory %s", dir);
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

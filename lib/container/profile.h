@@ -34,6 +34,7 @@ void profile_release(const char *owner);
 int profile_divide(struct box *b, struct cis_error *err);
 
 /* Directories that inner engines keep overlays in, from @dir beside the upper layer. */
-int profile_add_engine_dirs(struct config *c, const char *dir, struct cis_error *err);
+int profile_add_engine_dirs(struct config *c, const char *rootfs, const char *dir,
+			    struct cis_error *err);
 
 #endif

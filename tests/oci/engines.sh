@@ -28,25 +28,28 @@ need() { # COMMAND...
 need nsenter unshare setpriv script jq
 
 # A private copy: the build may go on while this runs.
+chmod 711 "$work" # for user namespaces
 mkdir "$work/bin"
 cp "$CISANDBOX_OCI" "$work/bin/cisandbox-oci" || bail "cannot copy $CISANDBOX_OCI"
 CISANDBOX_OCI=$work/bin/cisandbox-oci
 group=cis-oci-test.$$
 
 house() {
-	local n
-	mkfifo "$work/door"
-	# bash reaps what falls to pid 1; it never sees anything of the door.
+	# A pid 1 that ignores SIGCHLD has the kernel reap what falls to it.
 	# shellcheck disable=SC2016 # for the inner shell
 	setpriv --pdeathsig KILL unshare --net --pid --mount --propagation private --fork --kill-child \
 		--mount-proc bash -c '
 			for d in /run /dev/shm /var/lib/cni /etc/cni; do
 				[ ! -d $d ] || mount -t tmpfs none $d || exit
 			done
+			echo nobody:100000:65536 >/run/subids
+			for d in /etc/subuid /etc/subgid; do
+				[ ! -e $d ] || mount --bind /run/subids $d || exit
+			done
 			mkdir -m 755 -p /run/lock /etc/cni/net.d
 			ip link set lo up
 			echo $$ >"$0/at-home"
-			while :; do read -rt 3600 _ <>"$0/door"; done' "$work" </dev/null >/dev/null 2>"$work/house.err" &
+			exec env --ignore-signal=CHLD sleep infinity' "$work" </dev/null >/dev/null 2>"$work/house.err" &
 	outside=$!
 	wait_until 20 test -s "$work/at-home" || bail "no namespaces: $(<"$work/house.err")"
 	read -r inner _ <"/proc/$outside/task/$outside/children" || :
@@ -71,14 +74,13 @@ demolish() {
 
 groups_left() { find /sys/fs/cgroup -type d -path "*/$group*" 2>/dev/null; }
 
-# The value of FILE in the groups of container ID; whichever hierarchy has it.
+# The value of the first FILE that the groups of container ID have; of cpu.stat, all.
 group_value() { # ID FILE...
-	local id=$1 dir f
+	local id=$1 f text
 	shift
 	for f; do
-		for dir in $(find /sys/fs/cgroup -type d -path "*/$group*" -name "*$id*"); do
-			[ ! -f "$dir/$f" ] || { cat "$dir/$f" && return; }
-		done
+		text=$(find /sys/fs/cgroup -path "*/$group*/*$id*/$f" -exec cat {} + 2>/dev/null)
+		[ -z "$text" ] || { echo "$text" && return; }
 	done
 	echo "no group of $id has $*"
 }
@@ -88,7 +90,7 @@ container_traces() {
 	groups_left | grep -vE "/$group\$" # the common parent is the engine's
 	enter awk '{ print "mount " $5 }' /proc/self/mountinfo
 	enter ps -eo comm= | grep -vE '^(ps|nsenter)$' | sed 's/^/process /'
-	[ ! -d "${runtime_root-}" ] || "$CISANDBOX_OCI" --root "$runtime_root" list -q
+	enter "$CISANDBOX_OCI" --root "${runtime_root:?}" list -q
 }
 sorted_traces() { container_traces 2>/dev/null | sort; }
 
@@ -129,7 +131,7 @@ says() { # NAME KEY REGEX
 
 # Its output as a terminal of 33 x 77 shows it.
 on_pty() { # COMMAND...
-	timeout -k 5 40 script -qec "stty rows 33 cols 77; ${*@Q}" /dev/null | tr -d '\r\0'
+	timeout -k 5 40 script -qec "stty rows 33 cols 77; ${*@Q}" /dev/null | tr -d '\r\0' | sed 's/^^@//'
 }
 status_of() { "$@" >/dev/null 2>&1 </dev/null; echo $?; }
 once() { wait_until "$@" || note "waited in vain: ${*:2}"; }
@@ -143,14 +145,60 @@ look_around='
 	sed 1d /proc/self/limits
 	sed -E "s/^[^ ]+ [^ ]+ [^ ]+ [^ ]+ //; s/ (master|shared|propagate_from):[0-9]+//g; s/ - ([^ ]*).*/ \1/" \
 		/proc/self/mountinfo | grep -vE "^/(proc|sys)/" | sort
-	find /proc/self/mountinfo -exec sed -nE "s/.* - tmpfs [^ ]* /size /p" {} + | grep size= | sort | uniq -c
-	ls -ln /dev /dev/pts | sed -E "s/ [A-Z][a-z]{2} +[0-9]+ +[0-9:]+ / /; s/total.*//; /core ->/d"
+	sed -nE "s/.* (\/(dev|run)[^ ]*) .* - tmpfs [^ ]* /\1 /p" /proc/self/mountinfo | sort
+	ls -ln /dev /dev/pts | sed -E "s/ [A-Z][a-z]{2} +[0-9]+ +[0-9:]+ / /; s/total.*//; /core ->|mqueue/d"
 	ls /proc/self/fd
 	tr "\0" "\n" </proc/self/environ | grep -v ^HOSTNAME= | sort
 	cat /proc/self/oom_score_adj /proc/self/loginuid /proc/self/attr/current /proc/self/personality 2>/dev/null
 	cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/net/ipv4/ping_group_range 2>/dev/null
 	sed -E "s/[0-9a-f]{64}/ID/g" /proc/self/cgroup
-	pwd; id; tty; wc -c </proc/keys 2>/dev/null; cat /etc/hostname
+	pwd; id; tty; ip link show lo | head -n 1; wc -c </proc/keys 2>/dev/null
 	for f in /proc/sys/x /sys/x /proc/sysrq-trigger /proc/irq/x; do (: >$f) && echo wrote $f; done
 	for f in /proc/kcore /proc/timer_list /proc/sched_debug; do [ ! -e $f ] || head -c 1 $f | wc -c; done
 	for f in /proc/acpi /proc/scsi /sys/firmware; do [ ! -e $f ] || ls -A $f | wc -l; done'
+
+# ---- docker ----
+
+docker_house() {
+	: "${DOCKER:=/usr/bin/docker}" # not a wrapper of it elsewhere in PATH
+	need dockerd containerd "$DOCKER" busybox
+	house
+	export DOCKER_CONFIG=$work/docker-config DOCKER_HOST=unix://$work/docker.sock DOCKER_BUILDKIT=0
+	runtime_root=$work/exec/runtime-runc/moby
+	# For children of timeout(1), who do not know functions.
+	run=("$DOCKER" run --rm --runtime plain)
+	exec=("$DOCKER" exec)
+}
+docker() { "$DOCKER" "$@"; }
+plain() { docker run --runtime plain "$@"; }
+daemon_json() { # DEFAULT-RUNTIME [MORE,]
+	cat >"$work/daemon.json" <<-JSON
+		{
+			"runtimes": { "plain": { "path": "$CISANDBOX_OCI" } },
+			"default-runtime": "$1", ${2-}
+			"cgroup-parent": "/$group",
+			"shutdown-timeout": 1
+		}
+	JSON
+}
+dockerd_start() {
+	enter setsid dockerd --config-file "$work/daemon.json" --data-root "$work/data" \
+		--exec-root "$work/exec" --pidfile "$work/docker.pid" -H "$DOCKER_HOST" \
+		--storage-driver overlay2 --userland-proxy=false >>"$work/dockerd.log" 2>&1 </dev/null &
+	wait_until 40 docker version || {
+		note "$(tail -n 20 "$work/dockerd.log")"
+		bail "dockerd does not come up"
+	}
+}
+dockerd_stop() { # SIGNAL
+	local pid
+	read -r pid <"$work/docker.pid"
+	enter kill "-$1" "$pid"
+	once 20 enter sh -c "! kill -0 $pid"
+}
+docker_image() {
+	mkdir -p "$rootfs/www"
+	echo from busybox >"$rootfs/www/index.html"
+	tar -C "$rootfs" --owner=0 --group=0 -c . | docker import - bb >/dev/null || bail "docker import"
+}
+docker_state() { docker inspect -f "{{$2}}" "$1" 2>&1; } # CONTAINER TEMPLATE

@@ -28,7 +28,8 @@ jq --arg rootfs "$rootfs" --arg tag "$tag" '.process.terminal = false
 	| .root = {path: $rootfs, readonly: false}
 	| .process.env += ["OCI_TEST=" + $tag]' "$work/spec/config.json" >"$base" || bail "jq"
 
-oci() { "$CISANDBOX_OCI" --root "$oci_root" "$@"; }
+# What hangs is a failure: of the verb, not of the whole script.
+oci() { timeout --foreground 20 "$CISANDBOX_OCI" --root "$oci_root" "$@"; }
 
 ids=0
 # A new id, also in a subshell.
@@ -71,7 +72,12 @@ is_status() { [ "$(status "$1")" = "$2" ]; }
 bad() { # NAME REGEX ARGUMENT...
 	local name=$1 regex=$2
 	shift 2
-	fails_with "$name" 1 "$regex" "$CISANDBOX_OCI" --root "$oci_root" "$@"
+	fails_with "$name" 1 "$regex" oci "$@"
+}
+bad_exec() { # NAME REGEX ARGUMENT...
+	local name=$1 regex=$2
+	shift 2
+	fails_with "$name" 255 "$regex" oci exec "$@"
 }
 
 # create fails, says so in one line, leaves no state, no group and no process.
