@@ -132,6 +132,7 @@ int setup_after_hooks_child(struct box *b, int root, enum box_step *ret_step, in
 /* staged.c: the stage's part of it. */
 int staged_build(struct box *b, enum box_step *ret_step, int *ret_item);
 int setup_mount_attrs_child(int fd, const struct config_mount *m);
+int setup_copyup_child(int root, const struct config_mount *m, int mount);
 /* cgroups.c: the file system of control groups at @m's destination. */
 int cgroups_mount_child(const struct box *b, const struct config_mount *m, int root);
 

@@ -16,6 +16,7 @@
 #include "../base/fd.h"
 #include "../base/io.h"
 #include "../base/sys.h"
+#include "../fs/copyup.h"
 #include "../fs/mount.h"
 #include "../fs/rooted.h"
 #include "../isolate/procfd.h"
@@ -110,6 +111,20 @@ static int make_mount(const struct config_mount *m, const char *type)
 	return r < 0 ? r : sys_fsmount(fs, 0);
 }
 
+/* What the image has there; nothing is nothing to copy. */
+int setup_copyup_child(int root, const struct config_mount *m, int mount)
+{
+	cleanup_close int from = rooted_open(root, m->destination, O_RDONLY | O_DIRECTORY);
+	/* By what can be read and written: a mount's descriptor is O_PATH. */
+	cleanup_close int to = SYS(openat, mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (from == -ENOENT)
+		return 0;
+	if (from < 0 || to < 0)
+		return from < 0 ? from : to;
+	return copyup_child(from, to);
+}
+
 /*
  * Below the real /proc, which hides it: a proc and a sysfs that nothing covers. The kernel
  * lets a nested user namespace mount its own only while there is one, and engines
@@ -152,7 +167,11 @@ static int mount_one(const struct box *b, size_t i, int root)
 			return r;
 	}
 	made = make_mount(m, m->type);
-	r = made < 0 ? made : setup_mount_attrs_child(made, m);
+	r = made < 0 ? made : 0;
+	if (r >= 0 && m->tmpcopyup)
+		r = setup_copyup_child(root, m, made);
+	if (r >= 0)
+		r = setup_mount_attrs_child(made, m);
 	return r < 0 ? r : rooted_attach(root, m->destination, made, false);
 }
 

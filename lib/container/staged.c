@@ -81,6 +81,12 @@ static int attach(const struct box *b, size_t i, int root)
 	if (b->trees[i] >= 0)
 		return rooted_attach(root, m->destination, b->trees[i], b->is_file[i]);
 	made = strcmp(m->destination, "/dev") == 0 ? make_dev(b) : make_tmpfs(b, m);
+	if (made >= 0 && m->tmpcopyup) {
+		int r = setup_copyup_child(root, m, made);
+
+		if (r < 0)
+			return r;
+	}
 	return made < 0 ? made : rooted_attach(root, m->destination, made, false);
 }
 
