@@ -321,7 +321,8 @@ struct cis_oci_create {
 	const char *pid_file;       /* relative to the working directory; may be NULL */
 	const char *console_socket; /* gets the terminal's master; may be NULL */
 	const char *pidfd_socket;   /* gets a pidfd of init; may be NULL */
-	unsigned int preserve_fds;  /* 3 .. 3+n-1 are passed on */
+	unsigned int preserve_fds;  /* 3 .. 3+n-1 are passed on, after: */
+	unsigned int listen_fds;    /* as in sd_listen_fds(3); the container is told */
 	uint64_t flags;
 	int *ret_console;           /* a terminal without a socket: its master goes here */
 	int *ret_pid;               /* host pid of init, our child; may be NULL */

@@ -1,9 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "json.h"
 #include "oci.h"
+
+/* Sockets that systemd, or conmon in its place, gave this very process. */
+static unsigned int inherited_sockets(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+
+	if (!pid || !fds || atoi(pid) != getpid() || atoi(fds) < 0 || atoi(fds) > 4096)
+		return 0;
+	return (unsigned int)atoi(fds);
+}
 
 struct cis_oci_create create_how(const struct call *c)
 {
@@ -14,6 +25,7 @@ struct cis_oci_create create_how(const struct call *c)
 		.console_socket = o->console_socket,
 		.pidfd_socket = o->pidfd_socket,
 		.preserve_fds = o->preserve_fds,
+		.listen_fds = inherited_sockets(),
 	};
 
 	if (o->no_pivot)

@@ -148,6 +148,7 @@ int finish_exec_child(const struct finish *f);
 /* Env with HOME, candidates. @root: the container's root, for passwd. */
 int finish_prepare(struct finish *f, const struct config *c, const struct config_process *p,
 		   int root, struct cis_error *err);
+int finish_add_listen_fds(struct finish *f, unsigned int n, struct cis_error *err);
 void finish_done(struct finish *f);
 
 /* explain.c: a BOX_FAILED as a sentence with the words that engines look for. */

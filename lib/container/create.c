@@ -258,6 +258,8 @@ static int decide(struct making *m, struct cis_error *err)
 	if (root < 0)
 		return cis_fail(err, errno, "rootfs %s", b->rootfs);
 	r = finish_prepare(&b->finish, &m->config, &m->config.process, root, err);
+	if (r >= 0 && m->how->listen_fds)
+		r = finish_add_listen_fds(&b->finish, m->how->listen_fds, err);
 	if (r >= 0)
 		r = sources_take(b, m->bundle, err);
 	if (r < 0)
@@ -340,7 +342,7 @@ static int prepare(struct making *m, struct cis_error *err)
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, b->sync) < 0)
 		return cis_fail(err, errno, "create %s", m->ct.id);
 	b->init = page;
-	b->finish.preserve = m->how->preserve_fds;
+	b->finish.preserve = m->how->listen_fds + m->how->preserve_fds;
 	b->flags = m->how->flags;
 	b->id = m->ct.id;
 	args_find(&b->args);
@@ -651,6 +653,11 @@ int cis_oci_create(const struct cis_oci *rt, const char *id, const struct cis_oc
 
 	if (r < 0)
 		return cis_fail(err, -r, "create");
+	/* Now, while none of ours could be taken for one of them. */
+	for (unsigned int i = 0; i < h.listen_fds + h.preserve_fds; i++)
+		if (fcntl((int)(3 + i), F_GETFD) < 0)
+			return box_error(cis_fail(err, errno, "preserve descriptor %u", 3 + i),
+					 err);
 	m.box.c = &m.config;
 	m.box.place = &m.ct.place;
 	m.box.root = m.box.listener = m.box.userns = -1;

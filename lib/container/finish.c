@@ -111,6 +111,19 @@ int finish_prepare(struct finish *f, const struct config *c, const struct config
 	return r < 0 ? cis_fail(err, -r, "process") : 0;
 }
 
+int finish_add_listen_fds(struct finish *f, unsigned int n, struct cis_error *err)
+{
+	char fds[32];
+	int r;
+
+	snprintf(fds, sizeof fds, "LISTEN_FDS=%u", n);
+	r = strv_add(&f->envp, fds);
+	/* Its pid inside, where it is the first. */
+	if (r >= 0)
+		r = strv_add(&f->envp, "LISTEN_PID=1");
+	return r < 0 ? cis_fail(err, -r, "process") : 0;
+}
+
 void finish_done(struct finish *f)
 {
 	strv_done(&f->envp);
