@@ -27,6 +27,7 @@
 #include "../base/sys.h"
 #include "../isolate/sched.h"
 #include "../isolate/userns.h"
+#include "../net/netlink.h"
 #include "../tty.h"
 
 static void die(const struct box *b, enum box_step step, int item, int r)
@@ -180,6 +181,11 @@ void box_stage_main(struct box *b)
 		r = SYS(unshare, rest);
 		if (r < 0)
 			die(b, STEP_UNSHARE, (int)rest, r);
+	}
+	if (rest & CLONE_NEWNET) {
+		r = netlink_ask_child(NET_LO_UP);
+		if (r < 0)
+			die(b, STEP_LO_UP, 0, r);
 	}
 	spawn_init(b);
 }

@@ -22,6 +22,7 @@ enum box_step {
 	STEP_JOIN,       /* item: config.namespaces */
 	STEP_UNSHARE,    /* item: CLONE_NEW* */
 	STEP_OFFSETS,
+	STEP_LO_UP,
 	STEP_RLIMIT,     /* item */
 	STEP_BECOME_ROOT,
 	STEP_SPAWN,

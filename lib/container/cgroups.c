@@ -72,7 +72,6 @@ static int make_links(int dir, const char *name)
 
 static int mount_all(const struct box *b, const struct config_mount *m, int root)
 {
-	struct mount_attr readonly = {.attr_set = MOUNT_ATTR_RDONLY};
 	cleanup_close int top = mount_new("tmpfs", "cgroup", "mode=755", 0), dir = -1;
 	int r = top < 0 ? top : rooted_attach(root, m->destination, top, false);
 
@@ -90,10 +89,8 @@ static int mount_all(const struct box *b, const struct config_mount *m, int root
 		if (r >= 0)
 			r = make_links(dir, name + 1);
 	}
-	/* The limits' files have the option of the mount; the frame has it too. */
-	if (r >= 0 && m->set & MOUNT_ATTR_RDONLY)
-		r = sys_mount_setattr(dir, 0, &readonly);
-	return r;
+	/* The frame has the options of what it holds; read-only only when it is full. */
+	return r < 0 ? r : setup_mount_attrs_child(dir, m);
 }
 
 int cgroups_mount_child(const struct box *b, const struct config_mount *m, int root)

@@ -233,9 +233,10 @@ enum container_status container_status(const struct container *ct)
 		return STATUS_CREATING;
 	if (!init_lives(ct))
 		return STATUS_STOPPED;
-	if (faccessat(ct->dir, CONTAINER_SOCKET, F_OK, 0) == 0)
-		return STATUS_CREATED;
-	return place_is_frozen(&ct->place) > 0 ? STATUS_PAUSED : STATUS_RUNNING;
+	if (place_is_frozen(&ct->place) > 0)
+		return STATUS_PAUSED;
+	return faccessat(ct->dir, CONTAINER_SOCKET, F_OK, 0) == 0 ? STATUS_CREATED
+								  : STATUS_RUNNING;
 }
 
 const char *container_status_name(enum container_status status)

@@ -295,7 +295,8 @@ int finish_find_child(const struct finish *f)
 			r = SYS(faccessat2, AT_FDCWD, f->candidates.v[i], X_OK, AT_EACCESS);
 		if (r >= 0)
 			return 0;
-		if (r != -ENOENT && r != -ENOTDIR)
+		/* Of a search only what can be found counts; of a path, all. */
+		if (f->candidates.n == 1 || (r != -ENOENT && r != -ENOTDIR))
 			result = r;
 	}
 	return result;

@@ -88,7 +88,8 @@ group_value() { # ID FILE...
 # What containers may leave behind: groups, mounts, network and processes.
 container_traces() {
 	groups_left | grep -vE "/$group\$" # the common parent is the engine's
-	enter awk '{ print "mount " $5 }' /proc/self/mountinfo
+	# podman binds its storage to itself, sooner or later.
+	enter awk '$5 !~ /\/podman\/overlay$/ { print "mount " $5 }' /proc/self/mountinfo
 	enter ps -eo comm= | grep -vE '^(ps|nsenter)$' | sed 's/^/process /'
 	enter "$CISANDBOX_OCI" --root "${runtime_root:?}" list -q
 }
@@ -136,6 +137,22 @@ on_pty() { # COMMAND...
 status_of() { "$@" >/dev/null 2>&1 </dev/null; echo $?; }
 once() { wait_until "$@" || note "waited in vain: ${*:2}"; }
 
+# What `later KEY_plain` and `later KEY_runc` said is the same, and no complaint of both.
+same_as_runc() { # KEY...
+	local key text
+	for key; do
+		text=$(result "${key}_runc")
+		if grep -q 'unable to apply caps' <<<"$text"; then
+			skip "inside it looks as with runc: $key" "this host lacks capabilities, and runc fails"
+		elif ! grep -q '^status 0$' <<<"$text"; then
+			report 1 "inside it looks as with runc: $key"
+			note "but runc says: $text"
+		else
+			is "inside it looks as with runc: $key" "$(diff <(echo "$text") <(result "${key}_plain"))" ""
+		fi
+	done
+}
+
 # Two runtimes, one configuration: what a process finds must be the same. Left out is what
 # does not matter: order and sources of mounts, and how paths are masked.
 # shellcheck disable=SC2016 # for the inner shell
@@ -153,7 +170,9 @@ look_around='
 	cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/net/ipv4/ping_group_range 2>/dev/null
 	sed -E "s/[0-9a-f]{64}/ID/g" /proc/self/cgroup
 	pwd; id; tty; ip link show lo | head -n 1; wc -c </proc/keys 2>/dev/null
-	for f in /proc/sys/x /sys/x /proc/sysrq-trigger /proc/irq/x; do (: >$f) && echo wrote $f; done
+	for f in /proc/sys/vm/swappiness /sys/x /proc/sysrq-trigger /proc/irq/default_smp_affinity; do
+		[ ! -e ${f%/*} ] || { (: >>$f) && echo opened $f; } # writes nothing
+	done
 	for f in /proc/kcore /proc/timer_list /proc/sched_debug; do [ ! -e $f ] || head -c 1 $f | wc -c; done
 	for f in /proc/acpi /proc/scsi /sys/firmware; do [ ! -e $f ] || ls -A $f | wc -l; done'
 

@@ -104,8 +104,12 @@ refused() { # NAME REGEX FILTER COMMAND...
 
 groups_of() { find /sys/fs/cgroup -mindepth 1 -type d -name "*$1*" 2>/dev/null; }
 processes_of() { # TEXT that is in their environment or in the name of their group
-	grep -lsF -- "$1" /proc/[0-9]*/environ /proc/[0-9]*/cgroup | cut -d/ -f3 | sort -u |
-		grep -vxF -e $$ -e "$BASHPID" || :
+	local p
+	for p in $(grep -lsF -- "$1" /proc/[0-9]*/environ /proc/[0-9]*/cgroup | cut -d/ -f3 | sort -u); do
+		# Not the dead whom a slow init has not waited for.
+		[[ $p == $$ ]] || grep -qs '^State:.[^ZX]' "/proc/$p/status" && echo "$p"
+	done
+	:
 }
 oci_traces() {
 	{
