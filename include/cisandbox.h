@@ -316,6 +316,14 @@ struct cis_oci {
 };
 #define CIS_OCI_SYSTEMD_CGROUP (1ULL << 0) /* cgroupsPath is SLICE:PREFIX:NAME */
 
+/*
+ * First thing in main(), with its argv, before create() or exec(): executes the program
+ * anew from a copy that nobody can write to, unless that is where it runs from. A container
+ * whose root is the host's could else change the program itself (CVE-2019-5736).
+ * Returns 0 in the copy; does not return otherwise, unless with an error.
+ */
+int cis_oci_seal(char *const argv[], struct cis_error *err);
+
 struct cis_oci_create {
 	const char *bundle;         /* its directory; NULL: the working directory */
 	const char *pid_file;       /* relative to the working directory; may be NULL */

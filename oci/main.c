@@ -5,7 +5,9 @@
  * cisandbox-oci(1).
  */
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "oci.h"
@@ -99,9 +101,16 @@ static bool is_rootless_word(const char *v)
 	       strcmp(v, "auto") == 0;
 }
 
+/* Whose children are inside, and for a moment run this program's code there. */
+static bool makes_processes(const struct command *cmd)
+{
+	return cmd->run == verb_create || cmd->run == verb_run || cmd->run == verb_exec;
+}
+
 static int dispatch(struct call *c, int argc, char **argv)
 {
 	const struct options *o = &c->o;
+	struct cis_error err = {0};
 	bool asks = argc > 0 && strcmp(argv[0], "help") == 0;
 
 	if (log_open(o->log, o->log_format))
@@ -126,6 +135,8 @@ static int dispatch(struct call *c, int argc, char **argv)
 	c->rt.root = o->root;
 	if (o->profile)
 		c->rt.profile = o->profile;
+	if (makes_processes(c->command) && cis_oci_seal(c->all, &err) < 0)
+		return oci_fail_err(&err);
 	if (o->systemd_cgroup)
 		c->rt.flags |= CIS_OCI_SYSTEMD_CGROUP;
 	return call(c, argc - 1, argv + 1);
@@ -148,6 +159,12 @@ int main(int argc, char **argv)
 	int status;
 
 	open_missing_streams();
+	prctl(PR_SET_NAME, PROGRAM); /* of a copy it would be a number */
+	/* As it was given: opts_parse() changes its order. */
+	c.all = calloc((size_t)argc + 1, sizeof *c.all);
+	if (!c.all)
+		return oci_fail("out of memory");
+	memcpy(c.all, argv, (size_t)argc * sizeof *c.all);
 	c.rt.profile = argc > 0 ? profile_of_name(argv[0]) : NULL;
 	argc = argc > 0 ? argc - 1 : 0;
 	argv = argc > 0 ? argv + 1 : argv;
@@ -155,5 +172,6 @@ int main(int argc, char **argv)
 	if (status == 0)
 		status = dispatch(&c, argc, argv);
 	opts_done(&c.o);
+	free(c.all);
 	return status;
 }

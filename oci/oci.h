@@ -24,6 +24,7 @@ struct call {
 	struct options o;
 	int argc; /* what stands behind the options */
 	char **argv;
+	char **all; /* main()'s */
 };
 
 /* ---- log.c: how a failure is told -------------------------------------- */

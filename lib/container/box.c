@@ -30,6 +30,8 @@
 #include "../net/netlink.h"
 #include "../tty.h"
 
+#define STATE_MAX 65536 /* of a container's state as text; a pipe holds as much */
+
 static void die(const struct box *b, enum box_step step, int item, int r)
 	__attribute__((noreturn));
 static void die(const struct box *b, enum box_step step, int item, int r)
@@ -252,18 +254,22 @@ static void await_start(struct box *b) __attribute__((noreturn));
 static void await_start(struct box *b)
 {
 	struct sync_msg m = {.kind = BOX_READY};
-	int listener = settle(b, b->listener), conn, r;
+	int listener = settle(b, b->listener), conn, item = 0, r;
+	char state[STATE_MAX];
 
 	sync_send(b->sync[1], &m);
 	close_all_but(b, listener);
 	do
 		conn = SYS(accept4, listener, NULL, NULL, SOCK_CLOEXEC);
 	while (conn == -EINTR || conn == -ECONNABORTED);
-	if (conn < 0 || sync_recv(conn, &m, NULL, 0) <= 0)
+	r = conn < 0 ? conn : SYS(recvfrom, conn, state, sizeof state, 0, NULL, NULL);
+	if (r <= 0)
 		_exit(1);
 	fd_close(listener);
-	r = finish_exec_child(&b->finish);
-	m = (struct sync_msg){BOX_FAILED, STEP_EXEC, -r, 0};
+	r = hooks_start_child(b->c, state, (size_t)r, &item);
+	m = (struct sync_msg){BOX_FAILED, STEP_START_HOOK, -r, item};
+	if (r >= 0)
+		m = (struct sync_msg){BOX_FAILED, STEP_EXEC, -finish_exec_child(&b->finish), 0};
 	sync_send(conn, &m);
 	_exit(1);
 }

@@ -54,6 +54,7 @@ enum box_step {
 	STEP_CAPS,
 	STEP_IDS,
 	STEP_CWD,
+	STEP_START_HOOK, /* item: config.hooks[HOOK_START_CONTAINER] */
 	STEP_EXEC,
 	STEP_COUNT
 };
@@ -144,6 +145,11 @@ int cgroups_mount_child(const struct box *b, const struct config_mount *m, int r
 int finish_child(const struct finish *f, int sync, enum box_step *ret_step, int *ret_item);
 /* The executable as it will be found; -errno if it cannot be executed. */
 int finish_find_child(const struct finish *f);
+/*
+ * hooks-child.c: those of startContainer, which are the container's own programs: run by
+ * init, with no more rights than its command will have. *ret_item: the one that failed.
+ */
+int hooks_start_child(const struct config *c, const char *state, size_t len, int *ret_item);
 /* Comes back only with -errno. */
 int finish_exec_child(const struct finish *f);
 /* Env with HOME, candidates. @root: the container's root, for passwd. */

@@ -426,15 +426,15 @@ static int run_hooks(struct making *m, struct cis_error *err)
 	state = state_text(m, STATUS_CREATING);
 	if (!state)
 		return cis_fail(err, ENOMEM, "hooks");
-	r = hooks_run(&m->config, HOOK_PRESTART, state, -1, false, err);
+	r = hooks_run(&m->config, HOOK_PRESTART, state, -1, err);
 	if (r >= 0)
-		r = hooks_run(&m->config, HOOK_CREATE_RUNTIME, state, -1, false, err);
+		r = hooks_run(&m->config, HOOK_CREATE_RUNTIME, state, -1, err);
 	if (r < 0 || !m->config.hooks[HOOK_CREATE_CONTAINER].n)
 		return r;
 	pidfd = sys_pidfd_open(*m->box.init);
 	if (pidfd < 0)
 		return cis_fail(err, -pidfd, "hooks");
-	return hooks_run(&m->config, HOOK_CREATE_CONTAINER, state, pidfd, false, err);
+	return hooks_run(&m->config, HOOK_CREATE_CONTAINER, state, pidfd, err);
 }
 
 static int go(const struct making *m)

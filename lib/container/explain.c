@@ -115,6 +115,12 @@ static int explain_item(const struct config *c, const struct config_process *p, 
 	case STEP_SYSCTL:
 		return cis_fail_plain(err, errnum, "set sysctl %s: %s",
 				      i < c->n_sysctl ? c->sysctl[i].key : "?", why);
+	case STEP_START_HOOK:
+		return cis_fail_plain(err, errnum, "error running startContainer hook %s: %s",
+				      i < c->hooks[HOOK_START_CONTAINER].n
+					      ? c->hooks[HOOK_START_CONTAINER].v[i].path
+					      : "?",
+				      errnum == ECHILD ? "it failed" : why);
 	case STEP_CWD:
 		return cis_fail_plain(err, errnum,
 				      "chdir to cwd (\"%s\") set in config.json failed: %s",

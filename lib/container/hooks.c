@@ -30,16 +30,7 @@ struct job {
 	int in;    /* what it reads its state from */
 	int out;   /* what it says */
 	int pidfd; /* or -1 */
-	bool inside;
 };
-
-static int enter(const struct job *j)
-{
-	int r = SYS(setns, j->pidfd, HOOK_NAMESPACES);
-
-	/* Joining a mount namespace takes its root, which init has left or not yet. */
-	return r < 0 || j->inside ? r : SYS(chdir, "/");
-}
 
 /* A process of its own group, so that all it started can be ended with it. */
 static void child(const struct job *j) __attribute__((noreturn));
@@ -62,7 +53,7 @@ static void child(const struct job *j)
 	if (r >= 0)
 		r = SYS(dup3, j->out, 2, 0);
 	if (r >= 0 && j->pidfd >= 0)
-		r = enter(j);
+		r = SYS(setns, j->pidfd, HOOK_NAMESPACES);
 	sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	if (r >= 0)
 		r = SYS(execve, j->hook->path,
@@ -117,10 +108,10 @@ static int judge(const struct config_hook *h, enum hook_point point, int status,
 }
 
 static int run(const struct config_hook *h, enum hook_point point, const char *state, int pidfd,
-	       bool inside, struct cis_error *err)
+	       struct cis_error *err)
 {
 	int pair[2], status = 0, ended;
-	struct job j = {.hook = h, .pidfd = pidfd, .inside = inside};
+	struct job j = {.hook = h, .pidfd = pidfd};
 	cleanup_close int rd = -1, wr = -1, hook = -1;
 	cleanup_close int out = memfd_create("hook", MFD_CLOEXEC);
 	pid_t pid;
@@ -152,7 +143,7 @@ static int run(const struct config_hook *h, enum hook_point point, const char *s
 }
 
 int hooks_run(const struct config *c, enum hook_point point, const char *state, int pidfd,
-	      bool inside, struct cis_error *err)
+	      struct cis_error *err)
 {
 	const struct config_hooks *hooks = &c->hooks[point];
 	struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
@@ -162,7 +153,7 @@ int hooks_run(const struct config *c, enum hook_point point, const char *state, 
 		return 0;
 	sigaction(SIGPIPE, &ignore, &before);
 	for (size_t i = 0; i < hooks->n && r >= 0; i++)
-		r = run(&hooks->v[i], point, state, pidfd, inside, err);
+		r = run(&hooks->v[i], point, state, pidfd, err);
 	sigaction(SIGPIPE, &before, NULL);
 	return r;
 }

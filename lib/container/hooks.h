@@ -11,10 +11,11 @@
 
 /*
  * Runs those of one point in order. @state: text. @pidfd: of a process whose namespaces
- * (mount, network, ipc, uts, cgroup) they are run in; -1: ours. @inside: its root too.
- * The first that fails or takes too long ends it.
+ * (mount, network, ipc, uts, cgroup) they are run in, while its root is still the
+ * host's; -1: ours. The first that fails or takes too long ends it. Not for startContainer:
+ * those are the container's own programs, and hooks-child.c's.
  */
 int hooks_run(const struct config *c, enum hook_point point, const char *state, int pidfd,
-	      bool inside, struct cis_error *err);
+	      struct cis_error *err);
 
 #endif

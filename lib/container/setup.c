@@ -111,6 +111,17 @@ static int make_mount(const struct config_mount *m, const char *type)
 	return r < 0 ? r : sys_fsmount(fs, 0);
 }
 
+static int refuse_link(int root, const char *path)
+{
+	int fd = sys_openat2(root, path, O_PATH | O_DIRECTORY, 0,
+			     RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+
+	if (fd == -ENOENT)
+		return 0;
+	fd_close(fd);
+	return MIN(fd, 0);
+}
+
 /* What the image has there; nothing is nothing to copy. */
 int setup_copyup_child(int root, const struct config_mount *m, int mount)
 {
@@ -168,6 +179,9 @@ static int mount_one(const struct box *b, size_t i, int root)
 	}
 	made = make_mount(m, m->type);
 	r = made < 0 ? made : 0;
+	/* What is masked in them is named by their own paths: CVE-2019-19921. */
+	if (r >= 0 && (strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0))
+		r = refuse_link(root, m->destination);
 	if (r >= 0 && m->tmpcopyup)
 		r = setup_copyup_child(root, m, made);
 	if (r >= 0)
@@ -366,7 +380,8 @@ static int cover_paths(const struct box *b, int root, enum box_step *ret_step, i
 
 static int change_root(const struct box *b)
 {
-	int r = SYS(fchdir, b->root);
+	cleanup_close int old = SYS(openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = old < 0 ? old : SYS(fchdir, b->root);
 
 	if (r < 0)
 		return r;
@@ -377,7 +392,12 @@ static int change_root(const struct box *b)
 			r = SYS(chroot, ".");
 	} else {
 		r = sys_pivot_root(".", ".");
-		/* The old root is on top; nothing that happens to it may reach the host. */
+		/*
+		 * The old root is on top of ours, where "." does not lead; nothing that
+		 * happens to it now may reach the host.
+		 */
+		if (r >= 0)
+			r = SYS(fchdir, old);
 		if (r >= 0)
 			r = SYS(mount, NULL, ".", NULL, MS_SLAVE | MS_REC, NULL);
 		if (r >= 0)

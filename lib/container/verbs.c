@@ -88,13 +88,17 @@ static int enter_leaf(const struct container *ct, struct cis_error *err)
 /* Silence is success: the socket closes when the command is executed. */
 static int tell_init(const struct container *ct, const struct config *c, struct cis_error *err)
 {
-	struct sync_msg m = {.kind = BOX_GO};
 	cleanup_close int conn = connect_start(ct, err);
+	cleanup_free char *state = NULL;
+	struct sync_msg m;
 	int r;
 
 	if (conn < 0)
 		return conn;
-	r = sync_send(conn, &m);
+	/* The word to go on is the state: hooks that init runs want to read it. */
+	r = state_text(ct, STATUS_CREATED, &state);
+	if (r >= 0 && send(conn, state, strlen(state), MSG_NOSIGNAL) < 0)
+		r = -errno;
 	if (r >= 0)
 		r = sync_recv(conn, &m, NULL, 0);
 	unlinkat(ct->dir, CONTAINER_SOCKET, 0);
@@ -112,23 +116,7 @@ static int run_poststart(const struct container *ct, const struct config *c,
 		return 0;
 	if (state_text(ct, STATUS_RUNNING, &state) < 0)
 		return cis_fail(err, ENOMEM, "start %s", ct->id);
-	return hooks_run(c, HOOK_POSTSTART, state, -1, false, err);
-}
-
-static int run_start_hooks(const struct container *ct, const struct config *c,
-			   struct cis_error *err)
-{
-	cleanup_free char *state = NULL;
-	cleanup_close int pidfd = -1;
-
-	if (!c->hooks[HOOK_START_CONTAINER].n)
-		return 0;
-	pidfd = container_pidfd(ct);
-	if (pidfd < 0)
-		return cis_fail(err, -pidfd, "start %s", ct->id);
-	if (state_text(ct, STATUS_CREATED, &state) < 0)
-		return cis_fail(err, ENOMEM, "start %s", ct->id);
-	return hooks_run(c, HOOK_START_CONTAINER, state, pidfd, true, err);
+	return hooks_run(c, HOOK_POSTSTART, state, -1, err);
 }
 
 static int start(struct container *ct, struct cis_error *err)
@@ -144,8 +132,6 @@ static int start(struct container *ct, struct cis_error *err)
 	r = verb_config(ct, &c, err);
 	if (r >= 0)
 		r = enter_leaf(ct, err);
-	if (r >= 0)
-		r = run_start_hooks(ct, &c, err);
 	if (r >= 0)
 		r = tell_init(ct, &c, err);
 	if (r >= 0)
@@ -253,7 +239,7 @@ static int run_poststop(const struct container *ct, struct cis_error *err)
 		return 0;
 	if (state_text(ct, STATUS_STOPPED, &state) < 0)
 		return cis_fail(err, ENOMEM, "delete %s", ct->id);
-	return hooks_run(&c, HOOK_POSTSTOP, state, -1, false, err);
+	return hooks_run(&c, HOOK_POSTSTOP, state, -1, err);
 }
 
 static int delete(struct container *ct, bool force, struct cis_error *err)

@@ -21,6 +21,7 @@ tag=t$$x${work##*.}
 oci_root=$work/oci
 bundle=$work/bundle
 mkdir -p "$oci_root" "$bundle" "$work/spec"
+chmod 711 "$work" # root of a user namespace goes through it to its rootfs
 "$CISANDBOX_OCI" spec --bundle "$work/spec" || bail "no spec"
 base=$work/base.json
 # The second half of a test's life: nothing here may outlive the script.
@@ -102,12 +103,12 @@ refused() { # NAME REGEX FILTER COMMAND...
 
 # ---- what is left ---------------------------------------------------------------
 
-groups_of() { find /sys/fs/cgroup -mindepth 1 -type d -name "*$1*" 2>/dev/null; }
+groups_of() { find /sys/fs/cgroup -mindepth 1 -type d -path "*$1*" 2>/dev/null; }
 processes_of() { # TEXT that is in their environment or in the name of their group
 	local p
 	for p in $(grep -lsF -- "$1" /proc/[0-9]*/environ /proc/[0-9]*/cgroup | cut -d/ -f3 | sort -u); do
 		# Not the dead whom a slow init has not waited for.
-		[[ $p == $$ ]] || grep -qs '^State:.[^ZX]' "/proc/$p/status" && echo "$p"
+		[ "$p" = $$ ] || grep -qs '^State:.[^ZX]' "/proc/$p/status" && echo "$p"
 	done
 	:
 }

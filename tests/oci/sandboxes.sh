@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # work, group: of engines.sh
 #
 # A dockerd whose runtime "cisandbox" makes sandboxes; sourced after engines.sh.
 : "${DOCKER:=/usr/bin/docker}" # not a wrapper of it elsewhere in PATH
