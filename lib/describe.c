@@ -12,32 +12,8 @@
 
 #include "base/fd.h"
 #include "base/io.h"
+#include "base/process.h"
 #include "base/sys.h"
-
-/*
- * When the process started, in clock ticks since boot: with the pid it names a
- * process for good, since pids come round again.
- */
-static int start_time(pid_t pid, uint64_t *ret)
-{
-	cleanup_free char *text = NULL;
-	char path[64];
-	const char *p;
-	int r;
-
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	r = io_read_file_at(AT_FDCWD, path, 4096, &text, NULL);
-	if (r < 0)
-		return r == -ENOENT ? -ESRCH : r;
-	/* Field 22; the command before it may hold anything but ends in the last ')'. */
-	p = strrchr(text, ')');
-	for (int field = 2; p && field < 22; field++)
-		p = strchr(p + 1, ' ');
-	if (!p)
-		return -EBADMSG;
-	*ret = strtoull(p, NULL, 10);
-	return 0;
-}
 
 static struct json *limits(const struct spec *s)
 {
@@ -73,7 +49,7 @@ int describe_write_state(struct cis_sandbox *sb, char *const argv[], struct cis_
 	struct json *command = json_array_new();
 	uint64_t started = 0;
 
-	start_time(sb->pid, &started);
+	process_start_time(sb->pid, &started, NULL);
 	for (size_t i = 0; argv[i]; i++)
 		json_push(command, json_string_new(argv[i]));
 	json_set_string(o, "id", sb->state.id);
@@ -125,7 +101,7 @@ int describe_read_state(const struct state *st, struct described *ret, struct ci
 		return r;
 	/* First the pidfd, then the look at who it is: in this order it cannot change. */
 	pidfd = sys_pidfd_open((pid_t)init);
-	r = pidfd < 0 ? pidfd : start_time((pid_t)init, &now);
+	r = pidfd < 0 ? pidfd : process_start_time((pid_t)init, &now, NULL);
 	if (r < 0 || now != (uint64_t)started)
 		return cis_fail_plain(err, ESRCH, "the sandbox %s is dead", st->id);
 	*ret = (struct described){

@@ -24,6 +24,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/process.h"
 #include "base/sys.h"
 #include "describe.h"
 #include "isolate/userns.h"
@@ -173,15 +174,10 @@ static int clone_joiner(struct join *j, int *ret_pidfd)
 		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
 		.cgroup = (uint64_t)j->group->leaf,
 	};
-	sigset_t all, before;
-	int r;
+	int r = process_clone(&args);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = sys_clone3(&args);
 	if (r == 0)
 		joiner_main(j);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r;
 }
 

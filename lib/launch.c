@@ -76,6 +76,7 @@
 #include <sys/wait.h>
 
 #include "base/fd.h"
+#include "base/process.h"
 #include "base/sys.h"
 #include "isolate/userns.h"
 #include "sync.h"
@@ -205,8 +206,7 @@ static int make_shared(struct launch *l)
 
 /*
  * exit_signal 0: a program that links us sees no SIGCHLD for our processes, and
- * init inherits that by CLONE_PARENT. All signals are blocked across the
- * clone, or a handler of the caller could run in the child.
+ * init inherits that by CLONE_PARENT.
  */
 static int clone_child(struct launch *l, uint64_t flags, int cgroup, int *ret_pidfd,
 		       void (*child_main)(struct launch *))
@@ -216,16 +216,10 @@ static int clone_child(struct launch *l, uint64_t flags, int cgroup, int *ret_pi
 		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
 		.cgroup = (uint64_t)cgroup,
 	};
-	sigset_t all, before;
-	int r;
+	int r = process_clone(&args);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = sys_clone3(&args);
 	if (r == 0)
 		child_main(l);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	/* The kernel may have written there and failed later. */
 	if (r < 0)
 		*ret_pidfd = -1;
 	return r;

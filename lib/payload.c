@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 
 #include "base/fd.h"
+#include "base/process.h"
 #include "base/sys.h"
 #include "isolate/seccomp.h"
 #include "launch.h"
@@ -82,18 +83,6 @@ static int try_candidates(const struct plan_exec *e)
 	return result;
 }
 
-static void reset_signals(void)
-{
-	struct sigaction dfl = {.sa_handler = SIG_DFL};
-	sigset_t none;
-
-	/* Ignored signals survive execve: a host that ignores SIGPIPE is ours to hide. */
-	for (int sig = 1; sig < NSIG; sig++)
-		sigaction(sig, &dfl, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 void payload_exec(const struct plan *p, const struct plan_exec *e, const int stdio[3],
 		  int report)
 {
@@ -101,7 +90,7 @@ void payload_exec(const struct plan *p, const struct plan_exec *e, const int std
 
 	if (r < 0 && r != -EPERM)
 		fail(report, SYNC_LOCK_FAILED, LOCK_SESSION, r);
-	reset_signals();
+	process_reset_signals_child();
 	umask(022);
 	r = p->spec->tty && !e->log ? tty_take_child(stdio[0]) : 0;
 	if (r < 0)

@@ -12,13 +12,13 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/process.h"
 #include "fault.h"
 #include "fs/passwd.h"
 #include "fs/path.h"
 #include "image.h"
 #include "isolate/seccomp.h"
 
-#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define BARE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
 /* ---- ops ----------------------------------------------------------------- */
@@ -55,38 +55,13 @@ void plan_exec_done(struct plan_exec *e)
 	free(e->ready_request);
 }
 
-static const char *env_value(const struct strv *env, const char *key)
-{
-	size_t n = strlen(key);
-
-	for (size_t i = 0; i < env->n; i++)
-		if (strncmp(env->v[i], key, n) == 0 && env->v[i][n] == '=')
-			return env->v[i] + n + 1;
-	return NULL;
-}
-
-/* A shell's search, done here because the child may not allocate. */
 static int fill_candidates(struct plan_exec *e, struct cis_error *err)
 {
-	const char *name = e->argv.v[0], *path = env_value(&e->envp, "PATH");
-	int r = 0;
-
-	if (!*name)
+	if (!*e->argv.v[0])
 		return cis_fail_plain(err, ENOENT, "the command is an empty string");
-	if (strchr(name, '/'))
-		return strv_add(&e->candidates, name) < 0 ? cis_fail(err, ENOMEM, "plan") : 0;
-	for (path = path ? path : DEFAULT_PATH; r >= 0; path += *path == ':') {
-		size_t len = strcspn(path, ":");
-		cleanup_free char *full = NULL;
-
-		r = str_format(&full, "%.*s/%s", len ? (int)len : 1, len ? path : ".", name);
-		if (r >= 0)
-			r = strv_add(&e->candidates, full);
-		path += len;
-		if (!*path)
-			break;
-	}
-	return r < 0 ? cis_fail(err, ENOMEM, "plan") : 0;
+	return process_candidates(&e->candidates, e->argv.v[0], &e->envp) < 0
+		       ? cis_fail(err, ENOMEM, "plan")
+		       : 0;
 }
 
 /* Defaults first, so that what the user gave replaces them. */
@@ -96,7 +71,7 @@ static int fill_env(struct plan_exec *e, const struct spec *s, const char *home)
 	int r = str_format(&home_var, "HOME=%s", home);
 
 	if (r >= 0)
-		r = spec_add_env(&e->envp, "PATH=" DEFAULT_PATH);
+		r = spec_add_env(&e->envp, "PATH=" PROCESS_DEFAULT_PATH);
 	if (r >= 0)
 		r = spec_add_env(&e->envp, home_var);
 	if (r >= 0)

@@ -11,6 +11,7 @@
 
 #include "../base/fd.h"
 #include "../base/io.h"
+#include "../base/process.h"
 #include "../base/str.h"
 #include "../base/sys.h"
 #include "../state.h"
@@ -188,34 +189,13 @@ int container_remove(struct container *ct, struct cis_error *err)
 
 /* ---- status ------------------------------------------------------------------ */
 
-int container_start_time(pid_t pid, uint64_t *ret)
-{
-	cleanup_free char *text = NULL;
-	char path[64];
-	const char *p;
-	int r;
-
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	r = io_read_file_at(AT_FDCWD, path, 4096, &text, NULL);
-	if (r < 0)
-		return r == -ENOENT ? -ESRCH : r;
-	/* The command before it may hold anything but ends in the last ')'. */
-	p = strrchr(text, ')');
-	if (!p || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X')
-		return -ESRCH;
-	for (int field = 2; p && field < 22; field++)
-		p = strchr(p + 1, ' ');
-	if (!p)
-		return -EBADMSG;
-	*ret = strtoull(p, NULL, 10);
-	return 0;
-}
-
 static bool init_lives(const struct container *ct)
 {
 	uint64_t now;
+	char state;
 
-	return ct->doc && container_start_time(ct->init, &now) >= 0 && now == ct->started;
+	return ct->doc && process_start_time(ct->init, &now, &state) >= 0 &&
+	       now == ct->started && state != 'Z' && state != 'X';
 }
 
 int container_pidfd(const struct container *ct)

@@ -54,8 +54,6 @@ struct json *container_state(const struct container *ct, enum container_status s
 
 /* A pidfd of init, checked to be that very process. -ESRCH. */
 int container_pidfd(const struct container *ct);
-/* Seconds^-1 since boot; see proc(5), field 22 of stat. */
-int container_start_time(pid_t pid, uint64_t *ret);
 
 /* Path of a socket in its directory that fits sun_path whatever ROOT is. */
 #define CONTAINER_SANDBOX_ROOT "sandboxRoot" /* in doc: profile docker; its root's host id */

@@ -20,6 +20,7 @@
 
 #include "../base/fd.h"
 #include "../base/io.h"
+#include "../base/process.h"
 #include "../base/record.h"
 #include "../base/sys.h"
 #include "../isolate/lsm.h"
@@ -372,15 +373,10 @@ static int clone_stage(struct making *m, pid_t *ret, struct cis_error *err)
 		.exit_signal = SIGCHLD,
 		.cgroup = into ? (uint64_t)unified : 0,
 	};
-	sigset_t all, before;
-	int r;
+	int r = process_clone(&args);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = sys_clone3(&args);
 	if (r == 0)
 		box_stage_main(&m->box);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r < 0) {
 		m->stage = -1;
 		return cis_fail(err, -r, "clone");
@@ -508,7 +504,7 @@ static int describe(struct making *m, struct cis_error *err)
 
 	if (m->ct.doc)
 		return 0;
-	if (container_start_time(*m->box.init, &started) < 0)
+	if (process_start_time(*m->box.init, &started, NULL) < 0)
 		return cis_fail_plain(err, ESRCH, "container init died");
 	o = json_object_new();
 	annotations = json_object_new();

@@ -23,6 +23,7 @@
 
 #include "../base/fd.h"
 #include "../base/io.h"
+#include "../base/process.h"
 #include "../base/record.h"
 #include "../base/str.h"
 #include "../base/sys.h"
@@ -399,15 +400,10 @@ static int clone_joiner(struct entering *e, pid_t *ret, struct cis_error *err)
 		.exit_signal = SIGCHLD,
 		.cgroup = e->cgroup >= 0 ? (uint64_t)e->cgroup : 0,
 	};
-	sigset_t all, before;
-	int r;
+	int r = process_clone(&args);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = sys_clone3(&args);
 	if (r == 0)
 		joiner_main(e);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r < 0)
 		return cis_fail(err, -r, "exec in %s", e->ct.id);
 	*ret = r;

@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 
 #include "../base/fd.h"
+#include "../base/process.h"
 #include "../base/sys.h"
 #include "../fs/passwd.h"
 #include "../isolate/caps.h"
@@ -19,19 +20,7 @@
 #include "../isolate/seccomp-oci.h"
 #include "box.h"
 
-#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 /* ---- in the caller ------------------------------------------------------------- */
-
-static const char *env_value(const struct strv *env, const char *key)
-{
-	size_t n = strlen(key);
-
-	for (size_t i = env->n; i-- > 0;)
-		if (strncmp(env->v[i], key, n) == 0 && env->v[i][n] == '=')
-			return env->v[i] + n + 1;
-	return NULL;
-}
 
 /* Of the same name the last one counts, and is the only one that is passed on. */
 static int fill_env(struct finish *f, const struct config_process *p)
@@ -55,7 +44,7 @@ static int fill_home(struct finish *f, const struct config_process *p, int root)
 	char name[32];
 	int r;
 
-	if (env_value(&f->envp, "HOME") && *env_value(&f->envp, "HOME"))
+	if (process_env(&f->envp, "HOME") && *process_env(&f->envp, "HOME"))
 		return 0;
 	snprintf(name, sizeof name, "%u:%u", p->uid, p->gid);
 	/* An image without passwd, or a hostile one: then it is "/". */
@@ -65,28 +54,6 @@ static int fill_home(struct finish *f, const struct config_process *p, int root)
 	if (r >= 0)
 		r = strv_add(&f->envp, home);
 	passwd_entry_done(&user);
-	return r;
-}
-
-/* A shell's search, done here because the child may not allocate. */
-static int fill_candidates(struct finish *f, const char *name)
-{
-	const char *path = env_value(&f->envp, "PATH");
-	int r = 0;
-
-	if (strchr(name, '/'))
-		return strv_add(&f->candidates, name);
-	for (path = path ? path : DEFAULT_PATH; r >= 0; path += *path == ':') {
-		size_t len = strcspn(path, ":");
-		cleanup_free char *full = NULL;
-
-		r = str_format(&full, "%.*s/%s", len ? (int)len : 1, len ? path : ".", name);
-		if (r >= 0)
-			r = strv_add(&f->candidates, full);
-		path += len;
-		if (!*path)
-			break;
-	}
 	return r;
 }
 
@@ -107,7 +74,7 @@ int finish_prepare(struct finish *f, const struct config *c, const struct config
 	if (r >= 0)
 		r = fill_home(f, p, root);
 	if (r >= 0)
-		r = fill_candidates(f, p->args.v[0]);
+		r = process_candidates(&f->candidates, p->args.v[0], &f->envp);
 	return r < 0 ? cis_fail(err, -r, "process") : 0;
 }
 
@@ -212,17 +179,6 @@ static int check_cwd(void)
 	return r < 0 ? r : buf[0] == '/' ? 0 : -ENOENT;
 }
 
-static void reset_signals(void)
-{
-	struct sigaction dfl = {.sa_handler = SIG_DFL};
-	sigset_t none;
-
-	for (int sig = 1; sig < NSIG; sig++)
-		sigaction(sig, &dfl, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static int drop_privilege(const struct finish *f, enum box_step *step)
 {
 	const struct config_process *p = f->p;
@@ -263,7 +219,7 @@ int finish_child(const struct finish *f, int sync, enum box_step *ret_step, int 
 	*ret_item = 0;
 	if (r < 0)
 		return r;
-	reset_signals();
+	process_reset_signals_child();
 	umask(p->has_umask ? p->umask : 022);
 	*ret_step = STEP_LABEL;
 	r = apply_labels(f);

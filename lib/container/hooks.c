@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "../base/fd.h"
-#include "../base/io.h"
+#include "../base/process.h"
 #include "../base/sys.h"
 
 #define HOOK_NAMESPACES (CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
@@ -36,16 +36,11 @@ struct job {
 static void child(const struct job *j) __attribute__((noreturn));
 static void child(const struct job *j)
 {
-	struct sigaction dfl = {.sa_handler = SIG_DFL};
 	char *const none[] = {NULL};
 	char *const just_path[] = {j->hook->path, NULL};
-	sigset_t empty;
 	int r;
 
-	for (int sig = 1; sig < NSIG; sig++)
-		sigaction(sig, &dfl, NULL);
-	sigemptyset(&empty);
-	sigprocmask(SIG_SETMASK, &empty, NULL);
+	process_reset_signals_child();
 	SYS(setpgid, 0, 0);
 	r = SYS(dup3, j->in, 0, 0);
 	if (r >= 0)

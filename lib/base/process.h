@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Processes: made, told apart, and freed of what they inherit. */
+#ifndef CIS_BASE_PROCESS_H
+#define CIS_BASE_PROCESS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct clone_args;
+struct strv;
+
+/*
+ * clone3 with all signals blocked in the child, or a handler of the caller's could run
+ * there. 0 in the child, a pid, or -errno; then whatever args->pidfd points to is
+ * undefined.
+ */
+int process_clone(struct clone_args *args);
+
+/*
+ * Default actions, nothing blocked: what is about to be executed inherits no signal that
+ * is ignored. Raw calls only.
+ */
+void process_reset_signals_child(void);
+
+/*
+ * When it started, in clock ticks since boot: with the pid it names a process for good,
+ * since pids come round again. *ret_state: 'R', 'S', 'Z' ...; may be NULL. -ESRCH.
+ */
+int process_start_time(pid_t pid, uint64_t *ret, char *ret_state);
+
+/*
+ * What execve tries for @name, in this order: a shell's search of PATH in @env, done here
+ * because the child may not allocate. Of several PATHs the last counts. -ENOMEM.
+ */
+int process_candidates(struct strv *ret, const char *name, const struct strv *env);
+#define PROCESS_DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* The last value of @key, or NULL. */
+const char *process_env(const struct strv *env, const char *key);
+
+#endif
