@@ -299,8 +299,8 @@ static int refuse_used(const struct place *p, struct cis_error *err)
 	return 0;
 }
 
-static int make(struct place *p, const char *cgroups_path, const char *id, bool systemd,
-		const struct config_resources *r, struct cis_error *err)
+static int decide(struct place *p, const char *cgroups_path, const char *id, bool systemd,
+		  const struct config_resources *r, struct cis_error *err)
 {
 	int k = find_hierarchies(p, err);
 
@@ -313,22 +313,26 @@ static int make(struct place *p, const char *cgroups_path, const char *id, bool 
 	return k < 0 ? k : refuse_used(p, err);
 }
 
-int place_make(struct place *p, const char *cgroups_path, const char *id, bool systemd,
-	       const struct config_resources *r, struct cis_error *err)
+int place_decide(struct place *p, const char *cgroups_path, const char *id, bool systemd,
+		 const struct config_resources *r, struct cis_error *err)
 {
 	int k;
 
 	place_done(p);
-	k = make(p, cgroups_path, id, systemd, r, err);
-	if (k >= 0 && !systemd) {
-		k = make_all(p, err);
-		if (k < 0)
-			place_remove(p, NULL);
-	}
+	k = decide(p, cgroups_path, id, systemd, r, err);
 	if (k < 0)
 		place_done(p);
 	p->fresh = true;
 	return k;
+}
+
+int place_make(struct place *p, struct cis_error *err)
+{
+	int r = make_all(p, err);
+
+	if (r < 0)
+		place_remove(p, NULL);
+	return r;
 }
 
 int place_start_scope(struct place *p, pid_t pid, const struct config_resources *r,

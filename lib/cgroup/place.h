@@ -12,9 +12,9 @@
  *	place-stats.c  what was used
  *	resources*.c   limits; devices*.c who may open which device
  *
- * Life without systemd: place_make, place_apply, join or CLONE_INTO_CGROUP, place_remove.
- * With it nothing exists before the scope does, and a scope needs a process: place_make
- * only decides, place_start_scope makes all and moves the process, then place_apply.
+ * Life without systemd: place_decide, place_make, place_apply, join or CLONE_INTO_CGROUP,
+ * place_remove. With it nothing exists before the scope does, and a scope needs a process:
+ * in the place of place_make comes place_start_scope, which makes all and moves the process, then place_apply.
  */
 #ifndef CIS_CGROUP_PLACE_H
 #define CIS_CGROUP_PLACE_H
@@ -75,14 +75,16 @@ void place_init(struct place *p);
 void place_done(struct place *p); /* closes; removes nothing */
 
 /*
- * @cgroups_path as in config.json: absolute: below each hierarchy's root; relative:
- * below PLACE_PARENT; NULL or "": PLACE_PARENT/@id. With @systemd "SLICE:PREFIX:NAME".
- * -EBUSY: the group exists and has processes or is frozen. Without @systemd everything is
- * made; on failure it is removed again and @p empty. @r may be NULL: it is asked only
- * whether there is a controller for it.
+ * Where it will be; makes nothing. @cgroups_path as in config.json: absolute: below each
+ * hierarchy's root; relative: below PLACE_PARENT; NULL or "": PLACE_PARENT/@id. With
+ * @systemd "SLICE:PREFIX:NAME". -EBUSY: the group exists and has processes or is frozen.
+ * @r may be NULL: it is asked only whether a controller for it exists.
  */
-int place_make(struct place *p, const char *cgroups_path, const char *id, bool systemd,
-	       const struct config_resources *r, struct cis_error *err);
+int place_decide(struct place *p, const char *cgroups_path, const char *id, bool systemd,
+		 const struct config_resources *r, struct cis_error *err);
+
+/* Without systemd: makes all. On failure nothing of it stays. */
+int place_make(struct place *p, struct cis_error *err);
 
 /* Systemd only: the unit with @pid in it, then the groups that systemd did not make. */
 int place_start_scope(struct place *p, pid_t pid, const struct config_resources *r,

@@ -148,7 +148,11 @@ void box_stage_main(struct box *b)
 {
 	const uint64_t early = CLONE_NEWUSER | CLONE_NEWTIME | CLONE_NEWPID | CLONE_NEWNS;
 	uint64_t rest = b->new_namespaces & ~early;
-	int r = place_join_child(b->place);
+	int r;
+
+	/* Or we would never hear of the caller's death. */
+	fd_close(b->sync[0]);
+	r = place_join_child(b->place);
 
 	if (r < 0)
 		die(b, STEP_JOIN_CGROUP, 0, r);
@@ -257,7 +261,8 @@ static void await_start(struct box *b)
 	int listener = settle(b, b->listener), conn, item = 0, r;
 	char state[STATE_MAX];
 
-	sync_send(b->sync[1], &m);
+	if (sync_send(b->sync[1], &m) < 0)
+		_exit(1);
 	close_all_but(b, listener);
 	do
 		conn = SYS(accept4, listener, NULL, NULL, SOCK_CLOEXEC);

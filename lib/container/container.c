@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../base/fd.h"
@@ -73,6 +74,7 @@ static int set_names(struct container *ct, const struct cis_oci *rt, const char 
 int container_new(struct container *ct, const struct cis_oci *rt, const char *id,
 		  struct cis_error *err)
 {
+	struct stat st;
 	int r = set_names(ct, rt, id, err);
 
 	if (r >= 0)
@@ -93,6 +95,9 @@ int container_new(struct container *ct, const struct cis_oci *rt, const char *id
 		container_remove(ct, NULL);
 		return r;
 	}
+	/* Somebody who took it for a dead one's may have been quicker. */
+	if (fstat(ct->dir, &st) < 0 || st.st_nlink == 0)
+		return cis_fail_plain(err, ECANCELED, "container %s was deleted meanwhile", id);
 	return 0;
 }
 
@@ -139,7 +144,8 @@ int container_open(struct container *ct, const struct cis_oci *rt, const char *i
 		return r;
 	ct->dir = open(ct->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (ct->dir >= 0)
-		ct->lock = openat(ct->dir, "lock", O_RDWR | O_CLOEXEC);
+		/* create may have been killed before it made one. */
+		ct->lock = openat(ct->dir, "lock", O_RDWR | O_CLOEXEC | (lock ? O_CREAT : 0), 0600);
 	if (ct->dir < 0 || ct->lock < 0)
 		return errno == ENOENT || errno == ENOTDIR
 			       ? cis_fail_plain(err, ENOENT, "container does not exist: %s", id)
@@ -209,7 +215,7 @@ int container_pidfd(const struct container *ct)
 
 enum container_status container_status(const struct container *ct)
 {
-	if (!ct->doc)
+	if (!ct->doc || !ct->init)
 		return STATUS_CREATING;
 	if (!init_lives(ct))
 		return STATUS_STOPPED;

@@ -269,6 +269,8 @@ static int decide(struct making *m, struct cis_error *err)
 	return b->finish.procfd < 0 ? cis_fail(err, -b->finish.procfd, "open procfs") : 0;
 }
 
+static int describe(struct making *m, struct cis_error *err);
+
 /* ---- what is made on the host ---------------------------------------------------------- */
 
 static int listen_for_start(struct making *m, struct cis_error *err)
@@ -288,14 +290,19 @@ static int listen_for_start(struct making *m, struct cis_error *err)
 static int make_place(struct making *m, struct cis_error *err)
 {
 	bool systemd = m->rt->flags & CIS_OCI_SYSTEMD_CGROUP;
-	int r = place_make(&m->ct.place, m->config.cgroups_path, m->ct.id, systemd,
-			   &m->config.resources, err);
+	int r = place_decide(&m->ct.place, m->config.cgroups_path, m->ct.id, systemd,
+			     &m->config.resources, err);
 
-	/* One that was there already is somebody else's. */
-	m->made_place = r != -EBUSY;
-	if (r < 0 || systemd)
+	/* First it is told where: whoever finds us killed can take it away. */
+	if (r >= 0)
+		r = describe(m, err);
+	if (r < 0)
 		return r;
-	if (m->docker)
+	m->made_place = true;
+	if (systemd)
+		return 0;
+	r = place_make(&m->ct.place, err);
+	if (r >= 0 && m->docker)
 		r = place_delegate(&m->ct.place, m->box.base, m->box.base, err);
 	if (r >= 0)
 		r = place_apply(&m->ct.place, &m->config.resources, err);
@@ -408,8 +415,6 @@ static char *state_text(const struct making *m, enum container_status status)
 	return text;
 }
 
-static int describe(struct making *m, struct cis_error *err);
-
 /* The namespaces are there and the host's root is still init's. */
 static int run_hooks(struct making *m, struct cis_error *err)
 {
@@ -496,15 +501,18 @@ static void now_text(char *buf, size_t size)
 	snprintf(buf + n, size - n, ".%09ldZ", now.tv_nsec);
 }
 
+/*
+ * Twice: before there are groups, and when there is an init.
+ */
 static int describe(struct making *m, struct cis_error *err)
 {
 	struct json *o, *annotations;
 	char created[64];
 	uint64_t started = 0;
 
-	if (m->ct.doc)
+	if (m->ct.doc && m->ct.init)
 		return 0;
-	if (process_start_time(*m->box.init, &started, NULL) < 0)
+	if (*m->box.init && process_start_time(*m->box.init, &started, NULL) < 0)
 		return cis_fail_plain(err, ESRCH, "container init died");
 	o = json_object_new();
 	annotations = json_object_new();

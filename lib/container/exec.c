@@ -369,8 +369,11 @@ static void joiner_main(struct entering *e)
 		.flags = CLONE_PARENT | CLONE_PARENT_SETTID,
 		.parent_tid = (uint64_t)(uintptr_t)e->pid,
 	};
-	int r = place_join_child(&e->ct.place);
+	int r;
 
+	/* Or we would never hear of the caller's death. */
+	fd_close(e->sync[0]);
+	r = place_join_child(&e->ct.place);
 	if (r < 0)
 		die(e, STEP_JOIN_CGROUP, 0, r);
 	SYS(prctl, PR_SET_NAME, "cis:join", 0, 0, 0);

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,18 +51,28 @@ static uid_t root_of(const struct config_idmap *map, size_t n)
 	return 0;
 }
 
-/* Sleeps until it is killed: a user namespace needs a process to be made of. */
-static void holder(uid_t owner, int ready) __attribute__((noreturn));
-static void holder(uid_t owner, int ready)
+/*
+ * A user namespace needs a process to be made of. It sleeps until it is killed, or its
+ * wire ends, which is the caller's death: so it holds nothing else of the caller's.
+ */
+static void holder(uid_t owner, int wire) __attribute__((noreturn));
+static void holder(uid_t owner, int wire)
 {
-	int r = owner ? userns_become_owner_child(owner) : 0;
+	char word;
+	int r = SYS(dup3, wire, 3, 0);
+
+	if (r == -EINVAL) /* it is 3 */
+		r = 3;
+	sys_close_range(4, ~0U, 0);
+	if (r >= 0 && owner)
+		r = userns_become_owner_child(owner);
 
 	if (r >= 0)
 		r = SYS(unshare, CLONE_NEWUSER);
 
-	SYS(write, ready, &r, sizeof r);
-	for (;;)
-		SYS(pause);
+	SYS(write, 3, &r, sizeof r);
+	SYS(read, 3, &word, sizeof word);
+	_exit(0);
 }
 
 int idmap_userns(const struct config_idmap *uids, size_t n_uids,
@@ -70,7 +81,7 @@ int idmap_userns(const struct config_idmap *uids, size_t n_uids,
 	int pair[2], made = -EIO, fd = -1, r;
 	pid_t pid;
 
-	if (pipe2(pair, O_CLOEXEC) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return cis_fail(err, errno, "make a user namespace");
 	pid = fork();
 	if (pid == 0)
@@ -79,7 +90,6 @@ int idmap_userns(const struct config_idmap *uids, size_t n_uids,
 	r = pid < 0 ? -errno : 0;
 	if (r >= 0 && read(pair[0], &made, sizeof made) != sizeof made)
 		made = -EIO;
-	fd_close(pair[0]);
 	if (r < 0 || made < 0)
 		r = cis_fail(err, r < 0 ? -r : -made, "make a user namespace");
 	if (r >= 0)
@@ -89,6 +99,7 @@ int idmap_userns(const struct config_idmap *uids, size_t n_uids,
 		if (fd < 0)
 			r = cis_fail(err, -fd, "open a user namespace");
 	}
+	fd_close(pair[0]);
 	if (pid > 0) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);

@@ -258,7 +258,8 @@ static int delete(struct container *ct, bool force, struct cis_error *err)
 	if (r < 0 && r != -ENOENT)
 		return r;
 	run_poststop(ct, NULL);
-	if (ct->sandbox_root)
+	/* Of one that was killed while it was made it is not known. */
+	if (ct->sandbox_root || !ct->doc)
 		profile_release(ct->path);
 	return container_remove(ct, err);
 }

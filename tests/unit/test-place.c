@@ -34,6 +34,15 @@
 #include "cgroup/place.h"
 #include "cgroup/resources.h"
 
+/* As create does: decide, then make. */
+static int make_place(struct place *p, const char *path, const char *id, bool systemd,
+		      const struct config_resources *r, struct cis_error *err)
+{
+	int k = place_decide(p, path, id, systemd, r, err);
+
+	return k < 0 || systemd ? k : place_make(p, err);
+}
+
 static struct config_resources no_resources(void)
 {
 	return (struct config_resources){
@@ -765,7 +774,7 @@ static void test_live_round(void **state)
 
 	need_host();
 	snprintf(path, sizeof path, "/%s/a/b", test_name);
-	OK(place_make(&l->p, path, "id", false, NULL, &last));
+	OK(make_place(&l->p, path, "id", false, NULL, &last));
 	for (size_t i = 0; i < l->p.n; i++)
 		assert_true(l->p.g[i].dir >= 0);
 	check_reload(&l->p);
@@ -777,7 +786,7 @@ static void test_live_round(void **state)
 
 	/* Taken; and refusing it must not harm it. */
 	place_init(&other);
-	assert_int_equal(place_make(&other, path, "id", false, NULL, &last), -EBUSY);
+	assert_int_equal(make_place(&other, path, "id", false, NULL, &last), -EBUSY);
 	place_remove(&other, NULL);
 	assert_int_equal(waitpid(l->child, &status, WNOHANG), 0);
 
@@ -810,7 +819,7 @@ static void test_live_round(void **state)
 		assert_int_equal(WTERMSIG(status), SIGKILL);
 	}
 	place_done(&l->p);
-	OK(place_make(&l->p, path, "id", false, NULL, &last));
+	OK(make_place(&l->p, path, "id", false, NULL, &last));
 
 	/* SIGKILL thaws. */
 	l->child = spawn_sleep(&l->p);
@@ -838,14 +847,14 @@ static void test_live_frozen(void **state)
 	struct place again;
 
 	need_host();
-	OK(place_make(&l->p, NULL, test_name, false, NULL, &last));
+	OK(make_place(&l->p, NULL, test_name, false, NULL, &last));
 	OK(place_freeze(&l->p, true, &last));
 	place_init(&again);
-	assert_int_equal(place_make(&again, NULL, test_name, false, NULL, &last), -EBUSY);
+	assert_int_equal(make_place(&again, NULL, test_name, false, NULL, &last), -EBUSY);
 	assert_non_null(strstr(last.message, "frozen"));
 	OK(place_freeze(&l->p, false, &last));
 	/* Empty and thawed: taken over. */
-	OK(place_make(&again, NULL, test_name, false, NULL, &last));
+	OK(make_place(&again, NULL, test_name, false, NULL, &last));
 	place_done(&again);
 	OK(place_remove(&l->p, &last));
 	assert_int_equal(count_groups(), 0);
@@ -859,7 +868,7 @@ static void test_live_subtree(void **state)
 	size_t n;
 
 	need_host();
-	OK(place_make(&l->p, NULL, test_name, false, NULL, &last));
+	OK(make_place(&l->p, NULL, test_name, false, NULL, &last));
 	if (place_unified_fd(&l->p) < 0)
 		skip();
 	OK(place_delegate(&l->p, 1000, 1001, &last));
@@ -901,7 +910,7 @@ static void test_live_v1_limits(void **state)
 	const uint64_t mib = 1 << 20;
 
 	need_host();
-	OK(place_make(&l->p, NULL, test_name, false, NULL, &last));
+	OK(make_place(&l->p, NULL, test_name, false, NULL, &last));
 	if (!is_v1(&l->p, PLACE_MEMORY) || !is_v1(&l->p, PLACE_CPU) ||
 	    !is_v1(&l->p, PLACE_PIDS) || !is_v1(&l->p, PLACE_CPUSET))
 		skip();
@@ -970,7 +979,7 @@ static void test_live_refused(void **state)
 	struct live *l = *state;
 
 	need_host();
-	OK(place_make(&l->p, NULL, test_name, false, NULL, &last));
+	OK(make_place(&l->p, NULL, test_name, false, NULL, &last));
 	r.hugepages = &page;
 	r.n_hugepages = 1;
 	if (place_of(&l->p, PLACE_HUGETLB)) {
@@ -1003,7 +1012,7 @@ static void test_live_refused(void **state)
 		assert_int_equal(place_apply(&l->p, &r, &last), -EOPNOTSUPP);
 		assert_non_null(strstr(last.message, "rdma"));
 		place_remove(&l->p, NULL);
-		assert_int_equal(place_make(&l->p, NULL, test_name, false, &r, &last),
+		assert_int_equal(make_place(&l->p, NULL, test_name, false, &r, &last),
 				 -EOPNOTSUPP);
 		assert_int_equal(count_groups(), 0);
 	}
@@ -1019,7 +1028,7 @@ static void test_live_blkio(void **state)
 	char want[64];
 
 	need_host();
-	OK(place_make(&l->p, NULL, test_name, false, NULL, &last));
+	OK(make_place(&l->p, NULL, test_name, false, NULL, &last));
 	if (!is_v1(&l->p, PLACE_BLKIO) || stat("/dev/vda", &st) < 0)
 		skip();
 	d.major = major(st.st_rdev);
@@ -1075,7 +1084,7 @@ static void test_live_devices(void **state)
 	int dir, r2;
 
 	need_host();
-	OK(place_make(&l->p, NULL, test_name, false, NULL, &last));
+	OK(make_place(&l->p, NULL, test_name, false, NULL, &last));
 	if (try_device("/dev/kmsg", O_RDONLY) != 0)
 		skip();
 	dir = place_of(&l->p, PLACE_DEVICES)->dir;
@@ -1124,7 +1133,7 @@ static void test_live_oom(void **state)
 	int fd, status;
 
 	need_host();
-	OK(place_make(&l->p, NULL, test_name, false, NULL, &last));
+	OK(make_place(&l->p, NULL, test_name, false, NULL, &last));
 	if (!place_of(&l->p, PLACE_MEMORY))
 		skip();
 	r.memory_limit = 8 << 20;
@@ -1165,7 +1174,7 @@ static void test_live_stats(void **state)
 	struct live *l = *state;
 
 	need_host();
-	OK(place_make(&l->p, NULL, test_name, false, NULL, &last));
+	OK(make_place(&l->p, NULL, test_name, false, NULL, &last));
 	r.pids_limit = 9;
 	OK(place_apply(&l->p, &r, &last));
 	l->child = spawn_sleep(&l->p);
@@ -1187,7 +1196,7 @@ static void test_live_systemd(void **state)
 	need_host();
 	if (access("/run/systemd/system", F_OK) == 0)
 		skip(); /* the bus part has its test in a machine with one */
-	OK(place_make(&l->p, ":t:x", test_name, true, NULL, &last));
+	OK(make_place(&l->p, ":t:x", test_name, true, NULL, &last));
 	assert_string_equal(l->p.unit, "t-x.scope");
 	assert_true(place_unified_fd(&l->p) < 0);
 	assert_true(place_start_scope(&l->p, getpid(), NULL, &last) < 0);
