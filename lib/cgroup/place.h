@@ -13,8 +13,9 @@
  *	resources*.c   limits; devices*.c who may open which device
  *
  * Life without systemd: place_decide, place_make, place_apply, join or CLONE_INTO_CGROUP,
- * place_remove. With it nothing exists before the scope does, and a scope needs a process:
- * in the place of place_make comes place_start_scope, which makes all and moves the process, then place_apply.
+ * place_remove. With it nothing exists before the scope does, and a scope needs a
+ * process: in the place of place_make comes place_start_scope, which makes all and moves
+ * the process.
  */
 #ifndef CIS_CGROUP_PLACE_H
 #define CIS_CGROUP_PLACE_H
