@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "console.h"
 
+#include <errno.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +65,19 @@ static int send_fd(int conn, int fd, const char *text, size_t len, struct cis_er
 	memcpy(CMSG_DATA(c), &fd, sizeof fd);
 	return sendmsg(conn, &hdr, MSG_NOSIGNAL) < 0 ? cis_fail(err, errno, "send a descriptor")
 						     : 0;
+}
+
+int console_check(bool terminal, const char *socket, const int *ret, struct cis_error *err)
+{
+	if (terminal && !socket && !ret)
+		return cis_fail_plain(err, EINVAL,
+				      "cannot allocate tty if the runtime will detach without "
+				      "setting console socket");
+	if (!terminal && socket)
+		return cis_fail_plain(err, EINVAL,
+				      "cannot use console socket if the runtime will not detach "
+				      "or allocate tty");
+	return 0;
 }
 
 int console_give(int master, const char *path, int *ret, struct cis_error *err)

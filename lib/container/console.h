@@ -6,6 +6,8 @@
 #include "container.h"
 #include "config.h"
 
+/* A terminal needs somebody who takes its master, and a socket a terminal. -EINVAL. */
+int console_check(bool terminal, const char *socket, const int *ret, struct cis_error *err);
 /* The master: over the socket at @path, or a copy of it to *ret. */
 int console_give(int master, const char *path, int *ret, struct cis_error *err);
 /* A pidfd of @pid. */

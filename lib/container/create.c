@@ -80,19 +80,6 @@ static int find_rootfs(struct making *m, struct cis_error *err)
 	return m->box.rootfs ? 0 : cis_fail(err, errno, "rootfs %s", path);
 }
 
-static int check_terminal(const struct making *m, struct cis_error *err)
-{
-	bool terminal = m->config.process.terminal;
-
-	if (terminal && !m->how->console_socket && !m->how->ret_console)
-		return cis_fail_plain(err, EINVAL, "cannot allocate tty if runc will detach "
-						   "without setting console socket");
-	if (!terminal && m->how->console_socket)
-		return cis_fail_plain(err, EINVAL, "cannot use console socket if runc will not "
-						   "detach or allocate tty");
-	return 0;
-}
-
 static int take_namespaces(struct making *m, struct cis_error *err)
 {
 	const struct config *c = &m->config;
@@ -234,7 +221,8 @@ static int load(struct making *m, struct cis_error *err)
 	if (r >= 0)
 		r = refuse_what_we_lack(&m->config, err);
 	if (r >= 0)
-		r = check_terminal(m, err);
+		r = console_check(m->config.process.terminal, m->how->console_socket,
+				  m->how->ret_console, err);
 	if (r >= 0)
 		r = find_rootfs(m, err);
 	if (r >= 0)

@@ -147,17 +147,6 @@ static int change_process(struct entering *e, struct cis_error *err)
 	return add_caps(p, how->caps, err);
 }
 
-static int check_terminal(const struct entering *e, struct cis_error *err)
-{
-	if (e->p->terminal && !e->how->console_socket && !e->how->ret_console)
-		return cis_fail_plain(err, EINVAL, "cannot allocate tty if runc will detach "
-						   "without setting console socket");
-	if (!e->p->terminal && e->how->console_socket)
-		return cis_fail_plain(err, EINVAL, "cannot use console socket if runc will not "
-						   "detach or allocate tty");
-	return 0;
-}
-
 /* ---- where it goes ---------------------------------------------------------------------- */
 
 static uint64_t foreign_namespaces(pid_t init)
@@ -273,7 +262,8 @@ static int decide(struct entering *e, struct cis_error *err)
 		r = profile_apply_process(&e->config,
 					  e->how->process ? &e->own : &e->config.process, err);
 	if (r >= 0)
-		r = check_terminal(e, err);
+		r = console_check(e->p->terminal, e->how->console_socket, e->how->ret_console,
+				  err);
 	if (r >= 0)
 		r = root = open_root(e, err);
 	if (r >= 0)

@@ -101,7 +101,8 @@ int main(int argc, char **argv)
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		err(1, "%s", argv[1]);
 	for (size_t i = 0; i < n_groups; i++)
-		for (int tries = 0; rmdir(groups[i].dir) < 0 && errno == EBUSY && tries < 1000;)
-			tries++;
+		/* The last process is gone a moment before its group says so. */
+		for (int tries = 0; rmdir(groups[i].dir) < 0 && tries < 10000; tries++)
+			usleep(tries < 100 ? 0 : 1000);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
