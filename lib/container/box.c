@@ -18,17 +18,14 @@
 #include <linux/keyctl.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "../base/fd.h"
 #include "../base/io.h"
 #include "../base/num.h"
 #include "../base/sys.h"
-#include "../isolate/sched.h"
 #include "../isolate/userns.h"
 #include "../net/netlink.h"
-#include "../tty.h"
 
 #define STATE_MAX 65536 /* of a container's state as text; a pipe holds as much */
 
@@ -52,25 +49,6 @@ static void ask(const struct box *b, enum box_kind kind)
 }
 
 /* ---- the stage ---------------------------------------------------------------- */
-
-/* While we have the host's privilege, which some of it takes. */
-static void set_limits(struct box *b)
-{
-	const struct config_process *p = &b->c->process;
-
-	for (size_t i = 0; i < p->n_rlimits; i++) {
-		int r = SYS(prlimit64, 0, p->rlimits[i].resource, &p->rlimits[i].limit, NULL);
-
-		if (r < 0)
-			die(b, STEP_RLIMIT, (int)i, r);
-	}
-	if (p->has_oom_score) {
-		int r = sched_oom_score_child(b->finish.procfd, p->oom_score);
-
-		if (r < 0)
-			die(b, STEP_OOM_SCORE, 0, r);
-	}
-}
 
 /*
  * Those that are not the user namespace first, while we have the host's privilege;
@@ -148,7 +126,8 @@ void box_stage_main(struct box *b)
 {
 	const uint64_t early = CLONE_NEWUSER | CLONE_NEWTIME | CLONE_NEWPID | CLONE_NEWNS;
 	uint64_t rest = b->new_namespaces & ~early;
-	int r;
+	enum box_step step;
+	int item = 0, r;
 
 	/* Or we would never hear of the caller's death. */
 	fd_close(b->sync[0]);
@@ -159,16 +138,15 @@ void box_stage_main(struct box *b)
 	SYS(prctl, PR_SET_NAME, "cis:stage", 0, 0, 0);
 	/* A process of ours in hostile namespaces is nobody's to trace: CVE-2016-9962. */
 	SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-	set_limits(b);
+	r = finish_limits_child(&b->finish, &step, &item);
+	if (r < 0)
+		die(b, step, item, r);
 	if (b->new_namespaces & CLONE_NEWTIME)
 		make_clock(b);
 	join_namespaces(b);
 	if (*b->place->unit)
 		ask(b, BOX_SCOPE);
 	if (b->staged) {
-		enum box_step step;
-		int item = 0;
-
 		r = staged_build(b, &step, &item);
 		if (r < 0)
 			die(b, step, item, r);
@@ -208,29 +186,6 @@ static void join_keyring(struct box *b)
 	/* Kernels without keys, and seccomp filters around us that forbid them. */
 	if (r < 0 && r != -ENOSYS && r != -EPERM)
 		die(b, STEP_KEYRING, 0, r);
-}
-
-static void open_console(struct box *b)
-{
-	struct sync_msg m = {.kind = BOX_CONSOLE};
-	const struct config_process *p = &b->c->process;
-	int master = -1, slave = -1, r;
-
-	r = tty_open_child(p->rows, p->cols, &master, &slave);
-	if (r >= 0)
-		r = tty_show_as_console_child(master);
-	if (r >= 0)
-		r = sync_send_fd(b->sync[1], &m, master);
-	if (r >= 0)
-		r = SYS(fchown, slave, p->uid, (gid_t)-1);
-	for (int i = 0; i < 3 && r >= 0; i++)
-		r = SYS(dup3, slave, i, 0);
-	if (r >= 0)
-		r = tty_take_child(0);
-	fd_close(master);
-	fd_close(slave);
-	if (r < 0)
-		die(b, STEP_CONSOLE, 0, r);
 }
 
 /*
@@ -301,8 +256,11 @@ static void init_main(struct box *b)
 	r = setup_after_hooks_child(b, root, &step, &item);
 	if (r < 0)
 		die(b, step, item, r);
-	if (b->c->process.terminal)
-		open_console(b);
+	if (b->c->process.terminal) {
+		r = finish_terminal_child(&b->finish, b->sync[1], true);
+		if (r < 0)
+			die(b, STEP_CONSOLE, 0, r);
+	}
 	r = finish_child(&b->finish, b->sync[1], &step, &item);
 	if (r < 0)
 		die(b, step, item, r);

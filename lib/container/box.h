@@ -138,6 +138,10 @@ int setup_copyup_child(int root, const struct config_mount *m, int mount);
 /* cgroups.c: the file system of control groups at @m's destination. */
 int cgroups_mount_child(const struct box *b, const struct config_mount *m, int root);
 
+/* finish.c. First, while there is the host's privilege, which rlimits and oom_score_adj take. */
+int finish_limits_child(const struct finish *f, enum box_step *ret_step, int *ret_item);
+/* A terminal as its streams, the master to @sync; also as /dev/console. */
+int finish_terminal_child(const struct finish *f, int sync, bool console);
 /*
  * finish.c: everything that is left to be given or taken before execve. On failure
  * *ret_step says what. @sync: where a seccomp listener is sent to.
@@ -155,6 +159,8 @@ int finish_exec_child(const struct finish *f);
 /* Env with HOME, candidates. @root: the container's root, for passwd. */
 int finish_prepare(struct finish *f, const struct config *c, const struct config_process *p,
 		   int root, struct cis_error *err);
+/* The seccomp filter, kept below @root. After finish_prepare(). */
+int finish_compile(struct finish *f, const char *root, struct cis_error *err);
 int finish_add_listen_fds(struct finish *f, unsigned int n, struct cis_error *err);
 void finish_done(struct finish *f);
 

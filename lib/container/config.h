@@ -49,7 +49,7 @@ struct config_process {
 	bool has_umask;
 	mode_t umask;
 	bool has_caps;
-	uint64_t caps[CAP_SETS]; /* bits 1 << CAP_*; unknown names were warned of */
+	uint64_t caps[CAP_SETS]; /* bits 1 << CAP_*; unknown names are left out */
 	struct config_rlimit *rlimits;
 	size_t n_rlimits;
 	bool no_new_privs;

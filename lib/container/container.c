@@ -21,7 +21,7 @@
 #define MAX_ID 1024
 
 static const char *const files[] = {"lock",        "state.json",     "state.json.new",
-				    "config.json", CONTAINER_SOCKET, "process.json"};
+				    "config.json", CONTAINER_SOCKET};
 
 void container_init(struct container *ct)
 {

@@ -25,7 +25,6 @@
 #include "../base/sys.h"
 #include "../isolate/lsm.h"
 #include "../isolate/procfd.h"
-#include "../isolate/seccomp-oci.h"
 #include "console.h"
 #include "container.h"
 #include "hooks.h"
@@ -34,8 +33,6 @@
 #include "profile.h"
 #include "sources.h"
 #include "verbs.h"
-
-#define CACHE_NAME ".seccomp"
 
 struct making {
 	const struct cis_oci *rt;
@@ -130,33 +127,6 @@ static int check_sysctls(const struct making *m, struct cis_error *err)
 	for (size_t i = 0; i < m->config.n_sysctl && r >= 0; i++)
 		r = sysctl_check(m->config.sysctl[i].key, ipc, net, uts, user, err);
 	return r;
-}
-
-static int compile_filter(struct making *m, struct cis_error *err)
-{
-	const struct config_seccomp *s = &m->config.seccomp;
-	struct finish *f = &m->box.finish;
-	cleanup_close int cache = -1;
-	cleanup_free char *path = NULL;
-	struct sock_filter *program;
-	int r;
-
-	if (!s->given)
-		return 0;
-	r = seccomp_check_flags(s->flags, err);
-	if (r < 0)
-		return r;
-	if (str_format(&path, "%s/" CACHE_NAME, container_root(m->rt)) >= 0) {
-		mkdir(path, 0700);
-		cache = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	}
-	r = seccomp_from_config(s, cache, &program, &f->n_filter, err);
-	if (r < 0)
-		return r;
-	f->filter = program;
-	f->filter_flags = s->flags;
-	f->filter_listens = seccomp_wants_listener(s);
-	return 0;
 }
 
 static int refuse_what_we_lack(const struct config *c, struct cis_error *err)
@@ -346,7 +316,7 @@ static int prepare(struct making *m, struct cis_error *err)
 	if (r >= 0)
 		r = listen_for_start(m, err);
 	if (r >= 0)
-		r = compile_filter(m, err);
+		r = finish_compile(&b->finish, container_root(m->rt), err);
 	if (r >= 0)
 		r = make_place(m, err);
 	if (r >= 0 && !config_namespace(&m->config, CLONE_NEWCGROUP) && !*m->ct.place.unit)

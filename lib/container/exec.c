@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -29,10 +28,7 @@
 #include "../base/sys.h"
 #include "../isolate/caps.h"
 #include "../isolate/procfd.h"
-#include "../isolate/sched.h"
-#include "../isolate/seccomp-oci.h"
 #include "../isolate/userns.h"
-#include "../tty.h"
 #include "box.h"
 #include "console.h"
 #include "profile.h"
@@ -202,27 +198,6 @@ static int open_cgroup(struct entering *e, struct cis_error *err)
 	return e->cgroup < 0 ? cis_fail(err, errno, "cgroup %s", path) : 0;
 }
 
-static int compile_filter(struct entering *e, struct cis_error *err)
-{
-	const struct config_seccomp *s = &e->config.seccomp;
-	cleanup_free char *path = NULL;
-	cleanup_close int cache = -1;
-	struct sock_filter *program;
-	int r;
-
-	if (!s->given)
-		return 0;
-	if (str_format(&path, "%s/.seccomp", container_root(e->rt)) >= 0)
-		cache = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = seccomp_from_config(s, cache, &program, &e->finish.n_filter, err);
-	if (r < 0)
-		return r;
-	e->finish.filter = program;
-	e->finish.filter_flags = s->flags;
-	e->finish.filter_listens = seccomp_wants_listener(s);
-	return 0;
-}
-
 static int open_root(const struct entering *e, struct cis_error *err)
 {
 	char path[64];
@@ -269,7 +244,7 @@ static int decide(struct entering *e, struct cis_error *err)
 	if (r >= 0)
 		r = finish_prepare(&e->finish, &e->config, e->p, root, err);
 	if (r >= 0)
-		r = compile_filter(e, err);
+		r = finish_compile(&e->finish, container_root(e->rt), err);
 	if (r >= 0)
 		r = open_cgroup(e, err);
 	if (r < 0)
@@ -293,26 +268,6 @@ static void die(const struct entering *e, enum box_step step, int item, int r)
 	_exit(255);
 }
 
-static void take_terminal(struct entering *e)
-{
-	struct sync_msg m = {.kind = BOX_CONSOLE};
-	int master = -1, slave = -1;
-	int r = tty_open_child(e->p->rows, e->p->cols, &master, &slave);
-
-	if (r >= 0)
-		r = sync_send_fd(e->sync[1], &m, master);
-	if (r >= 0)
-		r = SYS(fchown, slave, e->p->uid, (gid_t)-1);
-	for (int i = 0; i < 3 && r >= 0; i++)
-		r = SYS(dup3, slave, i, 0);
-	if (r >= 0)
-		r = tty_take_child(0);
-	fd_close(master);
-	fd_close(slave);
-	if (r < 0)
-		die(e, STEP_CONSOLE, 0, r);
-}
-
 static void command_main(struct entering *e) __attribute__((noreturn));
 static void command_main(struct entering *e)
 {
@@ -323,8 +278,11 @@ static void command_main(struct entering *e)
 	r = e->namespaces & CLONE_NEWUSER ? userns_become_root_child() : 0;
 	if (r < 0)
 		die(e, STEP_BECOME_ROOT, 0, r);
-	if (e->p->terminal)
-		take_terminal(e);
+	if (e->p->terminal) {
+		r = finish_terminal_child(&e->finish, e->sync[1], false);
+		if (r < 0)
+			die(e, STEP_CONSOLE, 0, r);
+	}
 	r = finish_child(&e->finish, e->sync[1], &step, &item);
 	if (r < 0)
 		die(e, step, item, r);
@@ -335,23 +293,6 @@ static void command_main(struct entering *e)
 	die(e, STEP_EXEC, 0, finish_exec_child(&e->finish));
 }
 
-static void set_limits(const struct entering *e)
-{
-	for (size_t i = 0; i < e->p->n_rlimits; i++) {
-		int r = SYS(prlimit64, 0, e->p->rlimits[i].resource, &e->p->rlimits[i].limit,
-			    NULL);
-
-		if (r < 0)
-			die(e, STEP_RLIMIT, (int)i, r);
-	}
-	if (e->p->has_oom_score) {
-		int r = sched_oom_score_child(e->finish.procfd, e->p->oom_score);
-
-		if (r < 0)
-			die(e, STEP_OOM_SCORE, 0, r);
-	}
-}
-
 static void joiner_main(struct entering *e) __attribute__((noreturn));
 static void joiner_main(struct entering *e)
 {
@@ -359,7 +300,8 @@ static void joiner_main(struct entering *e)
 		.flags = CLONE_PARENT | CLONE_PARENT_SETTID,
 		.parent_tid = (uint64_t)(uintptr_t)e->pid,
 	};
-	int r;
+	enum box_step step;
+	int item = 0, r;
 
 	/* Or we would never hear of the caller's death. */
 	fd_close(e->sync[0]);
@@ -369,7 +311,9 @@ static void joiner_main(struct entering *e)
 	SYS(prctl, PR_SET_NAME, "cis:join", 0, 0, 0);
 	SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	args_hide_child(&e->args, "cisandbox-exec");
-	set_limits(e);
+	r = finish_limits_child(&e->finish, &step, &item);
+	if (r < 0)
+		die(e, step, item, r);
 	if (e->namespaces & ~(uint64_t)CLONE_NEWUSER)
 		r = SYS(setns, e->pidfd, e->namespaces & ~(uint64_t)CLONE_NEWUSER);
 	if (r >= 0 && e->namespaces & CLONE_NEWUSER)

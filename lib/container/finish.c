@@ -18,7 +18,10 @@
 #include "../isolate/lsm.h"
 #include "../isolate/sched.h"
 #include "../isolate/seccomp-oci.h"
+#include "../tty.h"
 #include "box.h"
+
+#define CACHE_NAME ".seccomp" /* below the root of all containers */
 
 /* ---- in the caller ------------------------------------------------------------- */
 
@@ -78,6 +81,32 @@ int finish_prepare(struct finish *f, const struct config *c, const struct config
 	return r < 0 ? cis_fail(err, -r, "process") : 0;
 }
 
+int finish_compile(struct finish *f, const char *root, struct cis_error *err)
+{
+	const struct config_seccomp *s = &f->c->seccomp;
+	cleanup_free char *path = NULL;
+	cleanup_close int cache = -1;
+	struct sock_filter *program;
+	int r;
+
+	if (!s->given)
+		return 0;
+	r = seccomp_check_flags(s->flags, err);
+	if (r < 0)
+		return r;
+	if (str_format(&path, "%s/" CACHE_NAME, root) >= 0) {
+		mkdir(path, 0700);
+		cache = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	r = seccomp_from_config(s, cache, &program, &f->n_filter, err);
+	if (r < 0)
+		return r;
+	f->filter = program;
+	f->filter_flags = s->flags;
+	f->filter_listens = seccomp_wants_listener(s);
+	return 0;
+}
+
 int finish_add_listen_fds(struct finish *f, unsigned int n, struct cis_error *err)
 {
 	char fds[32];
@@ -101,6 +130,39 @@ void finish_done(struct finish *f)
 }
 
 /* ---- in the child ---------------------------------------------------------------- */
+
+int finish_limits_child(const struct finish *f, enum box_step *ret_step, int *ret_item)
+{
+	const struct config_process *p = f->p;
+	int r = 0;
+
+	*ret_step = STEP_RLIMIT;
+	for (size_t i = 0; i < p->n_rlimits && r >= 0; i++) {
+		*ret_item = (int)i;
+		r = SYS(prlimit64, 0, p->rlimits[i].resource, &p->rlimits[i].limit, NULL);
+	}
+	if (r < 0 || !p->has_oom_score)
+		return r;
+	*ret_step = STEP_OOM_SCORE;
+	return sched_oom_score_child(f->procfd, p->oom_score);
+}
+
+int finish_terminal_child(const struct finish *f, int sync, bool console)
+{
+	struct sync_msg m = {.kind = BOX_CONSOLE};
+	cleanup_close int master = -1, slave = -1;
+	int r = tty_open_child(f->p->rows, f->p->cols, &master, &slave);
+
+	if (r >= 0 && console)
+		r = tty_show_as_console_child(master);
+	if (r >= 0)
+		r = sync_send_fd(sync, &m, master);
+	if (r >= 0)
+		r = SYS(fchown, slave, f->p->uid, (gid_t)-1);
+	for (int i = 0; i < 3 && r >= 0; i++)
+		r = SYS(dup3, slave, i, 0);
+	return r < 0 ? r : tty_take_child(0);
+}
 
 static int apply_scheduling(const struct finish *f, enum box_step *step)
 {
