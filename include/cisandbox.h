@@ -98,6 +98,21 @@ void cis_sandbox_free(struct cis_sandbox *sb);
  */
 int cis_sandbox_load_profile(struct cis_sandbox *sb, const char *name, struct cis_error *err);
 
+/*
+ * Takes the whole description from an OCI bundle: a directory with config.json
+ * (runtime-spec 1.3) and what its root.path says; profile "docker" where the annotation
+ * io.cisandbox.profile says so. The descriptor may be closed afterwards. Beside a bundle
+ * only id, stdio, tty, timeout and audit may be set: start() refuses the rest with -EINVAL.
+ * Its argv may then be NULL: the bundle's process.args.
+ *
+ * No process of ours is inside: the command is pid 1 and a child of the calling process,
+ * and SIGKILL is the one signal that surely ends it. When the calling process dies the sandbox
+ * lives on until cis_reap(), which every start does too. A bundle without a user
+ * namespace has the host's root in it: call cis_oci_seal() first in main().
+ * -ENOENT: no config.json. -EINVAL: malformed, with line, column and member.
+ */
+int cis_sandbox_load_oci(struct cis_sandbox *sb, int bundle_dirfd, struct cis_error *err);
+
 /* 1 to 63 of [a-zA-Z0-9_.-], the first a letter or digit. Default: random. */
 int cis_sandbox_set_id(struct cis_sandbox *sb, const char *id);
 
@@ -320,7 +335,8 @@ struct cis_oci {
  * First thing in main(), with its argv, before create() or exec(): executes the program
  * anew from a copy that nobody can write to, unless that is where it runs from. A container
  * whose root is the host's could else change the program itself (CVE-2019-5736).
- * Returns 0 in the copy; does not return otherwise, unless with an error.
+ * Returns 0 in the copy; does not return otherwise, unless with an error. In the copy
+ * /proc/self/exe has no directory, so $ORIGIN of a run path finds no libraries.
  */
 int cis_oci_seal(char *const argv[], struct cis_error *err);
 

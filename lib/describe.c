@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/process.h"
 #include "base/sys.h"
+#include "bundle.h"
 
 static struct json *limits(const struct spec *s)
 {
@@ -58,7 +59,9 @@ int describe_write_state(struct cis_sandbox *sb, char *const argv[], struct cis_
 	json_set_int(o, "init_start_time", (int64_t)started);
 	json_set_int(o, "supervisor", getpid());
 	json_set_string(o, "image", s->image);
-	json_set_string(o, "rootfs", sb->plan.rootfs_path);
+	json_set_string(o, "rootfs", sb->is_bundle ? sb->container.rootfs : sb->plan.rootfs_path);
+	if (sb->is_bundle)
+		json_set_string(o, "bundle", sb->container.bundle);
 	json_set(o, "command", command);
 	json_set_string(o, "user", s->user ? s->user : "0:0");
 	json_set_string(o, "hostname", s->hostname ? s->hostname : sb->state.id);
@@ -93,6 +96,11 @@ int describe_read_state(const struct state *st, struct described *ret, struct ci
 
 	if (r < 0)
 		return r;
+	if (json_get(doc, "bundle"))
+		return cis_fail_plain(err, EOPNOTSUPP,
+				      "the sandbox %s is an OCI bundle (cisandbox-oci --root "
+				      "%s/" BUNDLE_ROOT " exec enters it)",
+				      st->id, state_root());
 	if ((r = want_number(doc, "init", &init, err)) < 0 ||
 	    (r = want_number(doc, "init_start_time", &started, err)) < 0 ||
 	    (r = want_number(doc, "id_base", &base, err)) < 0 ||

@@ -282,7 +282,7 @@ int cis_sandbox_enter(struct cis_sandbox *sb, char *const argv[], struct cis_err
 			err->stage = CIS_STAGE_SETUP;
 		return r;
 	}
-	sb->entered = sb->payload_runs = true;
+	sb->entered = sb->command_is_child = sb->payload_runs = true;
 	sb->phase = PHASE_RUNNING;
 	sb->started_msec = clock_msec();
 	return supervise_begin(sb, err);

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "bundle.h"
 #include "describe.h"
 #include "fs/scratch.h"
 
@@ -200,11 +201,13 @@ static struct json *usage(const struct state *st, pid_t init)
 	struct scratch_usage disk = {0};
 	cleanup_close int root = state_open_root(NULL);
 
-	group_init(&g);
-	state_group_name(st, name);
-	group_open(&g, name, root, NULL);
-	group_stat(&g, &stat);
-	group_done(&g);
+	if (bundle_stat_of(st->id, &stat) < 0) {
+		group_init(&g);
+		state_group_name(st, name);
+		group_open(&g, name, root, NULL);
+		group_stat(&g, &stat);
+		group_done(&g);
+	}
 	scratch_usage_of(init, &disk);
 	json_set_int(o, "memory", (int64_t)stat.memory);
 	json_set_int(o, "memory_peak", (int64_t)stat.memory_peak);

@@ -37,8 +37,9 @@ int cis_sandbox_new(struct cis_sandbox **ret)
 	spec_init(&sb->spec);
 	state_init(&sb->state);
 	group_init(&sb->group);
+	container_init(&sb->container);
 	sb->audit = sb->sync = sb->pidfd = sb->tty = -1;
-	sb->timeout = sb->grace = sb->tick = sb->image_lock = -1;
+	sb->timeout = sb->grace = sb->tick = sb->image_lock = sb->bundle = -1;
 	for (size_t i = 0; i < 3; i++)
 		sb->stdio[i] = -1;
 	for (size_t i = 0; i < N_RELAYS; i++)
@@ -60,6 +61,8 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 		supervise_finish(sb);
 	for (size_t i = 0; i < N_RELAYS; i++)
 		relay_free(sb->relays[i]);
+	container_done(&sb->container);
+	fd_close(sb->bundle);
 	plan_done(&sb->plan);
 	spec_done(&sb->spec);
 	state_done(&sb->state);
@@ -243,7 +246,11 @@ int cis_sandbox_plan(struct cis_sandbox *sb, char *const argv[], char **ret,
 		     struct cis_error *err)
 {
 	struct plan p;
-	int r = plan_build(&p, &sb->spec, argv, err);
+	int r;
+
+	if (sb->is_bundle)
+		return cis_fail_plain(err, EINVAL, "a bundle has no plan");
+	r = plan_build(&p, &sb->spec, argv, err);
 
 	if (r >= 0 && plan_print(&p, ret) < 0)
 		r = cis_fail(err, ENOMEM, "plan");
@@ -303,6 +310,8 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 	bool payload_runs;
 	int r = geteuid() == 0 ? 0 : describe_unprivileged(err);
 
+	if (r >= 0 && sb->is_bundle)
+		return start_bundle(sb, argv, err);
 	if (r >= 0 && sb->spec.image)
 		r = sb->image_lock = image_lock(sb->spec.image, err);
 	if (r >= 0)

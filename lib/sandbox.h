@@ -3,6 +3,7 @@
  * The handle, and which file does what with it:
  *
  *	sandbox.c    new, setters, plan, free; the phases below
+ *	sandbox-oci.c   load_oci, and start of what it describes
  *	prepare.c    the caller's ops: makes, on the host, what the plan asks for
  *	launch.c     clones; the conversation until init is set up
  *	supervise.c  one epoll descriptor: streams, events, limits, the end
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 
 #include "cgroup/group.h"
+#include "container/container.h"
 #include "launch.h"
 #include "plan.h"
 #include "relay.h"
@@ -31,6 +33,10 @@ enum phase { PHASE_NEW, PHASE_OPENED, PHASE_RUNNING, PHASE_ENDED };
 struct cis_sandbox {
 	enum phase phase;
 	bool entered; /* the command is one of enter(), the sandbox is not ours */
+	bool command_is_child; /* pidfd is the command itself, not an init of ours */
+	bool is_bundle;        /* load_oci() */
+	int bundle;            /* its directory, or -1 */
+	struct container container; /* then, and once it runs */
 	struct spec spec;
 	struct plan plan;
 	struct state state;
@@ -67,6 +73,9 @@ int prepare_run(struct cis_sandbox *sb, struct launch *l, struct cis_error *err)
  * descriptors in @child that are not -1 are the caller's to close.
  */
 int prepare_stdio(struct cis_sandbox *sb, int child[3], struct cis_error *err);
+
+/* sandbox-oci.c. What fails leaves the rest for supervise_finish(). */
+int start_bundle(struct cis_sandbox *sb, char *const argv[], struct cis_error *err);
 
 /* supervise.c */
 int supervise_begin(struct cis_sandbox *sb, struct cis_error *err);

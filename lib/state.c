@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/io.h"
+#include "bundle.h"
 #include "cgroup/group.h"
 #include "isolate/ids.h"
 
@@ -207,6 +208,7 @@ bool state_is_alive(const struct state *st)
 static const char *const journal_words[] = {
 	[JOURNAL_IDS] = "ids\n",
 	[JOURNAL_CGROUP] = "cgroup\n",
+	[JOURNAL_BUNDLE] = "bundle\n",
 };
 
 int state_journal(const struct state *st, enum journal_entry what, struct cis_error *err)
@@ -262,8 +264,10 @@ int state_undo(struct state *st, const struct group *known, struct cis_error *er
 	if (r < 0 && r != -ENOENT)
 		return cis_fail(err, -r, "journal of %s", st->id);
 	r = 0;
+	if (journal && strstr(journal, journal_words[JOURNAL_BUNDLE]))
+		r = bundle_remove(st->id, err);
 	/* Backwards: processes go before the ids they run under are lent again. */
-	if (known || (journal && strstr(journal, journal_words[JOURNAL_CGROUP])))
+	if (r >= 0 && (known || (journal && strstr(journal, journal_words[JOURNAL_CGROUP]))))
 		r = undo_cgroup(st, known, err);
 	/* Whoever knows its groups has taken ids before: even if somebody lost the journal. */
 	if (r >= 0 && (known || (journal && strstr(journal, journal_words[JOURNAL_IDS]))))

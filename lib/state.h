@@ -64,7 +64,7 @@ int state_open(struct state *st, const char *id, struct cis_error *err);
 bool state_is_alive(const struct state *st);
 
 /* To be called before the thing is made. Durable enough to outlive a SIGKILL. */
-enum journal_entry { JOURNAL_IDS, JOURNAL_CGROUP };
+enum journal_entry { JOURNAL_IDS, JOURNAL_CGROUP, JOURNAL_BUNDLE };
 int state_journal(const struct state *st, enum journal_entry what, struct cis_error *err);
 
 int state_write(const struct state *st, const struct json *doc, struct cis_error *err);

@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/sys.h"
+#include "bundle.h"
 #include "fs/path.h"
 #include "fs/scratch.h"
 #include "sandbox.h"
@@ -157,6 +158,11 @@ static void read_figures(const struct cis_sandbox *sb, struct figures *ret)
 {
 	int r;
 
+	if (sb->is_bundle) {
+		bundle_stat(&sb->container.place, &ret->group);
+		ret->disk = (struct scratch_usage){0};
+		return;
+	}
 	group_stat(&sb->group, &ret->group);
 	r = sb->plan.n_fds ? scratch_usage(sb->plan.fds[SLOT_SCRATCH], &ret->disk)
 			   : scratch_usage_of(sb->pid, &ret->disk);
@@ -171,11 +177,12 @@ static void check_limits(struct cis_sandbox *sb, const struct figures *f)
 	char text[200];
 
 	if (st->oom_kills > sb->oom_kills_seen) {
-		snprintf(text, sizeof text,
-			 "memory limit reached: %llu process(es) killed (raise --memory, now "
-			 "%lluM)",
-			 (unsigned long long)st->oom_kills,
-			 (unsigned long long)sb->spec.memory >> 20);
+		int n = snprintf(text, sizeof text, "memory limit reached: %llu process(es) killed",
+				 (unsigned long long)st->oom_kills);
+
+		if (!sb->is_bundle)
+			snprintf(text + n, sizeof text - (size_t)n, " (raise --memory, now %lluM)",
+				 (unsigned long long)sb->spec.memory >> 20);
 		post(sb, CIS_EVENT_MEMORY_LIMIT, st->oom_kills, "limit.hit", text);
 		sb->oom_kills_seen = st->oom_kills;
 	}
@@ -385,7 +392,7 @@ static int reap(struct cis_sandbox *sb, struct cis_error *err)
 		return cis_fail(err, -r, "wait for the sandbox");
 	if (sb->payload_ended)
 		return 0;
-	if (sb->entered) {
+	if (sb->command_is_child) {
 		sb->exit_status = info.si_code == CLD_EXITED ? info.si_status
 							     : 128 + info.si_status;
 	} else {

@@ -120,6 +120,7 @@ struct box {
 	int listener;           /* the start socket */
 	pid_t *init;            /* shared with the children: clone3 itself writes it */
 	struct args_area args;
+	const int *stdio;       /* what becomes 0, 1, 2; NULL: they are it already */
 	struct finish finish;
 };
 

@@ -27,6 +27,7 @@
 #include "../isolate/procfd.h"
 #include "console.h"
 #include "container.h"
+#include "create.h"
 #include "hooks.h"
 #include "idmap.h"
 #include "overlay-root.h"
@@ -37,6 +38,7 @@
 struct making {
 	const struct cis_oci *rt;
 	const struct cis_oci_create *how;
+	const struct create_more *more; /* or NULL */
 	struct config config;
 	struct container ct;
 	struct box box;
@@ -53,7 +55,12 @@ struct making {
 static int open_bundle(struct making *m, struct cis_error *err)
 {
 	const char *path = m->how->bundle ? m->how->bundle : ".";
+	char by_fd[40];
 
+	if (m->more) {
+		snprintf(by_fd, sizeof by_fd, "/proc/self/fd/%d", m->more->bundle);
+		path = by_fd;
+	}
 	m->bundle_path = realpath(path, NULL);
 	if (!m->bundle_path)
 		return cis_fail(err, errno, "bundle %s", path);
@@ -182,12 +189,35 @@ static int make_sandbox_of_it(struct making *m, struct cis_error *err)
 	return r;
 }
 
+/* What the handle of a program says beside the bundle. */
+static int add_more(struct making *m, struct cis_error *err)
+{
+	struct config_process *p = &m->config.process;
+	const struct create_more *more = m->more;
+
+	m->box.stdio = more->stdio;
+	p->terminal |= more->terminal;
+	if (more->rows) {
+		p->rows = more->rows;
+		p->cols = more->cols;
+	}
+	if (!more->argv)
+		return 0;
+	strv_done(&p->args);
+	for (size_t i = 0; more->argv[i]; i++)
+		if (strv_add(&p->args, more->argv[i]) < 0)
+			return cis_fail(err, ENOMEM, "arguments");
+	return 0;
+}
+
 static int load(struct making *m, struct cis_error *err)
 {
 	int r = config_load(&m->config, m->bundle, err);
 
 	if (r >= 0 && !m->config.has_process)
 		r = cis_fail_plain(err, EINVAL, "config.json: process: missing");
+	if (r >= 0 && m->more)
+		r = add_more(m, err);
 	if (r >= 0)
 		r = refuse_what_we_lack(&m->config, err);
 	if (r >= 0)
@@ -605,18 +635,16 @@ static int make(struct making *m, const char *id, struct cis_error *err)
 	return r;
 }
 
-int cis_oci_create(const struct cis_oci *rt, const char *id, const struct cis_oci_create *how,
-		   size_t size, struct cis_error *err)
+int container_create(const struct cis_oci *rt, const char *id,
+		     const struct cis_oci_create *how, const struct create_more *more,
+		     struct cis_error *err)
 {
-	struct cis_oci_create h;
-	struct making m = {.rt = rt, .how = &h, .bundle = -1, .stage = -1,
+	struct making m = {.rt = rt, .how = how, .more = more, .bundle = -1, .stage = -1,
 			   .overlay.dir_tree = -1};
-	int r = record_in(&h, sizeof h, how, size);
+	int r;
 
-	if (r < 0)
-		return cis_fail(err, -r, "create");
 	/* Now, while none of ours could be taken for one of them. */
-	for (unsigned int i = 0; i < h.listen_fds + h.preserve_fds; i++)
+	for (unsigned int i = 0; i < how->listen_fds + how->preserve_fds; i++)
 		if (fcntl((int)(3 + i), F_GETFD) < 0)
 			return box_error(cis_fail(err, errno, "preserve descriptor %u", 3 + i),
 					 err);
@@ -633,4 +661,13 @@ int cis_oci_create(const struct cis_oci *rt, const char *id, const struct cis_oc
 	r = make(&m, id, err);
 	done(&m);
 	return box_error(r, err);
+}
+
+int cis_oci_create(const struct cis_oci *rt, const char *id, const struct cis_oci_create *how,
+		   size_t size, struct cis_error *err)
+{
+	struct cis_oci_create h;
+	int r = record_in(&h, sizeof h, how, size);
+
+	return r < 0 ? cis_fail(err, -r, "create") : container_create(rt, id, &h, NULL, err);
 }

@@ -138,8 +138,11 @@ int box_explain(const struct config *c, const struct config_process *p,
 
 	if (m->kind != BOX_FAILED)
 		return cis_fail_plain(err, EPROTO, "unexpected record %u", m->kind);
-	if (m->index == STEP_EXEC)
+	if (m->index == STEP_EXEC) {
+		if (err)
+			err->stage = CIS_STAGE_EXEC;
 		return explain_exec(p, m->value, err);
+	}
 	if (m->index == STEP_MOUNT && (size_t)m->status < c->n_mounts)
 		return explain_mount(&c->mounts[m->status], m->value, err);
 	return explain_item(c, p, m->index, m->status, go_error(m->value, buf), m->value, err);
