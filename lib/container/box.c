@@ -198,16 +198,20 @@ static void close_all_but_needed(struct box *b)
 	int *needed[] = {&b->listener, &b->sync[1], &b->finish.procfd};
 	unsigned int from = 3 + b->finish.preserve;
 
-	/* To the first free places, in this order; what they were is among the closed. */
+	/* To the first free places, so in this order; what they were is among the closed. */
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
 		int fd = SYS(fcntl, *needed[i], F_DUPFD_CLOEXEC, (int)from);
 
 		if (fd < 0)
 			die(b, STEP_STREAMS, 0, fd);
-		if ((unsigned int)fd > from)
-			sys_close_range(from, (unsigned int)fd - 1, 0);
 		*needed[i] = fd;
-		from = (unsigned int)fd + 1;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
+		unsigned int fd = (unsigned int)*needed[i];
+
+		if (fd > from)
+			sys_close_range(from, fd - 1, 0);
+		from = fd + 1;
 	}
 	sys_close_range(from, ~0U, 0);
 }
