@@ -50,6 +50,11 @@ struct making {
 
 /* ---- what is known before anything is made ------------------------------------------ */
 
+static const char *config_name(const struct making *m)
+{
+	return m->how->config ? m->how->config : "config.json";
+}
+
 static int open_bundle(struct making *m, struct cis_error *err)
 {
 	const char *path = m->how->bundle ? m->how->bundle : ".";
@@ -184,7 +189,7 @@ static int make_sandbox_of_it(struct making *m, struct cis_error *err)
 
 static int load(struct making *m, struct cis_error *err)
 {
-	int r = config_load(&m->config, m->bundle, err);
+	int r = config_load(&m->config, m->bundle, config_name(m), err);
 
 	if (r >= 0 && !m->config.has_process)
 		r = cis_fail_plain(err, EINVAL, "config.json: process: missing");
@@ -502,7 +507,7 @@ static int keep_config(struct making *m, struct cis_error *err)
 	cleanup_free char *text = NULL;
 	cleanup_close int fd = -1;
 	size_t len;
-	int r = io_read_file_at(m->bundle, "config.json", JSON_MAX_TEXT, &text, &len);
+	int r = io_read_file_at(m->bundle, config_name(m), JSON_MAX_TEXT, &text, &len);
 
 	if (r >= 0) {
 		fd = openat(m->ct.dir, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,

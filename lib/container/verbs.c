@@ -29,7 +29,7 @@
 
 int verb_config(const struct container *ct, struct config *ret, struct cis_error *err)
 {
-	return config_load(ret, ct->dir, err);
+	return config_load(ret, ct->dir, "config.json", err);
 }
 
 static int state_text(const struct container *ct, enum container_status status, char **ret)
