@@ -61,7 +61,7 @@ bool bundle_wants_terminal(const struct cis_oci_create *how)
 	if (file_read(path, &text, &len) < 0)
 		return false;
 	/* process stands near the start: hardly anything is read twice. */
-	wants = jtext_get((struct json){text, text + len}, "process", &process) &&
+	wants = jtext_get(jtext_of(text, len), "process", &process) &&
 		jtext_get(process, "terminal", &terminal) && jtext_is(terminal, 't');
 	free(text);
 	return wants;

@@ -23,7 +23,7 @@ static bool read_process(struct cis_oci_exec *how, char copy[static 32])
 
 	if (file_read(how->process, &text, &len) < 0)
 		return false;
-	wants = jtext_get((struct json){text, text + len}, "terminal", &terminal) &&
+	wants = jtext_get(jtext_of(text, len), "terminal", &terminal) &&
 		jtext_is(terminal, 't');
 	fd = memfd_create("process", MFD_CLOEXEC);
 	if (fd >= 0 && write(fd, text, len) == (ssize_t)len) {
