@@ -350,6 +350,7 @@ struct cis_oci_create {
 	uint64_t flags;
 	int *ret_console;           /* a terminal without a socket: its master goes here */
 	int *ret_pid;               /* host pid of init, our child; may be NULL */
+	const char *config;         /* relative to the bundle; NULL: config.json */
 };
 #define CIS_OCI_NO_PIVOT       (1ULL << 0)
 #define CIS_OCI_NO_NEW_KEYRING (1ULL << 1)

@@ -29,7 +29,7 @@ int cis_sandbox_load_oci(struct cis_sandbox *sb, int bundle_dirfd, struct cis_er
 	if (dir < 0)
 		return cis_fail(err, errno, "open the bundle");
 	/* Read again at start, which is what counts; but who loads wants to know now. */
-	r = config_load(&c, dir, err);
+	r = config_load(&c, dir, "config.json", err);
 	if (r < 0)
 		return r;
 	fd_close(sb->bundle);
@@ -119,7 +119,7 @@ static int describe(struct cis_sandbox *sb, char *const argv[], struct cis_error
 	int r = 0;
 
 	if (!argv) {
-		r = config_load(&c, sb->container.dir, err);
+		r = config_load(&c, sb->container.dir, "config.json", err);
 		argv = c.process.args.v;
 	}
 	sb->base = sb->container.sandbox_root;

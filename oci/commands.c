@@ -22,6 +22,7 @@
 
 #define BUNDLE \
 	TEXT("bundle", 'b', bundle, "DIR", "directory of the bundle (default: this one)")
+#define CONFIG TEXT("config", 0, config, "FILE", "its configuration (default config.json)")
 #define PID_FILE TEXT("pid-file", 0, pid_file, "FILE", "write the host pid into FILE")
 #define CONSOLE_SOCKET \
 	TEXT("console-socket", 0, console_socket, "SOCKET", "send its terminal there")
@@ -39,6 +40,7 @@ const struct opt global_opts[] = {
 	TEXT("log", 0, log, "FILE", "append the error to FILE, too"),
 	TEXT("log-format", 0, log_format, "text|json", "format of it there (default text)"),
 	FLAG("systemd-cgroup", 0, systemd_cgroup, "cgroupsPath is SLICE:PREFIX:NAME"),
+	TEXT("cgroup-manager", 0, cgroup_manager, "cgroupfs|systemd", "the same, as crun has it"),
 	TEXT("profile", 0, profile, "NAME", "kind of sandbox (default: the annotation's)"),
 	MAYBE("rootless", 0, rootless, "true|false|auto", "accepted, as runc has it"),
 	FLAG("debug", 0, debug, "accepted, as runc has it"),
@@ -50,12 +52,12 @@ const struct opt global_opts[] = {
 static const struct opt none[] = {HELP, END};
 
 static const struct opt create_opts[] = {
-	BUNDLE, PID_FILE, CONSOLE_SOCKET, PIDFD_SOCKET, PRESERVE_FDS, NO_PIVOT,
+	BUNDLE, CONFIG, PID_FILE, CONSOLE_SOCKET, PIDFD_SOCKET, PRESERVE_FDS, NO_PIVOT,
 	NO_NEW_KEYRING, HELP, END,
 };
 
 static const struct opt run_opts[] = {
-	BUNDLE, PID_FILE, CONSOLE_SOCKET, PIDFD_SOCKET, PRESERVE_FDS, NO_PIVOT,
+	BUNDLE, CONFIG, PID_FILE, CONSOLE_SOCKET, PIDFD_SOCKET, PRESERVE_FDS, NO_PIVOT,
 	NO_NEW_KEYRING, DETACH,
 	FLAG("keep", 0, keep, "do not delete the container afterwards"),
 	NO_SUBREAPER, HELP, END,

@@ -21,6 +21,7 @@ struct cis_oci_create create_how(const struct call *c)
 	const struct options *o = &c->o;
 	struct cis_oci_create how = {
 		.bundle = o->bundle,
+		.config = o->config,
 		.pid_file = o->pid_file,
 		.console_socket = o->console_socket,
 		.pidfd_socket = o->pidfd_socket,
@@ -46,20 +47,21 @@ int check_terminal(bool terminal, bool detach, const char *socket)
 	return 0;
 }
 
-bool bundle_wants_terminal(const char *bundle)
+bool bundle_wants_terminal(const struct cis_oci_create *how)
 {
+	const char *name = how->config ? how->config : "config.json";
+	const char *dir = *name == '/' ? "" : how->bundle ? how->bundle : ".";
 	char path[4096], *text;
 	struct json process, terminal;
 	size_t len;
 	bool wants;
 
-	if ((size_t)snprintf(path, sizeof path, "%s/config.json", bundle ? bundle : ".") >=
-	    sizeof path)
+	if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path)
 		return false;
 	if (file_read(path, &text, &len) < 0)
 		return false;
 	/* process stands near the start: hardly anything is read twice. */
-	wants = jtext_get((struct json){text, text + len}, "process", &process) &&
+	wants = jtext_get(jtext_of(text, len), "process", &process) &&
 		jtext_get(process, "terminal", &terminal) && jtext_is(terminal, 't');
 	free(text);
 	return wants;
@@ -70,7 +72,7 @@ int verb_create(struct call *c)
 	struct cis_oci_create how = create_how(c);
 	struct cis_error err = {0};
 
-	if (check_terminal(bundle_wants_terminal(how.bundle), true, how.console_socket))
+	if (check_terminal(bundle_wants_terminal(&how), true, how.console_socket))
 		return EXIT_FAILED;
 	if (cis_oci_create(&c->rt, c->argv[0], &how, sizeof how, &err) < 0)
 		return oci_fail_err(&err);

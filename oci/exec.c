@@ -2,23 +2,34 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "json.h"
 #include "oci.h"
 #include "session.h"
 
-/* The process object says whether there is a terminal; what is wrong in it, the library. */
-static bool process_wants_terminal(const char *path)
+/*
+ * The process object says whether there is a terminal; what is wrong in it, the library. It
+ * may come by a pipe, which can be read but once: what the library reads is a copy.
+ */
+static bool read_process(struct cis_oci_exec *how, char copy[static 32])
 {
 	struct json terminal;
 	size_t len;
 	char *text;
 	bool wants;
+	int fd;
 
-	if (file_read(path, &text, &len) < 0)
+	if (file_read(how->process, &text, &len) < 0)
 		return false;
-	wants = jtext_get((struct json){text, text + len}, "terminal", &terminal) &&
+	wants = jtext_get(jtext_of(text, len), "terminal", &terminal) &&
 		jtext_is(terminal, 't');
+	fd = memfd_create("process", MFD_CLOEXEC);
+	if (fd >= 0 && write(fd, text, len) == (ssize_t)len) {
+		snprintf(copy, 32, "/proc/self/fd/%d", fd);
+		how->process = copy;
+	}
 	free(text);
 	return wants;
 }
@@ -101,7 +112,8 @@ int verb_exec(struct call *c)
 	struct cis_oci_exec how = exec_how(c);
 	struct cis_error err = {0};
 	unsigned int *groups = NULL;
-	bool terminal = how.process ? process_wants_terminal(how.process) : c->o.tty;
+	char copy[32];
+	bool terminal = how.process ? read_process(&how, copy) : c->o.tty;
 	int status = 0;
 
 	if (!how.process && c->argc < 2) {

@@ -282,6 +282,11 @@ bool jtext_equal(struct json v, const char *text)
 	return same;
 }
 
+struct json jtext_of(const char *text, size_t len)
+{
+	return (struct json){text + strspn(text, " \t\r\n"), text + len};
+}
+
 bool jtext_get(struct json object, const char *name, struct json *ret)
 {
 	struct json_walk w = jtext_enter(object);

@@ -36,6 +36,8 @@ struct json_walk jtext_enter(struct json container);
 bool jtext_next(struct json_walk *w, struct json *key, struct json *value);
 
 bool jtext_is(struct json v, char first); /* '{', '[', '"', 't' ... */
+/* The value that a document is; not checked, but behind the blanks that it may begin with. */
+struct json jtext_of(const char *text, size_t len);
 /* The first member of that name; false when there is none. */
 bool jtext_get(struct json object, const char *name, struct json *ret);
 bool jtext_equal(struct json string, const char *text);

@@ -101,6 +101,16 @@ static bool is_rootless_word(const char *v)
 	       strcmp(v, "auto") == 0;
 }
 
+/* 0: we ourselves; 1: systemd; -1: nobody we know. */
+static int manager_of(const struct options *o)
+{
+	if (!o->cgroup_manager)
+		return o->systemd_cgroup;
+	if (strcmp(o->cgroup_manager, "cgroupfs") == 0)
+		return 0;
+	return strcmp(o->cgroup_manager, "systemd") == 0 ? 1 : -1;
+}
+
 /* Whose children are inside, and for a moment run this program's code there. */
 static bool makes_processes(const struct command *cmd)
 {
@@ -112,6 +122,7 @@ static int dispatch(struct call *c, int argc, char **argv)
 	const struct options *o = &c->o;
 	struct cis_error err = {0};
 	bool asks = argc > 0 && strcmp(argv[0], "help") == 0;
+	int manager;
 
 	if (log_open(o->log, o->log_format))
 		return EXIT_FAILED;
@@ -137,7 +148,11 @@ static int dispatch(struct call *c, int argc, char **argv)
 		c->rt.profile = o->profile;
 	if (makes_processes(c->command) && cis_oci_seal(c->all, &err) < 0)
 		return oci_fail_err(&err);
-	if (o->systemd_cgroup)
+	manager = manager_of(o);
+	if (manager < 0)
+		return oci_fail_usage(NULL, "--cgroup-manager %s: neither cgroupfs nor systemd",
+				      o->cgroup_manager);
+	if (manager)
 		c->rt.flags |= CIS_OCI_SYSTEMD_CGROUP;
 	return call(c, argc - 1, argv + 1);
 }

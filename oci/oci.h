@@ -66,7 +66,7 @@ struct cis_oci_create create_how(const struct call *c);
  */
 int check_terminal(bool terminal, bool detach, const char *socket);
 /* Whether the bundle's process wants one; of a wrong config.json create() will tell. */
-bool bundle_wants_terminal(const char *bundle);
+bool bundle_wants_terminal(const struct cis_oci_create *how);
 
 /* ---- the verbs; they return the exit status ---------------------------- */
 

@@ -24,10 +24,10 @@ struct words {
 struct options {
 	bool help;
 	/* before the verb */
-	const char *root, *log, *log_format, *rootless, *profile;
+	const char *root, *log, *log_format, *rootless, *profile, *cgroup_manager;
 	bool systemd_cgroup, debug, version;
 	/* create run exec */
-	const char *bundle, *pid_file, *console_socket, *pidfd_socket;
+	const char *bundle, *config, *pid_file, *console_socket, *pidfd_socket;
 	unsigned int preserve_fds;
 	bool no_pivot, no_new_keyring, no_subreaper, detach, keep;
 	/* exec */

@@ -69,7 +69,7 @@ static int run_attached(struct call *c, struct cis_oci_create *how, bool termina
 int verb_run(struct call *c)
 {
 	struct cis_oci_create how = create_how(c);
-	bool terminal = bundle_wants_terminal(how.bundle);
+	bool terminal = bundle_wants_terminal(&how);
 
 	if (check_terminal(terminal, c->o.detach, how.console_socket))
 		return EXIT_FAILED;

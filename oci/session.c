@@ -92,7 +92,7 @@ static void resize(const struct session *s)
 
 int session_join(struct session *s)
 {
-	struct termios raw;
+	struct termios raw, its;
 
 	if (s->console < 0)
 		return 0;
@@ -100,6 +100,15 @@ int session_join(struct session *s)
 		return oci_fail("terminal: %s", errno_text(errno));
 	raw = s->before;
 	cfmakeraw(&raw);
+	/*
+	 * Lines end as the process wrote them, which is what a file or a pipe as our output
+	 * should get. What shows them does the rest.
+	 */
+	raw.c_oflag |= OPOST;
+	if (tcgetattr(s->console, &its) == 0) {
+		its.c_oflag &= (tcflag_t)~ONLCR;
+		tcsetattr(s->console, TCSANOW, &its);
+	}
 	if (tcsetattr(s->host, TCSANOW, &raw) < 0)
 		return oci_fail("terminal: %s", errno_text(errno));
 	s->is_raw = true;

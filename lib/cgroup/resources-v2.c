@@ -226,13 +226,14 @@ static int put_unified(const struct place *p, const struct place_group *g,
 
 	if (strchr(u->key, '/') || !strchr(u->key, '.') || *u->key == '.')
 		return cis_fail_plain(err, EINVAL,
-				      "cgroups: unified resource %s must be of the form "
-				      "CONTROLLER.PARAMETER, without slashes", u->key);
+				      "cgroups: invalid configuration: unified resource "
+				      "%s must be of the form CONTROLLER.PARAMETER, "
+				      "without slashes", u->key);
 	if (!resources_has(g, u->key) && !has_controller_of(g, u->key))
 		return cis_fail_plain(
 			err, EOPNOTSUPP,
-			"cgroups: unified resource %s can't be set: controller "
-			"%.*s not available",
+			"cgroups: invalid configuration: unified resource %s can't be "
+			"set: controller %.*s not available",
 			u->key, (int)strcspn(u->key, "."), u->key);
 	/* The kernel takes one line a write. */
 	for (const char *line = u->value; k >= 0 && *line;) {

@@ -293,7 +293,8 @@ int resources_check(const struct place *p, const struct config_resources *r,
 	if (r->n_unified > 0 && p->unified < 0)
 		return cis_fail_plain(
 			err, EOPNOTSUPP,
-			"cgroups: unified %s: this host has cgroup v1 alone",
+			"cgroups: invalid configuration: unified %s: this host has "
+			"cgroup v1 alone",
 			r->unified[0].key);
 	return 0;
 }

@@ -192,35 +192,60 @@ static void join_keyring(struct box *b)
 
 /*
  * Nothing of ours may be open while the container exists: only the streams, what is
- * to be preserved, and the socket that start comes to (CVE-2024-21626).
+ * to be preserved, and the socket that start comes to (CVE-2024-21626). All that is not
+ * needed to finish goes before there is a seccomp filter, which may forbid close_range(2).
  */
-static void close_all_but(struct box *b, int keep)
+static void close_all_but_needed(struct box *b)
 {
-	unsigned int first = 3 + b->finish.preserve;
+	int *needed[] = {&b->listener, &b->sync[1], &b->finish.procfd};
+	unsigned int from = 3 + b->finish.preserve;
 
-	if ((unsigned int)keep > first)
-		sys_close_range(first, (unsigned int)keep - 1, 0);
-	sys_close_range(MAX((unsigned int)keep + 1, first), ~0U, 0);
+	/* To the first free places, so in this order; what they were is among the closed. */
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
+		int fd = SYS(fcntl, *needed[i], F_DUPFD_CLOEXEC, (int)from);
+
+		if (fd < 0)
+			die(b, STEP_STREAMS, 0, fd);
+		*needed[i] = fd;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
+		unsigned int fd = (unsigned int)*needed[i];
+
+		if (fd > from)
+			sys_close_range(from, fd - 1, 0);
+		from = fd + 1;
+	}
+	sys_close_range(from, ~0U, 0);
 }
 
-/* In the first free place, so that nothing but the preserved lies below it. */
-static int settle(struct box *b, int fd)
+/* The first of a pid namespace gets only signals that it handles; execve ends this. */
+static void on_end(int sig)
 {
-	int r = SYS(fcntl, fd, F_DUPFD_CLOEXEC, (int)(3 + b->finish.preserve));
+	_exit(128 + sig);
+}
 
-	return r < 0 ? fd : r;
+static void let_signals_end_us(void)
+{
+	static const int ends[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+	struct sigaction end = {.sa_handler = on_end};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+		sigaction(ends[i], &end, NULL);
 }
 
 static void await_start(struct box *b) __attribute__((noreturn));
 static void await_start(struct box *b)
 {
 	struct sync_msg m = {.kind = BOX_READY};
-	int listener = settle(b, b->listener), conn, item = 0, r;
+	int listener = b->listener, conn, r;
 	char state[STATE_MAX];
+	size_t len;
 
+	let_signals_end_us();
+	fd_close(b->finish.procfd);
 	if (sync_send(b->sync[1], &m) < 0)
 		_exit(1);
-	close_all_but(b, listener);
+	fd_close(b->sync[1]);
 	do
 		conn = SYS(accept4, listener, NULL, NULL, SOCK_CLOEXEC);
 	while (conn == -EINTR || conn == -ECONNABORTED);
@@ -228,9 +253,13 @@ static void await_start(struct box *b)
 	if (r <= 0)
 		_exit(1);
 	fd_close(listener);
-	r = hooks_start_child(b->c, state, (size_t)r, &item);
-	m = (struct sync_msg){BOX_FAILED, STEP_START_HOOK, -r, item};
-	if (r >= 0)
+	len = (size_t)r;
+	r = finish_filter_child(&b->finish);
+	m = (struct sync_msg){BOX_FAILED, STEP_SECCOMP, -r, 0};
+	/* Under the filter, too: they are the container's. */
+	if (r == 0)
+		r = hooks_start_child(&b->finish, conn, state, len, &m);
+	if (r == 0)
 		m = (struct sync_msg){BOX_FAILED, STEP_EXEC, -finish_exec_child(&b->finish), 0};
 	sync_send(conn, &m);
 	_exit(1);
@@ -263,11 +292,12 @@ static void init_main(struct box *b)
 		if (r < 0)
 			die(b, STEP_CONSOLE, 0, r);
 	}
+	close_all_but_needed(b);
 	r = finish_child(&b->finish, b->sync[1], &step, &item);
 	if (r < 0)
 		die(b, step, item, r);
 	r = finish_find_child(&b->finish);
 	if (r < 0)
-		die(b, STEP_EXEC, 0, r);
+		die(b, STEP_FIND, 0, r);
 	await_start(b);
 }

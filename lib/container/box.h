@@ -55,6 +55,7 @@ enum box_step {
 	STEP_IDS,
 	STEP_CWD,
 	STEP_START_HOOK, /* item: config.hooks[HOOK_START_CONTAINER] */
+	STEP_FIND,       /* the executable */
 	STEP_EXEC,
 	STEP_COUNT
 };
@@ -67,6 +68,8 @@ enum box_kind {
 	BOX_CONSOLE,      /* init: with the terminal's master */
 	BOX_LISTENER,     /* init: with the seccomp listener */
 	BOX_READY,        /* init: waits for start */
+	BOX_HOOK_FAILED,  /* init: index: of startContainer; status: what it ended with */
+	BOX_WORDS,        /* start: with the file for what those hooks say */
 	BOX_GO,           /* caller: go on */
 };
 
@@ -110,6 +113,7 @@ struct box {
 	bool *by_stage;         /* by config.mounts, then */
 	const char *rootfs;     /* absolute path of the root file system */
 	int root;               /* detached clone of it */
+	struct strv bare;       /* --no-pivot: where the host's procfs and sysfs are */
 	int *trees;             /* by config.mounts: what is bound there, or -1 */
 	bool *is_file;
 	int groups[PLACE_MAX];  /* by place.g: its mount, for who has no cgroup namespace */
@@ -132,6 +136,10 @@ int setup_before_hooks_child(struct box *b, int *ret_root, enum box_step *ret_st
 			     int *ret_item);
 int setup_after_hooks_child(struct box *b, int root, enum box_step *ret_step, int *ret_item);
 
+/* no-pivot.c. What the host's bare procfs and sysfs are is found before, by the caller. */
+int no_pivot_find(struct strv *ret, const char *rootfs, struct cis_error *err);
+int no_pivot_hide_child(const struct strv *places);
+
 /* staged.c: the stage's part of it. */
 int staged_build(struct box *b, enum box_step *ret_step, int *ret_item);
 int setup_mount_attrs_child(int fd, const struct config_mount *m);
@@ -152,9 +160,13 @@ int finish_child(const struct finish *f, int sync, enum box_step *ret_step, int 
 int finish_find_child(const struct finish *f);
 /*
  * hooks-child.c: those of startContainer, which are the container's own programs: run by
- * init, with no more rights than its command will have. *ret_item: the one that failed.
+ * init, with no more rights than its command will have. What they say goes to a file that
+ * comes over @conn. Not 0: *ret is what to answer there.
  */
-int hooks_start_child(const struct config *c, const char *state, size_t len, int *ret_item);
+int hooks_start_child(const struct finish *f, int conn, const char *state, size_t len,
+		      struct sync_msg *ret);
+/* The seccomp filter, if finish_child() left it: next to execve, it needs to allow less. */
+int finish_filter_child(const struct finish *f);
 /* Comes back only with -errno. */
 int finish_exec_child(const struct finish *f);
 /* Env with HOME, candidates. @root: the container's root, for passwd. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <string.h>
+#include <strings.h>
 
 /* The kernel's dev_t: 12 bits and 20. Beyond them makedev() would name another device. */
 #define MAJOR_MAX 4095
@@ -13,10 +14,18 @@
 /* More than any kernel is built for, and little enough for a mask. */
 #define CPU_MAX 65535
 
+/*
+ * In any case, as runc and the engines read them: noNewPrivileges that was written with a
+ * small p and passed over would be a restriction lost in silence.
+ */
 const struct json *config_get(const struct json *obj, const char *key)
 {
 	const struct json *v = json_get(obj, key);
 
+	if (!v && obj && obj->type == JSON_OBJECT)
+		json_foreach(it, obj)
+			if (!v && strcasecmp(it->key, key) == 0)
+				v = it;
 	return v && v->type != JSON_NULL ? v : NULL;
 }
 
@@ -27,9 +36,9 @@ int config_read_fields(void *base, const struct config_field *fields, size_t n,
 
 	for (size_t i = 0; i < n && r >= 0; i++) {
 		const struct config_field *f = &fields[i];
-		const struct json *v = f->required ? NULL : config_get(obj, f->key);
+		const struct json *v = config_get(obj, f->key);
 
-		if (f->required)
+		if (f->required && !v)
 			r = json_need(obj, f->key, &v, err);
 		if (r < 0 || !v)
 			continue;

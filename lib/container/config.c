@@ -173,16 +173,16 @@ int config_parse(struct config *c, const char *text, size_t len, struct cis_erro
 	return r < 0 ? r : config_check_linux(c, err);
 }
 
-int config_load(struct config *c, int bundle, struct cis_error *err)
+int config_load(struct config *c, int bundle, const char *name, struct cis_error *err)
 {
 	cleanup_free char *text = NULL;
 	size_t len;
-	int r = io_read_file_at(bundle, "config.json", JSON_MAX_TEXT, &text, &len);
+	int r = io_read_file_at(bundle, name, JSON_MAX_TEXT, &text, &len);
 
 	if (r >= 0)
 		return config_parse(c, text, len, err);
 	*c = (struct config){0};
-	return cis_fail(err, -r, "bundle: read config.json");
+	return cis_fail(err, -r, "bundle: read %s", name);
 }
 
 void config_done(struct config *c)

@@ -263,7 +263,7 @@ struct config {
  * @bundle: borrowed descriptor of the bundle's directory. Errors: -ENOENT no config.json;
  * -EINVAL malformed, "config.json:LINE:COLUMN: PATH: what". config_done() in any case.
  */
-int config_load(struct config *c, int bundle, struct cis_error *err);
+int config_load(struct config *c, int bundle, const char *name, struct cis_error *err);
 void config_done(struct config *c);
 
 /* A process object alone (exec --process), and a bare LinuxResources (update). */

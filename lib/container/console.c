@@ -128,6 +128,9 @@ int listener_give(int listener, const struct config_seccomp *s, const struct con
 			  : send_fd(conn, listener, text, strlen(text), err);
 	}
 	json_free(o);
+	if (conn < 0)
+		return cis_wrap(err, conn, "failed to connect with seccomp agent of "
+					   "linux.seccomp.listenerPath");
 	return r < 0 ? cis_wrap(err, r, "linux.seccomp.listenerPath") : 0;
 }
 

@@ -52,6 +52,11 @@ struct making {
 
 /* ---- what is known before anything is made ------------------------------------------ */
 
+static const char *config_name(const struct making *m)
+{
+	return m->how->config ? m->how->config : "config.json";
+}
+
 static int open_bundle(struct making *m, struct cis_error *err)
 {
 	const char *path = m->how->bundle ? m->how->bundle : ".";
@@ -212,7 +217,7 @@ static int add_more(struct making *m, struct cis_error *err)
 
 static int load(struct making *m, struct cis_error *err)
 {
-	int r = config_load(&m->config, m->bundle, err);
+	int r = config_load(&m->config, m->bundle, config_name(m), err);
 
 	if (r >= 0 && !m->config.has_process)
 		r = cis_fail_plain(err, EINVAL, "config.json: process: missing");
@@ -341,6 +346,8 @@ static int prepare(struct making *m, struct cis_error *err)
 	b->finish.preserve = m->how->listen_fds + m->how->preserve_fds;
 	b->flags = m->how->flags;
 	b->id = m->ct.id;
+	if (b->flags & CIS_OCI_NO_PIVOT && no_pivot_find(&b->bare, b->rootfs, err) < 0)
+		return -err->code;
 	args_find(&b->args);
 	r = make_userns(m, err);
 	if (r >= 0)
@@ -408,6 +415,7 @@ static int run_hooks(struct making *m, struct cis_error *err)
 {
 	cleanup_free char *state = NULL;
 	cleanup_close int pidfd = -1;
+	struct hook_place inside = {.dir = m->box.rootfs};
 	int r = describe(m, err);
 
 	if (r < 0)
@@ -415,15 +423,16 @@ static int run_hooks(struct making *m, struct cis_error *err)
 	state = state_text(m, STATUS_CREATING);
 	if (!state)
 		return cis_fail(err, ENOMEM, "hooks");
-	r = hooks_run(&m->config, HOOK_PRESTART, state, -1, err);
+	r = hooks_run(&m->config, HOOK_PRESTART, state, NULL, err);
 	if (r >= 0)
-		r = hooks_run(&m->config, HOOK_CREATE_RUNTIME, state, -1, err);
+		r = hooks_run(&m->config, HOOK_CREATE_RUNTIME, state, NULL, err);
 	if (r < 0 || !m->config.hooks[HOOK_CREATE_CONTAINER].n)
 		return r;
 	pidfd = sys_pidfd_open(*m->box.init);
 	if (pidfd < 0)
 		return cis_fail(err, -pidfd, "hooks");
-	return hooks_run(&m->config, HOOK_CREATE_CONTAINER, state, pidfd, err);
+	inside.pidfd = pidfd;
+	return hooks_run(&m->config, HOOK_CREATE_CONTAINER, state, &inside, err);
 }
 
 static int go(const struct making *m)
@@ -528,7 +537,7 @@ static int keep_config(struct making *m, struct cis_error *err)
 	cleanup_free char *text = NULL;
 	cleanup_close int fd = -1;
 	size_t len;
-	int r = io_read_file_at(m->bundle, "config.json", JSON_MAX_TEXT, &text, &len);
+	int r = io_read_file_at(m->bundle, config_name(m), JSON_MAX_TEXT, &text, &len);
 
 	if (r >= 0) {
 		fd = openat(m->ct.dir, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
@@ -588,6 +597,7 @@ static void done(struct making *m)
 	sources_done(b);
 	overlay_root_done(&m->overlay);
 	free(b->by_stage);
+	strv_done(&b->bare);
 	finish_done(&b->finish);
 	for (size_t i = 0; i < ARRAY_SIZE(b->joins); i++)
 		fd_close(b->joins[i]);

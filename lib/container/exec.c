@@ -85,6 +85,7 @@ static int parse_user(const char *text, struct config_process *p, struct cis_err
 	return 0;
 }
 
+/* Ambient ones must be inheritable, and only the config makes some that. */
 static int add_caps(struct config_process *p, char *const *caps, struct cis_error *err)
 {
 	for (size_t i = 0; caps && caps[i]; i++) {
@@ -94,7 +95,8 @@ static int add_caps(struct config_process *p, char *const *caps, struct cis_erro
 			return cis_fail_plain(err, EINVAL, "unknown capability %s", caps[i]);
 		p->has_caps = true;
 		for (int set = 0; set < CAP_SETS; set++)
-			if (set != CAPS_INHERITABLE && set != CAPS_AMBIENT)
+			if (set != CAPS_INHERITABLE &&
+			    (set != CAPS_AMBIENT || p->caps[CAPS_INHERITABLE]))
 				p->caps[set] |= 1ULL << cap;
 	}
 	return 0;
@@ -283,13 +285,17 @@ static void command_main(struct entering *e)
 		if (r < 0)
 			die(e, STEP_CONSOLE, 0, r);
 	}
+	/* The filter that comes now may forbid it. */
+	sys_close_range(3 + e->finish.preserve, ~0U, CLOSE_RANGE_CLOEXEC);
 	r = finish_child(&e->finish, e->sync[1], &step, &item);
 	if (r < 0)
 		die(e, step, item, r);
 	r = finish_find_child(&e->finish);
 	if (r < 0)
-		die(e, STEP_EXEC, 0, r);
-	sys_close_range(3 + e->finish.preserve, ~0U, CLOSE_RANGE_CLOEXEC);
+		die(e, STEP_FIND, 0, r);
+	r = finish_filter_child(&e->finish);
+	if (r < 0)
+		die(e, STEP_SECCOMP, 0, r);
 	die(e, STEP_EXEC, 0, finish_exec_child(&e->finish));
 }
 

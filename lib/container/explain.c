@@ -32,7 +32,7 @@ int box_error(int r, struct cis_error *err)
 	return r;
 }
 
-static int explain_exec(const struct config_process *p, int errnum, struct cis_error *err)
+static int explain_find(const struct config_process *p, int errnum, struct cis_error *err)
 {
 	const char *name = p->args.v[0];
 	char buf[128];
@@ -59,6 +59,8 @@ static int explain_mount(const struct config_mount *m, int errnum, struct cis_er
 		hint = " (the kernel has no such file system)";
 	else if (errnum == EPERM && (strcmp(m->type, "sysfs") == 0))
 		hint = " (the network namespace belongs to another user namespace)";
+	else if (errnum == ELOOP)
+		hint = " (it must be mounted on ordinary directory, not on a link)";
 	return cis_fail_plain(err, errnum, "error mounting \"%s\" to rootfs at \"%s\": %s%s",
 			      m->source ? m->source : m->type, m->destination,
 			      go_error(errnum, buf), hint);
@@ -116,15 +118,21 @@ static int explain_item(const struct config *c, const struct config_process *p, 
 		return cis_fail_plain(err, errnum, "set sysctl %s: %s",
 				      i < c->n_sysctl ? c->sysctl[i].key : "?", why);
 	case STEP_START_HOOK:
-		return cis_fail_plain(err, errnum, "error running startContainer hook %s: %s",
-				      i < c->hooks[HOOK_START_CONTAINER].n
+		return cis_fail_plain(err, errnum, "error running startContainer hook #%zu: %s: %s",
+				      i, i < c->hooks[HOOK_START_CONTAINER].n
 					      ? c->hooks[HOOK_START_CONTAINER].v[i].path
 					      : "?",
-				      errnum == ECHILD ? "it failed" : why);
+				      why);
 	case STEP_CWD:
 		return cis_fail_plain(err, errnum,
 				      "chdir to cwd (\"%s\") set in config.json failed: %s",
 				      p->cwd, why);
+	case STEP_SCHEDULER:
+		return cis_fail_plain(err, errnum, "%s: %s%s", plain[step], why,
+				      errnum == EPERM && c->resources.cpus
+					      ? " (a process scheduler can't be used together "
+						"with AllowedCPUs: linux.resources.cpu.cpus)"
+					      : "");
 	default:
 		return cis_fail_plain(err, errnum, "%s: %s",
 				      step < STEP_COUNT && plain[step] ? plain[step] : "?", why);
@@ -138,11 +146,14 @@ int box_explain(const struct config *c, const struct config_process *p,
 
 	if (m->kind != BOX_FAILED)
 		return cis_fail_plain(err, EPROTO, "unexpected record %u", m->kind);
-	if (m->index == STEP_EXEC) {
-		if (err)
-			err->stage = CIS_STAGE_EXEC;
-		return explain_exec(p, m->value, err);
-	}
+	if (err && (m->index == STEP_FIND || m->index == STEP_EXEC))
+		err->stage = CIS_STAGE_EXEC;
+	if (m->index == STEP_FIND)
+		return explain_find(p, m->value, err);
+	/* It is there: what is not may be the interpreter that it names. */
+	if (m->index == STEP_EXEC)
+		return cis_fail_plain(err, m->value, "exec %s: %s", p->args.v[0],
+				      go_error(m->value, buf));
 	if (m->index == STEP_MOUNT && (size_t)m->status < c->n_mounts)
 		return explain_mount(&c->mounts[m->status], m->value, err);
 	return explain_item(c, p, m->index, m->status, go_error(m->value, buf), m->value, err);

@@ -25,16 +25,20 @@
 
 /* ---- in the caller ------------------------------------------------------------- */
 
-/* Of the same name the last one counts, and is the only one that is passed on. */
+/*
+ * Of the same name the last one counts, and is the only one that is passed on. HOME that is
+ * empty counts as none: see fill_home().
+ */
 static int fill_env(struct finish *f, const struct config_process *p)
 {
 	for (size_t i = 0; i < p->env.n; i++) {
 		size_t n = strcspn(p->env.v[i], "=");
-		bool again = false;
+		bool left_out = strcmp(p->env.v[i], "HOME=") == 0;
 
-		for (size_t j = i + 1; j < p->env.n && !again; j++)
-			again = strncmp(p->env.v[i], p->env.v[j], n) == 0 && p->env.v[j][n] == '=';
-		if (!again && strv_add(&f->envp, p->env.v[i]) < 0)
+		for (size_t j = i + 1; j < p->env.n && !left_out; j++)
+			left_out = strncmp(p->env.v[i], p->env.v[j], n) == 0 &&
+				   p->env.v[j][n] == '=';
+		if (!left_out && strv_add(&f->envp, p->env.v[i]) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -47,7 +51,7 @@ static int fill_home(struct finish *f, const struct config_process *p, int root)
 	char name[32];
 	int r;
 
-	if (process_env(&f->envp, "HOME") && *process_env(&f->envp, "HOME"))
+	if (process_env(&f->envp, "HOME"))
 		return 0;
 	snprintf(name, sizeof name, "%u:%u", p->uid, p->gid);
 	/* An image without passwd, or a hostile one: then it is "/". */
@@ -311,7 +315,8 @@ int finish_find_child(const struct finish *f)
 			r = f->candidates.n == 1 ? -EISDIR : -EACCES;
 		else if (r >= 0)
 			r = SYS(faccessat2, AT_FDCWD, f->candidates.v[i], X_OK, AT_EACCESS);
-		if (r >= 0)
+		/* A filter older than faccessat2(2), as some engines still send: execve tells. */
+		if (r >= 0 || r == -EPERM || r == -ENOSYS)
 			return 0;
 		/* Of a search only what can be found counts; of a path, all. */
 		if (f->candidates.n == 1 || (r != -ENOENT && r != -ENOTDIR))
@@ -320,14 +325,17 @@ int finish_find_child(const struct finish *f)
 	return result;
 }
 
+int finish_filter_child(const struct finish *f)
+{
+	if (!f->p->no_new_privs || !f->filter || f->filter_listens)
+		return 0;
+	return MIN(seccomp_load_child(f->filter, f->n_filter, f->filter_flags, false), 0);
+}
+
 int finish_exec_child(const struct finish *f)
 {
-	int result = -ENOENT, r = 0;
+	int result = -ENOENT, r;
 
-	if (f->p->no_new_privs && f->filter && !f->filter_listens)
-		r = seccomp_load_child(f->filter, f->n_filter, f->filter_flags, false);
-	if (r < 0)
-		return r;
 	for (size_t i = 0; i < f->candidates.n; i++) {
 		r = SYS(execve, f->candidates.v[i], f->p->args.v, f->envp.v);
 		if (r == -EACCES)

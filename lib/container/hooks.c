@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "hooks.h"
 
+#include <ctype.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,6 +31,14 @@ struct job {
 	int in;    /* what it reads its state from */
 	int out;   /* what it says */
 	int pidfd; /* or -1 */
+	const char *dir; /* where it runs then */
+};
+
+/* Which one, for sentences: they are counted from 0. */
+struct which {
+	const char *point;
+	size_t i;
+	const char *path;
 };
 
 /* A process of its own group, so that all it started can be ended with it. */
@@ -49,6 +58,9 @@ static void child(const struct job *j)
 		r = SYS(dup3, j->out, 2, 0);
 	if (r >= 0 && j->pidfd >= 0)
 		r = SYS(setns, j->pidfd, HOOK_NAMESPACES);
+	/* Joining led to that namespace's "/", which is the host's. */
+	if (r >= 0 && j->pidfd >= 0)
+		r = SYS(chdir, j->dir);
 	sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	if (r >= 0)
 		r = SYS(execve, j->hook->path,
@@ -82,31 +94,41 @@ static void read_words(int out, char *buf, size_t size)
 			*p = p[1] ? ' ' : '\0';
 }
 
-static int judge(const struct config_hook *h, enum hook_point point, int status, bool timed_out,
-		 int out, struct cis_error *err)
+static int judge(const struct which *w, int status, int out, struct cis_error *err)
 {
-	char words[256];
+	char words[256], signal[128];
 
 	read_words(out, words, sizeof words);
-	if (timed_out)
-		return cis_fail_plain(err, ETIMEDOUT,
-				      "error running %s hook %s: no end within %u s",
-				      names[point], h->path, h->timeout);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	if (WIFEXITED(status))
-		return cis_fail_plain(err, EIO, "error running %s hook %s: exit status %d%s%s",
-				      names[point], h->path, WEXITSTATUS(status),
+		return cis_fail_plain(err, EIO,
+				      "error running %s hook #%zu: %s: exit status %d%s%s",
+				      w->point, w->i, w->path, WEXITSTATUS(status),
 				      *words ? ": " : "", words);
-	return cis_fail_plain(err, EIO, "error running %s hook %s: killed by signal %d",
-			      names[point], h->path, WTERMSIG(status));
+	snprintf(signal, sizeof signal, "%s", strsignal(WTERMSIG(status)));
+	signal[0] = (char)tolower((unsigned char)signal[0]);
+	return cis_fail_plain(err, EIO,
+			      "error running %s hook #%zu: %s: killed by signal %d: %s",
+			      w->point, w->i, w->path, WTERMSIG(status), signal);
 }
 
-static int run(const struct config_hook *h, enum hook_point point, const char *state, int pidfd,
-	       struct cis_error *err)
+int hooks_explain_start(const struct config *c, size_t i, int status, int out,
+			struct cis_error *err)
+{
+	const struct config_hooks *hooks = &c->hooks[HOOK_START_CONTAINER];
+	struct which w = {names[HOOK_START_CONTAINER], i,
+			  i < hooks->n ? hooks->v[i].path : "?"};
+
+	return judge(&w, status ? status : SIGKILL, out, err);
+}
+
+static int run(const struct config_hook *h, const struct which *w, const char *state,
+	       const struct hook_place *place, struct cis_error *err)
 {
 	int pair[2], status = 0, ended;
-	struct job j = {.hook = h, .pidfd = pidfd};
+	struct job j = {.hook = h, .pidfd = place ? place->pidfd : -1,
+			.dir = place ? place->dir : NULL};
 	cleanup_close int rd = -1, wr = -1, hook = -1;
 	cleanup_close int out = memfd_create("hook", MFD_CLOEXEC);
 	pid_t pid;
@@ -134,11 +156,15 @@ static int run(const struct config_hook *h, enum hook_point point, const char *s
 		kill(-pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	return judge(h, point, status, ended == 0, out, err);
+	if (ended == 0)
+		return cis_fail_plain(err, ETIMEDOUT,
+				      "error running %s hook #%zu: %s: no end within %u s",
+				      w->point, w->i, w->path, h->timeout);
+	return judge(w, status, out, err);
 }
 
-int hooks_run(const struct config *c, enum hook_point point, const char *state, int pidfd,
-	      struct cis_error *err)
+int hooks_run(const struct config *c, enum hook_point point, const char *state,
+	      const struct hook_place *place, struct cis_error *err)
 {
 	const struct config_hooks *hooks = &c->hooks[point];
 	struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
@@ -147,8 +173,11 @@ int hooks_run(const struct config *c, enum hook_point point, const char *state, 
 	if (!hooks->n)
 		return 0;
 	sigaction(SIGPIPE, &ignore, &before);
-	for (size_t i = 0; i < hooks->n && r >= 0; i++)
-		r = run(&hooks->v[i], point, state, pidfd, err);
+	for (size_t i = 0; i < hooks->n && r >= 0; i++) {
+		struct which w = {names[point], i, hooks->v[i].path};
+
+		r = run(&hooks->v[i], &w, state, place, err);
+	}
 	sigaction(SIGPIPE, &before, NULL);
 	return r;
 }

@@ -88,8 +88,35 @@ static int set_flag(int fs, bool wanted, const char *name)
 	return wanted ? sys_fsconfig(fs, FSCONFIG_SET_FLAG, name, NULL) : 0;
 }
 
+/* The value of fsconfig's "mode": no stdio here. */
+static void put_octal(char text[static 8], unsigned int mode)
+{
+	for (int i = 6; i >= 0; i--, mode >>= 3)
+		text[i] = (char)('0' + (mode & 7));
+	text[7] = '\0';
+}
+
+/* A tmpfs that is not told its mode takes that of the folder it covers, as runc has it. */
+static int inherit_mode(int fs, const struct config_mount *m, int root)
+{
+	cleanup_close int at = -1;
+	struct stat st;
+	char mode[8];
+	int r;
+
+	if (strcmp(m->type, "tmpfs") != 0 || (m->data && (strncmp(m->data, "mode=", 5) == 0 ||
+							  strstr(m->data, ",mode="))))
+		return 0;
+	at = rooted_open(root, m->destination, O_PATH | O_DIRECTORY);
+	r = at < 0 ? at : SYS(newfstatat, at, "", &st, AT_EMPTY_PATH);
+	if (r < 0)
+		return 0;
+	put_octal(mode, st.st_mode & 07777);
+	return sys_fsconfig(fs, FSCONFIG_SET_STRING, "mode", mode);
+}
+
 /* A file system of @m's type, detached. */
-static int make_mount(const struct config_mount *m, const char *type)
+static int make_mount(const struct config_mount *m, const char *type, int root)
 {
 	cleanup_close int fs = sys_fsopen(type);
 	const char *data = m->data;
@@ -100,6 +127,8 @@ static int make_mount(const struct config_mount *m, const char *type)
 	r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "source", m->source ? m->source : type);
 	if (r >= 0)
 		r = mount_set_options(fs, data);
+	if (r >= 0)
+		r = inherit_mode(fs, m, root);
 	if (r >= 0)
 		r = set_flag(fs, m->sb_flags & MS_SYNCHRONOUS, "sync");
 	if (r >= 0)
@@ -158,11 +187,25 @@ static int make_pristine(int root)
 	return r;
 }
 
+/* A new tmpfs, and read-only: others may have their places in it, /dev/pts for one. */
+static bool is_late(const struct box *b, size_t i)
+{
+	const struct config_mount *m = &b->c->mounts[i];
+
+	return strcmp(m->type, "tmpfs") == 0 && !m->remount && m->set & MOUNT_ATTR_RDONLY &&
+	       !(b->staged && b->by_stage[i]);
+}
+
 static int mount_one(const struct box *b, size_t i, int root)
 {
 	const struct config_mount *m = &b->c->mounts[i];
+	struct config_mount now = *m;
+	bool late = is_late(b, i);
 	cleanup_close int made = -1;
 	int r;
+
+	if (late)
+		now.set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 
 	if (m->remount) {
 		made = rooted_open(root, m->destination, O_PATH);
@@ -177,7 +220,7 @@ static int mount_one(const struct box *b, size_t i, int root)
 		if (r < 0)
 			return r;
 	}
-	made = make_mount(m, m->type);
+	made = make_mount(m, m->type, root);
 	r = made < 0 ? made : 0;
 	/* What is masked in them is named by their own paths: CVE-2019-19921. */
 	if (r >= 0 && (strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0))
@@ -185,8 +228,24 @@ static int mount_one(const struct box *b, size_t i, int root)
 	if (r >= 0 && m->tmpcopyup)
 		r = setup_copyup_child(root, m, made);
 	if (r >= 0)
-		r = setup_mount_attrs_child(made, m);
-	return r < 0 ? r : rooted_attach(root, m->destination, made, false);
+		r = setup_mount_attrs_child(made, &now);
+	if (r >= 0)
+		r = rooted_attach(root, m->destination, made, false);
+	if (r >= 0 && late)
+		b->trees[i] = steal_fd(&made);
+	return r;
+}
+
+/* What else was to be mounted there has its place by now. */
+static int make_late_readonly(const struct box *b)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+	int r = 0;
+
+	for (size_t i = 0; i < b->c->n_mounts && r >= 0; i++)
+		if (is_late(b, i))
+			r = sys_mount_setattr(b->trees[i], 0, &attr);
+	return r;
 }
 
 /* ---- devices ------------------------------------------------------------------------ */
@@ -289,7 +348,7 @@ int setup_before_hooks_child(struct box *b, int *ret_root, enum box_step *ret_st
 	*ret_step = STEP_CWD_MAKE;
 	cwd = rooted_make(b->root, b->c->process.cwd, false);
 	fd_close(cwd);
-	/* A root that is read-only, or a link that leads nowhere: chdir will tell. */
+	/* A root that is read-only: chdir will tell. */
 	return 0;
 }
 
@@ -327,7 +386,14 @@ static int open_null(void)
 	return steal_fd(&fd);
 }
 
-static int mask(int root, int null, const char *path)
+/* Of one empty folder that all masked ones share: there can be many of them. */
+static int clone_cover(int cover)
+{
+	return SYS(open_tree, cover, "",
+		   AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+}
+
+static int mask(int root, int null, int *empty, const char *path)
 {
 	struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
@@ -341,12 +407,10 @@ static int mask(int root, int null, const char *path)
 	r = SYS(newfstatat, at, "", &st, AT_EMPTY_PATH);
 	if (r < 0)
 		return r;
-	if (S_ISDIR(st.st_mode))
-		cover = mount_new("tmpfs", "tmpfs", "size=0,nr_inodes=1,mode=755",
-				  MOUNT_ATTR_RDONLY);
-	else
-		cover = SYS(open_tree, null, "",
-			    AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (S_ISDIR(st.st_mode) && *empty < 0)
+		*empty = mount_new("tmpfs", "tmpfs", "size=0,nr_inodes=1,mode=755",
+				   MOUNT_ATTR_RDONLY);
+	cover = clone_cover(S_ISDIR(st.st_mode) ? *empty : null);
 	if (cover < 0)
 		return cover;
 	r = sys_mount_setattr(cover, 0, &attr);
@@ -356,7 +420,7 @@ static int mask(int root, int null, const char *path)
 static int cover_paths(const struct box *b, int root, enum box_step *ret_step, int *ret_item)
 {
 	const struct strv *ro = &b->c->readonly_paths, *masked = &b->c->masked_paths;
-	cleanup_close int null = -1;
+	cleanup_close int null = -1, empty = -1;
 	int r = 0;
 
 	*ret_step = STEP_READONLY;
@@ -371,7 +435,7 @@ static int cover_paths(const struct box *b, int root, enum box_step *ret_step, i
 		null = r = open_null();
 	for (size_t i = 0; i < masked->n && r >= 0; i++) {
 		*ret_item = (int)i;
-		r = mask(root, null, masked->v[i]);
+		r = mask(root, null, &empty, masked->v[i]);
 	}
 	return r;
 }
@@ -387,7 +451,9 @@ static int change_root(const struct box *b)
 		return r;
 	if (b->flags & CIS_OCI_NO_PIVOT) {
 		/* An initramfs cannot be pivoted away: cover it. */
-		r = SYS(mount, ".", "/", NULL, MS_MOVE, NULL);
+		r = no_pivot_hide_child(&b->bare);
+		if (r >= 0)
+			r = SYS(mount, ".", "/", NULL, MS_MOVE, NULL);
 		if (r >= 0)
 			r = SYS(chroot, ".");
 	} else {
@@ -428,7 +494,8 @@ int setup_after_hooks_child(struct box *b, int root, enum box_step *ret_step, in
 	if (r < 0)
 		return r;
 	*ret_step = STEP_ROOT_READONLY;
-	if (c->root_readonly)
+	r = make_late_readonly(b);
+	if (r >= 0 && c->root_readonly)
 		r = sys_mount_setattr(root, 0, &readonly);
 	if (r < 0)
 		return r;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* `spec`: a config.json to begin with, as its readers know it from runc. */
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -34,7 +36,7 @@ static const char text[] =
 	"\"options\":[\"nosuid\",\"noexec\",\"nodev\",\"relatime\",\"ro\"]}],"
 	"\"linux\":{%s"
 	"\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"network\"},{\"type\":\"ipc\"},"
-	"{\"type\":\"uts\"},{\"type\":\"mount\"},{\"type\":\"cgroup\"}%s],"
+	"{\"type\":\"uts\"},{\"type\":\"mount\"}%s%s],"
 	"\"maskedPaths\":[\"/proc/acpi\",\"/proc/asound\",\"/proc/kcore\",\"/proc/keys\","
 	"\"/proc/latency_stats\",\"/proc/timer_list\",\"/proc/timer_stats\","
 	"\"/proc/sched_debug\",\"/sys/firmware\",\"/proc/scsi\"],"
@@ -47,6 +49,14 @@ static const char sysfs[] =
 static const char sys_bound[] =
 	"\"type\":\"none\",\"source\":\"/sys\",\"options\":[\"rbind\",\"nosuid\",\"noexec\","
 	"\"nodev\",\"ro\"]";
+
+/* As runc has it: on other hosts its readers add that namespace if they want it. */
+static bool is_cgroup2_alone(void)
+{
+	struct statfs fs;
+
+	return statfs("/sys/fs/cgroup", &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+}
 
 int cis_oci_spec_json(int rootless, char **ret, struct cis_error *err)
 {
@@ -62,6 +72,7 @@ int cis_oci_spec_json(int rootless, char **ret, struct cis_error *err)
 		 geteuid(), getegid());
 	n = snprintf(filled, sizeof filled, text, rootless ? "" : ",\"gid=5\"",
 		     rootless ? sys_bound : sysfs, rootless ? maps : restricted,
+		     is_cgroup2_alone() ? ",{\"type\":\"cgroup\"}" : "",
 		     rootless ? ",{\"type\":\"user\"}" : "");
 	r = json_parse(filled, (size_t)n, 0, "spec", &doc, err);
 	if (r < 0)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -28,7 +29,7 @@
 
 int verb_config(const struct container *ct, struct config *ret, struct cis_error *err)
 {
-	return config_load(ret, ct->dir, err);
+	return config_load(ret, ct->dir, "config.json", err);
 }
 
 static int state_text(const struct container *ct, enum container_status status, char **ret)
@@ -85,10 +86,21 @@ static int enter_leaf(const struct container *ct, struct cis_error *err)
 	return r < 0 ? cis_fail(err, -r, "move init to the group " LEAF) : 0;
 }
 
+/* Memory of the container's: what its hooks write counts against its limit. */
+static int send_words(int conn)
+{
+	const struct sync_msg m = {.kind = BOX_WORDS};
+	cleanup_close int words = memfd_create("hook", MFD_CLOEXEC);
+	int r = words < 0 ? -errno : sync_send_fd(conn, &m, words);
+
+	return r < 0 ? r : steal_fd(&words);
+}
+
 /* Silence is success: the socket closes when the command is executed. */
 static int tell_init(const struct container *ct, const struct config *c, struct cis_error *err)
 {
 	cleanup_close int conn = connect_start(ct, err);
+	cleanup_close int words = -1;
 	cleanup_free char *state = NULL;
 	struct sync_msg m;
 	int r;
@@ -99,11 +111,15 @@ static int tell_init(const struct container *ct, const struct config *c, struct 
 	r = state_text(ct, STATUS_CREATED, &state);
 	if (r >= 0 && send(conn, state, strlen(state), MSG_NOSIGNAL) < 0)
 		r = -errno;
+	if (r >= 0 && c->hooks[HOOK_START_CONTAINER].n)
+		r = words = send_words(conn);
 	if (r >= 0)
 		r = sync_recv(conn, &m, NULL, 0);
 	unlinkat(ct->dir, CONTAINER_SOCKET, 0);
 	if (r < 0)
 		return cis_fail(err, -r, "start %s", ct->id);
+	if (r > 0 && m.kind == BOX_HOOK_FAILED)
+		return hooks_explain_start(c, m.index, m.status, words, err);
 	return r == 0 ? 0 : box_explain(c, &c->process, &m, err);
 }
 
@@ -116,7 +132,7 @@ static int run_poststart(const struct container *ct, const struct config *c,
 		return 0;
 	if (state_text(ct, STATUS_RUNNING, &state) < 0)
 		return cis_fail(err, ENOMEM, "start %s", ct->id);
-	return hooks_run(c, HOOK_POSTSTART, state, -1, err);
+	return hooks_run(c, HOOK_POSTSTART, state, NULL, err);
 }
 
 static int start(struct container *ct, struct cis_error *err)
@@ -169,16 +185,25 @@ static bool has_own_pids(const struct container *ct)
 	return verb_config(ct, &c, NULL) < 0 || config_namespace(&c, CLONE_NEWPID);
 }
 
+static bool has_processes(const struct container *ct)
+{
+	cleanup_free int *pids = NULL;
+	size_t n = 0;
+
+	return ct->doc && place_pids(&ct->place, &pids, &n, NULL) >= 0 && n > 0;
+}
+
 static int signal_init(struct container *ct, int sig, struct cis_error *err)
 {
 	enum container_status status = container_status(ct);
 	cleanup_close int pidfd = -1;
 	int r;
 
+	/* Without a pid namespace the others outlive init. */
+	if (sig == SIGKILL && !has_own_pids(ct) && has_processes(ct))
+		return kill_all(ct, sig, err);
 	if (status == STATUS_STOPPED || status == STATUS_CREATING)
 		return cis_fail_plain(err, ESRCH, "container not running");
-	if (sig == SIGKILL && !has_own_pids(ct))
-		return kill_all(ct, sig, err);
 	pidfd = container_pidfd(ct);
 	r = pidfd < 0 ? pidfd : sys_pidfd_send_signal(pidfd, sig);
 	if (r == -ESRCH)
@@ -239,7 +264,7 @@ static int run_poststop(const struct container *ct, struct cis_error *err)
 		return 0;
 	if (state_text(ct, STATUS_STOPPED, &state) < 0)
 		return cis_fail(err, ENOMEM, "delete %s", ct->id);
-	return hooks_run(&c, HOOK_POSTSTOP, state, -1, err);
+	return hooks_run(&c, HOOK_POSTSTOP, state, NULL, err);
 }
 
 static int delete(struct container *ct, bool force, struct cis_error *err)
@@ -357,28 +382,44 @@ int cis_oci_state_json(const struct cis_oci *rt, const char *id, char **ret,
 	return r < 0 ? cis_fail(err, -r, "state of %s", id) : 0;
 }
 
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void add_listed(struct json *a, const struct cis_oci *rt, const char *name)
+{
+	cleanup(container_done) struct container ct;
+	struct json *state;
+	char owner[32] = "root";
+	struct stat st;
+
+	container_init(&ct);
+	if (*name == '.' || container_open(&ct, rt, name, false, NULL) < 0)
+		return;
+	if (fstat(ct.dir, &st) == 0 && st.st_uid)
+		snprintf(owner, sizeof owner, "#%u", st.st_uid);
+	state = container_state(&ct, container_status(&ct));
+	json_set_string(state, "owner", owner);
+	json_push(a, state);
+}
+
 int cis_oci_list_json(const struct cis_oci *rt, char **ret, struct cis_error *err)
 {
-	DIR *d = opendir(container_root(rt));
+	struct dirent **names = NULL;
 	struct json *a;
-	struct dirent *e;
-	int r;
+	int n = scandir(container_root(rt), &names, NULL, by_name), r;
 
 	/* A root that was asked for by name and is not there is a mistake; ours may be young. */
-	if (!d && (errno != ENOENT || (rt && rt->root)))
+	if (n < 0 && (errno != ENOENT || (rt && rt->root)))
 		return box_error(cis_fail(err, errno, "list %s", container_root(rt)), err);
 	a = json_array_new();
-	while (d && (e = readdir(d))) {
-		cleanup(container_done) struct container ct;
-
-		container_init(&ct);
-		if (e->d_name[0] == '.' || container_open(&ct, rt, e->d_name, false, NULL) < 0)
-			continue;
-		json_push(a, container_state(&ct, container_status(&ct)));
+	for (int i = 0; i < n; i++) {
+		add_listed(a, rt, names[i]->d_name);
+		free(names[i]);
 	}
-	if (d)
-		closedir(d);
-	r = json_write(a, JSON_PRETTY, ret);
+	free(names);
+	r = json_write(a, 0, ret); /* on one line, as runc's readers know it */
 	json_free(a);
 	return r < 0 ? cis_fail(err, -r, "list %s", container_root(rt)) : 0;
 }

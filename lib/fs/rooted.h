@@ -15,7 +15,7 @@ int rooted_open(int root, const char *path, uint64_t flags);
 
 /*
  * An O_PATH descriptor of @path, made if it is not there, its parents too: as a
- * directory, or as an empty file. -ENOENT for a link that leads nowhere.
+ * directory, or as an empty file. A link that leads nowhere is followed, below the root.
  */
 int rooted_make(int root, const char *path, bool file);
 

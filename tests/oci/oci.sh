@@ -27,6 +27,7 @@ base=$work/base.json
 # The second half of a test's life: nothing here may outlive the script.
 jq --arg rootfs "$rootfs" --arg tag "$tag" '.process.terminal = false
 	| .root = {path: $rootfs, readonly: false}
+	| .linux.namespaces |= map(select(.type != "cgroup")) + [{type: "cgroup"}]
 	| .process.env += ["OCI_TEST=" + $tag]' "$work/spec/config.json" >"$base" || bail "jq"
 
 # What hangs is a failure: of the verb, not of the whole script.

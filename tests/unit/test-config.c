@@ -514,13 +514,13 @@ static void test_file(void **state)
 	assert_non_null(mkdtemp(folder));
 	dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	assert_true(dir >= 0);
-	assert_int_equal(config_load(&c, dir, &err), -ENOENT);
+	assert_int_equal(config_load(&c, dir, "config.json", &err), -ENOENT);
 	assert_string_equal(err.message,
 			    "bundle: read config.json: No such file or directory");
 	config_done(&c);
 	file = openat(dir, "config.json", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	assert_int_equal(write(file, doc, strlen(doc)), strlen(doc));
-	assert_int_equal(config_load(&c, dir, &err), 0);
+	assert_int_equal(config_load(&c, dir, "config.json", &err), 0);
 	assert_int_equal(c.n_mounts, 8);
 	config_done(&c);
 	assert_int_equal(unlinkat(dir, "config.json", 0), 0);
