@@ -66,6 +66,7 @@ static int explain_mount(const struct config_mount *m, int errnum, struct cis_er
 
 static const char *const plain[STEP_COUNT] = {
 	[STEP_JOIN_CGROUP] = "join the control groups",
+	[STEP_JOIN_RDT] = "join the class of linux.intelRdt",
 	[STEP_UNSHARE] = "make namespaces",
 	[STEP_OFFSETS] = "set linux.timeOffsets",
 	[STEP_LO_UP] = "set the link lo up",

@@ -100,6 +100,8 @@ static int make_mount(const struct config_mount *m, const char *type)
 	r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "source", m->source ? m->source : type);
 	if (r >= 0)
 		r = mount_set_options(fs, data);
+	if (r >= 0 && m->context)
+		r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "context", m->context);
 	if (r >= 0)
 		r = set_flag(fs, m->sb_flags & MS_SYNCHRONOUS, "sync");
 	if (r >= 0)
