@@ -19,13 +19,14 @@ server.bind("\0" + path[1:] if path.startswith("@") else path)
 with open(out, "w") as f:
     while True:
         data, control, _, _ = server.recvmsg(65536, 256)
-        pid = 0
+        pid, fds = 0, []
         for level, kind, text in control:
             if kind == socket.SCM_CREDENTIALS:
                 pid = struct.unpack("3i", text)[0]
             elif kind == socket.SCM_RIGHTS:
-                for fd in array.array("i", text):
-                    os.close(fd)
+                fds = array.array("i", text)
         for line in data.decode().splitlines():
             f.write(f"{pid} {line}\n")
         f.flush()
+        for fd in fds:
+            os.close(fd)
