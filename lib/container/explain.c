@@ -136,6 +136,7 @@ int box_explain(const struct config *c, const struct config_process *p,
 		const struct sync_msg *m, struct cis_error *err)
 {
 	char buf[128];
+	int r;
 
 	if (m->kind != BOX_FAILED)
 		return cis_fail_plain(err, EPROTO, "unexpected record %u", m->kind);
@@ -143,5 +144,8 @@ int box_explain(const struct config *c, const struct config_process *p,
 		return explain_exec(p, m->value, err);
 	if (m->index == STEP_MOUNT && (size_t)m->status < c->n_mounts)
 		return explain_mount(&c->mounts[m->status], m->value, err);
-	return explain_item(c, p, m->index, m->status, go_error(m->value, buf), m->value, err);
+	r = explain_item(c, p, m->index, m->status, go_error(m->value, buf), m->value, err);
+	if (m->value == ENOMEM)
+		cis_hint(err, "memory limit too low?");
+	return r;
 }
