@@ -80,6 +80,11 @@ int place_enter_sub(struct place *p, const char *spec, struct cis_error *err)
 
 		if (g->dir < 0 || !is_named(g, names))
 			continue;
+		if (g->is_sub)
+			return cis_fail_plain(err, EINVAL,
+					      "cgroups: %s: its controller was given a group "
+					      "before",
+					      spec);
 		r = enter(g, path);
 		/* Beside v1, cgroup2 has no controllers, and groups in it only for systemd. */
 		if (r == -ENOENT && g->v2 && p->n > 1 && !names)

@@ -658,8 +658,8 @@ static void test_enter_sub(void **state)
 	}
 	assert_int_equal(fstatat(dir, "a/b", &wanted, 0), 0);
 	unlinkat(dir, "a/up", 0);
-	assert_int_equal(place_enter_sub(&f->p, "/", NULL), 0);
 	assert_int_equal(place_enter_sub(&f->p, "memory,pids:/a/b", NULL), 0);
+	assert_int_equal(place_enter_sub(&f->p, "cpu:/", NULL), -EINVAL);
 	assert_int_equal(fstat(f->p.g[0].dir, &got), 0);
 	assert_true(got.st_ino == wanted.st_ino && f->p.g[0].is_sub);
 	dir = open(f->root, O_RDONLY | O_DIRECTORY);
