@@ -354,6 +354,7 @@ struct cis_oci_create {
 };
 #define CIS_OCI_NO_PIVOT       (1ULL << 0)
 #define CIS_OCI_NO_NEW_KEYRING (1ULL << 1)
+#define CIS_OCI_NOTIFY         (1ULL << 2) /* it can sd_notify(3), to: */
 
 /*
  * Reads the bundle, makes the container, and leaves its init waiting for start(). stdin,
@@ -362,6 +363,12 @@ struct cis_oci_create {
  */
 int cis_oci_create(const struct cis_oci *rt, const char *id, const struct cis_oci_create *how,
 		   size_t size, struct cis_error *err);
+/*
+ * A datagram socket that gets what a container made with CIS_OCI_NOTIFY tells of itself:
+ * "READY=1" ... To be opened before start(). Returned: the caller's descriptor, nonblocking.
+ * -ENOENT: made without.
+ */
+int cis_oci_notify_open(const struct cis_oci *rt, const char *id, struct cis_error *err);
 /* Runs the command of a created container. */
 int cis_oci_start(const struct cis_oci *rt, const char *id, struct cis_error *err);
 
@@ -373,7 +380,8 @@ struct cis_oci_exec {
 	const unsigned int *groups; /* additional gids */
 	size_t n_groups;
 	char *const *caps;          /* added; may be NULL */
-	const char *apparmor, *process_label, *cgroup;
+	const char *apparmor, *process_label;
+	char *const *cgroups;       /* "[CONTROLLER[,CONTROLLER]:]PATH"; may be NULL */
 	const char *pid_file, *console_socket, *pidfd_socket;
 	unsigned int preserve_fds;
 	uint64_t flags;
@@ -394,7 +402,10 @@ int cis_oci_kill(const struct cis_oci *rt, const char *id, int sig, int all,
 int cis_oci_delete(const struct cis_oci *rt, const char *id, int force, struct cis_error *err);
 int cis_oci_pause(const struct cis_oci *rt, const char *id, struct cis_error *err);
 int cis_oci_resume(const struct cis_oci *rt, const char *id, struct cis_error *err);
-/* @resources: JSON text, a bare LinuxResources object. What it does not name stays. */
+/*
+ * @resources: JSON text, a bare LinuxResources object; its member intelRdt, if there is one,
+ * may have l3CacheSchema and memBwSchema. What it does not name stays.
+ */
 int cis_oci_update(const struct cis_oci *rt, const char *id, const char *resources,
 		   struct cis_error *err);
 
@@ -408,6 +419,18 @@ int cis_oci_pids(const struct cis_oci *rt, const char *id, int **ret, size_t *re
 /* The data member of runc's `events --stats`. */
 int cis_oci_stats_json(const struct cis_oci *rt, const char *id, char **ret,
 		       struct cis_error *err);
+/*
+ * A live container, watched: the descriptor is readable (POLLIN) when something may have
+ * happened to it. oom() is then how often it ran out of memory since it was asked last, or
+ * -errno; that it has ended, cis_oci_state_json() tells, and the descriptor stays readable.
+ * -ESRCH: not running.
+ */
+struct cis_oci_watch;
+int cis_oci_watch_new(const struct cis_oci *rt, const char *id, struct cis_oci_watch **ret,
+		      struct cis_error *err);
+int cis_oci_watch_fd(const struct cis_oci_watch *w);
+int cis_oci_watch_oom(struct cis_oci_watch *w);
+void cis_oci_watch_free(struct cis_oci_watch *w);
 /* The features object; a config.json to start from (@rootless: without privilege). */
 int cis_oci_features_json(char **ret, struct cis_error *err);
 int cis_oci_spec_json(int rootless, char **ret, struct cis_error *err);

@@ -2,6 +2,7 @@
 /* The verbs that do one thing to a container and print nothing; and those that we refuse. */
 #include <signal.h>
 
+#include "notify.h"
 #include "oci.h"
 
 static int done(int r, const struct cis_error *err)
@@ -9,11 +10,23 @@ static int done(int r, const struct cis_error *err)
 	return r < 0 ? oci_fail_err(err) : 0;
 }
 
-int verb_start(struct call *c)
+int start_and_wait(struct call *c)
 {
 	struct cis_error err = {0};
+	struct notify n;
+	int status = notify_open(&n, c);
 
-	return done(cis_oci_start(&c->rt, c->argv[0], &err), &err);
+	if (status == 0)
+		status = done(cis_oci_start(&c->rt, c->argv[0], &err), &err);
+	if (status == 0)
+		notify_wait(&n, c);
+	notify_close(&n);
+	return status;
+}
+
+int verb_start(struct call *c)
+{
+	return start_and_wait(c);
 }
 
 int verb_kill(struct call *c)
@@ -50,5 +63,6 @@ int verb_resume(struct call *c)
 /* podman and CRI-O take a `checkpoint --help` that succeeds for support. */
 int verb_refused(struct call *c)
 {
-	return oci_fail("%s is not supported by " PROGRAM, c->command->name);
+	return oci_fail("%s is not supported by " PROGRAM ", which does not work with criu",
+			c->command->name);
 }

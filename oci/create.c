@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "json.h"
+#include "notify.h"
 #include "oci.h"
 
 /* Sockets that systemd, or conmon in its place, gave this very process. */
@@ -33,6 +34,8 @@ struct cis_oci_create create_how(const struct call *c)
 		how.flags |= CIS_OCI_NO_PIVOT;
 	if (o->no_new_keyring)
 		how.flags |= CIS_OCI_NO_NEW_KEYRING;
+	if (notify_is_wanted())
+		how.flags |= CIS_OCI_NOTIFY;
 	return how;
 }
 

@@ -67,7 +67,7 @@ static struct cis_oci_exec exec_how(const struct call *c)
 		.caps = o->caps.items,
 		.apparmor = o->apparmor,
 		.process_label = o->process_label,
-		.cgroup = o->cgroup,
+		.cgroups = o->cgroups.items,
 		.pid_file = o->pid_file,
 		.console_socket = o->console_socket,
 		.pidfd_socket = o->pidfd_socket,

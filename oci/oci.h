@@ -68,6 +68,11 @@ int check_terminal(bool terminal, bool detach, const char *socket);
 /* Whether the bundle's process wants one; of a wrong config.json create() will tell. */
 bool bundle_wants_terminal(const struct cis_oci_create *how);
 
+/* ---- control.c --------------------------------------------------------- */
+
+/* Until the container is ready, where a service manager wants to know: notify.h. */
+int start_and_wait(struct call *c);
+
 /* ---- the verbs; they return the exit status ---------------------------- */
 
 int verb_create(struct call *c);

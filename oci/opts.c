@@ -145,4 +145,5 @@ void opts_done(struct options *o)
 	free(o->env.items);
 	free(o->caps.items);
 	free(o->groups.items);
+	free(o->cgroups.items);
 }

@@ -31,8 +31,8 @@ struct options {
 	unsigned int preserve_fds;
 	bool no_pivot, no_new_keyring, no_subreaper, detach, keep;
 	/* exec */
-	const char *process, *cwd, *user, *process_label, *apparmor, *cgroup;
-	struct words env, caps, groups;
+	const char *process, *cwd, *user, *process_label, *apparmor;
+	struct words env, caps, groups, cgroups;
 	bool tty, no_new_privs, ignore_paused;
 	/* kill delete list ps events spec */
 	bool all, force, quiet, stats, spec_rootless;

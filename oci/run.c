@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "notify.h"
 #include "oci.h"
 #include "session.h"
 
@@ -19,9 +20,8 @@ static int run_detached(struct call *c, struct cis_oci_create *how)
 
 	if (cis_oci_create(&c->rt, c->argv[0], how, sizeof *how, &err) < 0)
 		return oci_fail_err(&err);
-	if (cis_oci_start(&c->rt, c->argv[0], &err) == 0)
+	if (start_and_wait(c) == 0)
 		return 0;
-	oci_fail_err(&err);
 	remove_it(c);
 	return EXIT_FAILED;
 }
@@ -31,7 +31,7 @@ static int run_started(struct call *c, struct session *s)
 	struct cis_error err = {0};
 
 	/* Raw before it can draw anything. */
-	if (session_join(s))
+	if (session_join(s) || notify_open(&s->notify, c))
 		return -1;
 	if (cis_oci_start(&c->rt, c->argv[0], &err) < 0) {
 		oci_fail_err(&err);

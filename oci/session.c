@@ -58,7 +58,8 @@ static int find_terminal(void)
 
 int session_open(struct session *s, bool terminal, bool subreaper)
 {
-	*s = (struct session){.signals = -1, .host = -1, .console = -1};
+	*s = (struct session){.signals = -1, .host = -1, .console = -1,
+			      .notify = {.inside = -1, .host = -1}};
 	if (terminal) {
 		s->host = find_terminal();
 		if (s->host < 0)
@@ -192,17 +193,18 @@ static void move(struct way *w, const struct pollfd *from, const struct pollfd *
 		fill(w);
 }
 
-static int copy(const struct session *s, struct way *in, struct way *out)
+static int copy(struct session *s, struct way *in, struct way *out)
 {
 	int status = -1;
 
 	while (status < 0) {
-		struct pollfd fds[5] = {{.fd = s->signals, .events = POLLIN}};
+		struct pollfd fds[6] = {{.fd = s->signals, .events = POLLIN}};
 		int r;
 
+		fds[5] = (struct pollfd){.fd = s->notify.inside, .events = POLLIN};
 		ask(in, &fds[1], &fds[2]);
 		ask(out, &fds[3], &fds[4]);
-		r = poll(fds, 5, out->hung_up && !out->ended ? HUNG_UP_MSEC : -1);
+		r = poll(fds, 6, out->hung_up && !out->ended ? HUNG_UP_MSEC : -1);
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r < 0)
@@ -211,6 +213,9 @@ static int copy(const struct session *s, struct way *in, struct way *out)
 		move(out, &fds[3], &fds[4]);
 		if (r == 0)
 			out->hung_up = false;
+		/* Before its end, which may be known already. */
+		if (fds[5].revents && notify_pass_on(&s->notify))
+			notify_main_pid(&s->notify, getpid());
 		if (fds[0].revents)
 			status = on_signals(s);
 	}
@@ -260,5 +265,7 @@ void session_close(struct session *s)
 		close(s->host);
 	if (s->signals >= 0)
 		close(s->signals);
-	*s = (struct session){.signals = -1, .host = -1, .console = -1};
+	notify_close(&s->notify);
+	*s = (struct session){.signals = -1, .host = -1, .console = -1,
+			      .notify = {.inside = -1, .host = -1}};
 }

@@ -10,11 +10,14 @@
 #include <stdbool.h>
 #include <termios.h>
 
+#include "notify.h"
+
 struct session {
 	int signals; /* signalfd */
 	int host;    /* our terminal, or -1 */
 	int console; /* master of the process's, or -1 */
 	int pid;
+	struct notify notify; /* the container's, while it runs */
 	bool is_raw;
 	struct termios before;
 };

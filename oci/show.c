@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -306,34 +308,82 @@ static bool has_ended(struct call *c)
 	return ended;
 }
 
+static int print_ooms(struct call *c, struct cis_oci_watch *w)
+{
+	int n = cis_oci_watch_oom(w);
+
+	for (int i = 0; i < n; i++) {
+		fputs("{\"type\":\"oom\",\"id\":", stdout);
+		jtext_put(stdout, c->argv[0]);
+		fputs("}\n", stdout);
+	}
+	if (n < 0)
+		return oci_fail("events: watch the memory of %s: %s", c->argv[0],
+				errno_text(-n));
+	return n ? finish_output() : 0;
+}
+
+static int64_t now_msec(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Up to the next figures. *ret_ended: there will be none. */
+static int wait_for_next(struct call *c, struct cis_oci_watch *w, uint64_t msec,
+			 bool *ret_ended)
+{
+	struct pollfd p = {.fd = cis_oci_watch_fd(w), .events = POLLIN};
+	int64_t until = now_msec() + (int64_t)msec, left = (int64_t)msec;
+	int status = 0;
+
+	while (status == 0 && left > 0) {
+		if (poll(&p, 1, left < INT_MAX ? (int)left : INT_MAX) < 0 && errno != EINTR)
+			return oci_fail("poll: %s", errno_text(errno));
+		/* What it died of comes first. */
+		status = print_ooms(c, w);
+		*ret_ended = has_ended(c);
+		left = *ret_ended ? 0 : until - now_msec();
+	}
+	return status;
+}
+
+static int watch(struct call *c, uint64_t msec)
+{
+	struct cis_error err = {0};
+	struct cis_oci_watch *w = NULL;
+	bool ended = false;
+	int status = 0;
+
+	/* First, so that nothing happens between it and the first figures. */
+	if (cis_oci_watch_new(&c->rt, c->argv[0], &w, &err) < 0)
+		return oci_fail_err(&err);
+	while (status == 0 && !ended) {
+		if (print_stats(c, &err) >= 0) {
+			status = finish_output();
+		} else if (!has_ended(c)) {
+			status = oci_fail_err(&err);
+		}
+		if (status == 0)
+			status = wait_for_next(c, w, msec, &ended);
+	}
+	cis_oci_watch_free(w);
+	return status;
+}
+
 int verb_events(struct call *c)
 {
 	struct cis_error err = {0};
 	uint64_t msec = 5000;
-	struct timespec pause;
-	int r, status;
 
 	if (c->o.interval && (cis_parse_duration(c->o.interval, &msec) < 0 || msec == 0))
 		return oci_fail_usage("events", "--interval %s: not of the form DURATION",
 				      c->o.interval);
-	r = print_stats(c, &err);
-	if (r < 0)
-		return oci_fail_err(&err);
-	status = finish_output();
-	if (c->o.stats || status)
-		return status;
-	pause = (struct timespec){.tv_sec = (time_t)(msec / 1000),
-				  .tv_nsec = (long)(msec % 1000) * 1000000};
-	while (status == 0) {
-		nanosleep(&pause, NULL);
-		if (has_ended(c))
-			return 0;
-		r = print_stats(c, &err);
-		if (r < 0)
-			return has_ended(c) ? 0 : oci_fail_err(&err);
-		status = finish_output();
-	}
-	return status;
+	if (!c->o.stats)
+		return watch(c, msec);
+	return print_stats(c, &err) < 0 ? oci_fail_err(&err) : finish_output();
 }
 
 /* ---- spec ---------------------------------------------------------------- */

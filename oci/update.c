@@ -8,7 +8,7 @@
 #include "json.h"
 #include "oci.h"
 
-enum form { SIZE, NUMBER, LIST };
+enum form { SIZE, NUMBER, LIST }; /* a list is any text */
 
 /* By section, and so that a section is in one piece. */
 static const struct {
@@ -34,6 +34,9 @@ static const struct {
 	{"cpuset-mems", offsetof(struct options, cpuset_mems), "cpu", "mems", LIST},
 	{"blkio-weight", offsetof(struct options, blkio_weight), "blockIO", "weight", NUMBER},
 	{"pids-limit", offsetof(struct options, pids_limit), "pids", "limit", NUMBER},
+	{"l3-cache-schema", offsetof(struct options, l3_cache), "intelRdt", "l3CacheSchema",
+	 LIST},
+	{"mem-bw-schema", offsetof(struct options, mem_bw), "intelRdt", "memBwSchema", LIST},
 };
 
 #define N_LIMITS (sizeof limits / sizeof *limits)
@@ -164,8 +167,6 @@ int verb_update(struct call *c)
 	char *text = NULL;
 	int status;
 
-	if (c->o.l3_cache || c->o.mem_bw)
-		return oci_fail("update: Intel RDT is not supported by " PROGRAM);
 	for (size_t i = 0; c->o.resources && i < N_LIMITS; i++)
 		if (given(c, i))
 			return oci_fail_usage("update", "--resources goes without --%s",

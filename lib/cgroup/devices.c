@@ -115,6 +115,7 @@ static int add_defaults(struct device_policy *d)
 		{'c', 1, 7, DEVICE_ALL},     {'c', 1, 8, DEVICE_ALL}, /* full, random */
 		{'c', 1, 9, DEVICE_ALL},     {'c', 5, 0, DEVICE_ALL}, /* urandom, tty */
 		{'c', 5, 2, DEVICE_ALL},     {'c', 136, -1, DEVICE_ALL}, /* ptmx, pts */
+		{'c', 10, 200, DEVICE_ALL}, /* net/tun, useless without CAP_NET_ADMIN: as runc */
 	};
 	int r = 0;
 

@@ -5,6 +5,7 @@
  * moved out of one of them is still ours.
  */
 #include <dirent.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -480,4 +481,42 @@ int place_oom_kills(const struct place *p, uint64_t *ret)
 		return -EOPNOTSUPP;
 	return io_read_key_at(g->dir, g->v2 ? "memory.events" : "memory.oom_control",
 			      "oom_kill", ret);
+}
+
+/*
+ * v1 counts only what it killed of the group itself, not of those below, and its event
+ * does not say why it came. The last one is of the group's end.
+ */
+static int oom_next_v1(const struct place_group *g, int fd)
+{
+	uint64_t n = 0;
+
+	if (read(fd, &n, sizeof n) < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (n && faccessat(g->dir, "memory.oom_control", F_OK, 0) < 0)
+		n--;
+	return (int)MIN(n, INT_MAX);
+}
+
+static int oom_next_v2(const struct place *p, int fd, uint64_t *seen)
+{
+	uint64_t before = *seen;
+	char events[4096];
+	int r;
+
+	while (read(fd, events, sizeof events) > 0)
+		;
+	r = place_oom_kills(p, seen);
+	if (r == -ENOENT || r == -ENODEV)
+		return 0;
+	return r < 0 ? r : *seen > before ? (int)MIN(*seen - before, INT_MAX) : 0;
+}
+
+int place_oom_next(const struct place *p, int fd, uint64_t *seen)
+{
+	const struct place_group *g = place_of(p, PLACE_MEMORY);
+
+	if (!g || g->dir < 0)
+		return 0;
+	return g->v2 ? oom_next_v2(p, fd, seen) : oom_next_v1(g, fd);
 }

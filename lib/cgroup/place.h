@@ -10,6 +10,7 @@
  *	place-path.c   cgroupsPath as text; no system calls
  *	place-life.c   freeze, pids, kill, remove, out of memory
  *	place-stats.c  what was used
+ *	place-sub.c    a group below it, for exec
  *	resources*.c   limits; devices*.c who may open which device
  *
  * Life without systemd: place_decide, place_make, place_apply, join or CLONE_INTO_CGROUP,
@@ -60,6 +61,7 @@ struct place_group {
 	unsigned controllers; /* bits 1 << enum place_controller; v2: enabled here */
 	int dir;              /* -1: not made, or gone */
 	int tasks;            /* v1: open for joining; -1 on v2 */
+	bool is_sub;          /* place_enter_sub() */
 };
 
 struct place {
@@ -96,6 +98,12 @@ int place_unified_fd(const struct place *p);
 
 /* The calling thread into the v1 groups; raw calls. CLONE_INTO_CGROUP does cgroup2. */
 int place_join_child(const struct place *p);
+
+/*
+ * Changes @p, which is not saved any more, to a group that exists below it: "PATH", in all
+ * hierarchies, or "cpu,memory:PATH". -ENOENT, -EINVAL.
+ */
+int place_enter_sub(struct place *p, const char *spec, struct cis_error *err);
 
 /* Another process, into all. */
 int place_add_pid(const struct place *p, pid_t pid, struct cis_error *err);
@@ -135,11 +143,12 @@ int place_remove(const struct place *p, struct cis_error *err);
 int place_stats(const struct place *p, struct json **ret, struct cis_error *err);
 
 /*
- * Pollable (POLLIN), and to be read when it is: an eventfd on v1, which also fires when
- * the group is removed; inotify on v2, which also fires for other memory events. So look
- * at place_oom_kills() then.
+ * Pollable (POLLIN): an eventfd on v1, which also fires when the group is removed; inotify
+ * on v2, which also fires for other memory events. place_oom_next() tells them apart: how
+ * often memory ran out since it was asked last, @seen being its memory, or -errno.
  */
 int place_oom_fd(const struct place *p, struct cis_error *err);
+int place_oom_next(const struct place *p, int fd, uint64_t *seen);
 int place_oom_kills(const struct place *p, uint64_t *ret);
 
 /* ---- between the place's files ------------------------------------------- */

@@ -137,6 +137,9 @@ void box_stage_main(struct box *b)
 
 	if (r < 0)
 		die(b, STEP_JOIN_CGROUP, 0, r);
+	r = rdt_join_child(b->rdt);
+	if (r < 0)
+		die(b, STEP_JOIN_RDT, 0, r);
 	SYS(prctl, PR_SET_NAME, "cis:stage", 0, 0, 0);
 	/* A process of ours in hostile namespaces is nobody's to trace: CVE-2016-9962. */
 	SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -173,6 +176,8 @@ void box_stage_main(struct box *b)
 		if (r < 0)
 			die(b, STEP_LO_UP, 0, r);
 	}
+	if (b->c->n_net_devices)
+		ask(b, BOX_NETWORK);
 	spawn_init(b);
 }
 

@@ -14,11 +14,13 @@
 #include "../base/args.h"
 #include "../base/str.h"
 #include "../cgroup/place.h"
+#include "../cgroup/rdt.h"
 #include "../sync.h"
 #include "config.h"
 
 enum box_step {
 	STEP_JOIN_CGROUP,
+	STEP_JOIN_RDT,
 	STEP_JOIN,       /* item: config.namespaces */
 	STEP_UNSHARE,    /* item: CLONE_NEW* */
 	STEP_OFFSETS,
@@ -64,6 +66,7 @@ enum box_step {
 enum box_kind {
 	BOX_FAILED = 100, /* index: step; status: item; value: errno */
 	BOX_SCOPE,        /* stage: put me into my scope of systemd's */
+	BOX_NETWORK,      /* stage: give me devices into my network namespace */
 	BOX_HOOKS,        /* init: the namespaces are there, the root is not left yet */
 	BOX_CONSOLE,      /* init: with the terminal's master */
 	BOX_LISTENER,     /* init: with the seccomp listener */
@@ -100,6 +103,7 @@ struct box_device {
 struct box {
 	const struct config *c;
 	const struct place *place;
+	const struct rdt *rdt;
 	const char *id;
 	uint64_t flags;         /* CIS_OCI_NO_* */
 	int joins[16];          /* by config.namespaces: open, or -1 */

@@ -426,11 +426,13 @@ static int read_mempolicy(void *to, const struct json *v, struct cis_error *err)
 	return 0;
 }
 
-/* It becomes a folder of /sys/fs/resctrl. */
+/* It becomes a folder of /sys/fs/resctrl, or is that itself: everybody's class. */
 static int want_clos(void *to, const struct json *v, struct cis_error *err)
 {
 	int r = config_want_text(to, v, err);
 
+	if (r >= 0 && strcmp(v->string, "/") == 0)
+		return 0;
 	if (r >= 0 && (strchr(v->string, '/') || strcmp(v->string, ".") == 0 ||
 		       strcmp(v->string, "..") == 0))
 		r = config_refuse(v, err, "the name of a class");

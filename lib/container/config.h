@@ -83,6 +83,7 @@ struct config_mount {
 	bool idmap, idmap_recursive; /* options idmap, ridmap, or mappings given */
 	struct config_idmap *uids, *gids;
 	size_t n_uids, n_gids;
+	const char *context; /* mountLabel, where it is for this one; borrowed */
 };
 
 /* ---- linux ------------------------------------------------------------------- */
@@ -188,7 +189,7 @@ struct config_seccomp {
 	bool has_default_errno;
 	unsigned int default_errno;
 	struct strv architectures; /* "SCMP_ARCH_X86_64" */
-	bool has_flags;            /* none at all, and the choice is the runtime's */
+	bool has_flags;            /* false: the choice is the runtime's */
 	uint32_t flags;            /* SECCOMP_FILTER_FLAG_* */
 	char *listener_path, *listener_metadata;
 	struct config_seccomp_rule *rules;

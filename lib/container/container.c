@@ -16,6 +16,7 @@
 #include "../base/str.h"
 #include "../base/sys.h"
 #include "../state.h"
+#include "notify.h"
 
 #define DEFAULT_ROOT "/run/cisandbox-oci"
 #define MAX_ID 1024
@@ -27,6 +28,7 @@ void container_init(struct container *ct)
 {
 	*ct = (struct container){.dir = -1, .lock = -1};
 	place_init(&ct->place);
+	rdt_init(&ct->rdt);
 }
 
 void container_done(struct container *ct)
@@ -37,6 +39,7 @@ void container_done(struct container *ct)
 	fd_close(ct->lock);
 	json_free(ct->doc);
 	place_done(&ct->place);
+	rdt_done(&ct->rdt);
 	container_init(ct);
 }
 
@@ -112,7 +115,7 @@ static int want_string(const struct json *doc, const char *key, const char **ret
 
 static int read_doc(struct container *ct, struct cis_error *err)
 {
-	const struct json *pid, *started, *place, *root;
+	const struct json *pid, *started, *place, *root, *rdt;
 	int r = json_need(ct->doc, "pid", &pid, err);
 
 	if (r >= 0)
@@ -130,6 +133,9 @@ static int read_doc(struct container *ct, struct cis_error *err)
 	root = json_get(ct->doc, CONTAINER_SANDBOX_ROOT);
 	if (root && root->type == JSON_INT)
 		ct->sandbox_root = (uid_t)root->integer;
+	rdt = json_get(ct->doc, "intelRdt");
+	if (rdt)
+		rdt_load(&ct->rdt, rdt);
 	return place_load(&ct->place, place, err);
 }
 
@@ -165,9 +171,14 @@ int container_write(struct container *ct, struct json *doc_consumed, struct cis_
 {
 	cleanup_free char *text = NULL;
 	cleanup_close int fd = -1;
-	struct json *place = json_object_new();
+	struct json *place = json_object_new(), *rdt;
 	int r;
 
+	if (ct->rdt.given) {
+		rdt = json_object_new();
+		rdt_save(&ct->rdt, rdt);
+		json_set(doc_consumed, "intelRdt", rdt);
+	}
 	place_save(&ct->place, place);
 	json_set(doc_consumed, "cgroup", place);
 	json_free(ct->doc);
@@ -184,10 +195,23 @@ int container_write(struct container *ct, struct json *doc_consumed, struct cis_
 	return r < 0 ? cis_fail(err, -r, "write the state of %s", ct->id) : 0;
 }
 
+int container_leave_rdt(const struct container *ct, struct cis_error *err)
+{
+	cleanup_close int root = -1;
+
+	if (!ct->rdt.made && !ct->rdt.monitored)
+		return 0;
+	root = rdt_open_root(err);
+	/* Whoever unmounted it took all classes away. */
+	return root < 0 ? 0 : rdt_remove(&ct->rdt, root, ct->id, err);
+}
+
 int container_remove(struct container *ct, struct cis_error *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(files) && ct->dir >= 0; i++)
 		unlinkat(ct->dir, files[i], 0);
+	if (ct->dir >= 0)
+		notify_remove(ct);
 	if (rmdir(ct->path) < 0 && errno != ENOENT)
 		return cis_fail(err, errno, "remove %s", ct->path);
 	return 0;

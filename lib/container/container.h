@@ -6,6 +6,7 @@
  *	state.json    what was made: written once create is through
  *	config.json   a copy of the bundle's: exec and hooks need it
  *	start         a socket init listens on while it is "created"; gone when started
+ *	notify/       if it is to tell that it is ready: notify.h
  */
 #ifndef CIS_CONTAINER_CONTAINER_H
 #define CIS_CONTAINER_CONTAINER_H
@@ -17,6 +18,7 @@
 #include "../base/error.h"
 #include "../base/json.h"
 #include "../cgroup/place.h"
+#include "../cgroup/rdt.h"
 
 enum container_status { STATUS_CREATING, STATUS_CREATED, STATUS_RUNNING, STATUS_PAUSED,
 			STATUS_STOPPED };
@@ -31,6 +33,7 @@ struct container {
 	const char *bundle, *rootfs; /* in doc */
 	uid_t sandbox_root; /* 0: profile plain */
 	struct place place;
+	struct rdt rdt;
 };
 
 void container_init(struct container *ct);
@@ -44,6 +47,8 @@ int container_open(struct container *ct, const struct cis_oci *rt, const char *i
 		   struct cis_error *err);
 /* Takes over @doc, adds the place, writes state.json. */
 int container_write(struct container *ct, struct json *doc_consumed, struct cis_error *err);
+/* What linux.intelRdt made for it. */
+int container_leave_rdt(const struct container *ct, struct cis_error *err);
 /* Its directory with all in it. */
 int container_remove(struct container *ct, struct cis_error *err);
 

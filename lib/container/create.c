@@ -30,6 +30,8 @@
 #include "create.h"
 #include "hooks.h"
 #include "idmap.h"
+#include "netdev.h"
+#include "notify.h"
 #include "overlay-root.h"
 #include "profile.h"
 #include "sources.h"
@@ -130,7 +132,7 @@ static bool is_own(const struct making *m, int flag, const char *name)
 	return stat(path, &ours) == 0 && stat(ns->path, &its) == 0 && ours.st_ino != its.st_ino;
 }
 
-static int check_sysctls(const struct making *m, struct cis_error *err)
+static int check_namespaced(const struct making *m, struct cis_error *err)
 {
 	bool ipc = is_own(m, CLONE_NEWIPC, "ipc"), net = is_own(m, CLONE_NEWNET, "net");
 	bool uts = is_own(m, CLONE_NEWUTS, "uts"), user = is_own(m, CLONE_NEWUSER, "user");
@@ -138,20 +140,11 @@ static int check_sysctls(const struct making *m, struct cis_error *err)
 
 	for (size_t i = 0; i < m->config.n_sysctl && r >= 0; i++)
 		r = sysctl_check(m->config.sysctl[i].key, ipc, net, uts, user, err);
-	return r;
-}
-
-static int refuse_what_we_lack(const struct config *c, struct cis_error *err)
-{
-	if (c->has_intel_rdt && access("/sys/fs/resctrl/schemata", F_OK) < 0)
-		return cis_fail_plain(err, EOPNOTSUPP,
-				      "linux.intelRdt: this host has no resctrl (mount -t "
-				      "resctrl resctrl /sys/fs/resctrl)");
-	if (c->has_intel_rdt)
-		return cis_fail_plain(err, EOPNOTSUPP, "linux.intelRdt: not supported yet");
-	if (c->n_net_devices)
-		return cis_fail_plain(err, EOPNOTSUPP, "linux.netDevices: not supported yet");
-	return 0;
+	if (r >= 0 && m->config.n_net_devices && !net)
+		r = cis_fail_plain(err, EINVAL,
+				   "linux.netDevices: the container has no network namespace "
+				   "of its own");
+	return r < 0 ? r : netdev_check(&m->config, err);
 }
 
 static uid_t root_outside(const struct config *c)
@@ -224,8 +217,6 @@ static int load(struct making *m, struct cis_error *err)
 	if (r >= 0 && m->more)
 		r = add_more(m, err);
 	if (r >= 0)
-		r = refuse_what_we_lack(&m->config, err);
-	if (r >= 0)
 		r = console_check(m->config.process.terminal, m->how->console_socket,
 				  m->how->ret_console, err);
 	if (r >= 0)
@@ -234,6 +225,23 @@ static int load(struct making *m, struct cis_error *err)
 		r = profile_is_docker(m->rt, &m->config, err);
 	m->docker = r > 0;
 	return r;
+}
+
+/* What the kernel makes has labels of its own; what is bound, its owner's. */
+static void label_mounts(struct config *c)
+{
+	static const char *const others[] = {"proc", "sysfs", "mqueue", "cgroup", "cgroup2"};
+
+	if (!c->mount_label || !*c->mount_label || !lsm_selinux_enabled())
+		return;
+	for (size_t i = 0; i < c->n_mounts; i++) {
+		bool is_other = c->mounts[i].bind;
+
+		for (size_t j = 0; j < ARRAY_SIZE(others); j++)
+			is_other |= strcmp(c->mounts[i].type, others[j]) == 0;
+		if (!is_other)
+			c->mounts[i].context = c->mount_label;
+	}
 }
 
 static int decide(struct making *m, struct cis_error *err)
@@ -245,9 +253,10 @@ static int decide(struct making *m, struct cis_error *err)
 	if (r >= 0)
 		r = take_namespaces(m, err);
 	if (r >= 0)
-		r = check_sysctls(m, err);
+		r = check_namespaced(m, err);
 	if (r < 0)
 		return r;
+	label_mounts(&m->config);
 	root = open(b->rootfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return cis_fail(err, errno, "rootfs %s", b->rootfs);
@@ -332,6 +341,16 @@ static int make_userns(struct making *m, struct cis_error *err)
 	return r;
 }
 
+static int make_rdt(struct making *m, struct cis_error *err)
+{
+	cleanup_close int root = -1;
+
+	if (!m->config.has_intel_rdt)
+		return 0;
+	root = rdt_open_root(err);
+	return root < 0 ? root : rdt_make(&m->ct.rdt, root, &m->config, m->ct.id, err);
+}
+
 static int prepare(struct making *m, struct cis_error *err)
 {
 	struct box *b = &m->box;
@@ -354,6 +373,8 @@ static int prepare(struct making *m, struct cis_error *err)
 		r = listen_for_start(m, err);
 	if (r >= 0)
 		r = finish_compile(&b->finish, container_root(m->rt), err);
+	if (r >= 0)
+		r = make_rdt(m, err);
 	if (r >= 0)
 		r = make_place(m, err);
 	if (r >= 0 && !config_namespace(&m->config, CLONE_NEWCGROUP) && !*m->ct.place.unit)
@@ -449,6 +470,9 @@ static int on_record(struct making *m, const struct sync_msg *msg, int fd, pid_t
 	case BOX_SCOPE:
 		r = make_scope(m, stage, err);
 		return r < 0 ? r : go(m);
+	case BOX_NETWORK:
+		r = netdev_give(&m->config, stage, err);
+		return r < 0 ? r : go(m);
 	case BOX_HOOKS:
 		r = run_hooks(m, err);
 		return r < 0 ? r : go(m);
@@ -464,6 +488,18 @@ static int on_record(struct making *m, const struct sync_msg *msg, int fd, pid_t
 	}
 }
 
+/* Engines know runc's words for it. */
+static int explain_silence(const struct making *m, struct cis_error *err)
+{
+	uint64_t kills = 0;
+
+	if (place_oom_kills(&m->ct.place, &kills) >= 0 && kills)
+		return cis_fail_plain(err, EIO,
+				      "container init was OOM-killed (memory limit too low?)");
+	return cis_fail_plain(err, EIO, "container init died while it was set up (a memory or "
+					"pids limit that is too low does that)");
+}
+
 static int converse(struct making *m, pid_t stage, struct cis_error *err)
 {
 	int r = 0;
@@ -476,9 +512,7 @@ static int converse(struct making *m, pid_t stage, struct cis_error *err)
 		if (got < 0)
 			return cis_fail(err, -got, "hear from the container");
 		if (got == 0)
-			return cis_fail_plain(err, EIO,
-					      "container init died while it was set up (a "
-					      "memory or pids limit that is too low does that)");
+			return explain_silence(m, err);
 		r = on_record(m, &msg, fd, stage, err);
 	}
 	return MIN(r, 0);
@@ -584,6 +618,7 @@ static void unmake(struct making *m, pid_t stage)
 	}
 	if (m->made_place)
 		place_remove(&m->ct.place, NULL);
+	container_leave_rdt(&m->ct, NULL);
 	if (m->took_ids)
 		profile_release(m->ct.path);
 	if (m->made_directory)
@@ -627,7 +662,10 @@ static int make(struct making *m, const char *id, struct cis_error *err)
 	if (r < 0)
 		return r;
 	m->made_directory = true;
-	r = decide(m, err);
+	if (m->how->flags & CIS_OCI_NOTIFY)
+		r = notify_prepare(&m->ct, &m->config, err);
+	if (r >= 0)
+		r = decide(m, err);
 	if (r >= 0)
 		r = prepare(m, err);
 	if (r >= 0)
@@ -660,6 +698,7 @@ int container_create(const struct cis_oci *rt, const char *id,
 					 err);
 	m.box.c = &m.config;
 	m.box.place = &m.ct.place;
+	m.box.rdt = &m.ct.rdt;
 	m.box.root = m.box.listener = m.box.userns = -1;
 	m.box.sync[0] = m.box.sync[1] = -1;
 	m.box.finish.procfd = -1;

@@ -28,11 +28,14 @@
 #include "../base/sys.h"
 #include "../isolate/caps.h"
 #include "../isolate/procfd.h"
+#include "../isolate/sched.h"
 #include "../isolate/userns.h"
 #include "box.h"
 #include "console.h"
 #include "profile.h"
 #include "verbs.h"
+
+#define MAX_CPUS 8192 /* as in sched.c */
 
 struct entering {
 	const struct cis_oci *rt;
@@ -172,8 +175,9 @@ static uint64_t foreign_namespaces(pid_t init)
 }
 
 /*
- * Init's own group of cgroup2, not the container's: what runs inside may have moved it
+ * Of cgroup2 init's own group, not the container's: what runs inside may have moved it
  * to a leaf so that groups can be made beside it, and then the container's takes nobody.
+ * Unless one is named: below the container's.
  */
 static int open_cgroup(struct entering *e, struct cis_error *err)
 {
@@ -182,8 +186,17 @@ static int open_cgroup(struct entering *e, struct cis_error *err)
 	char proc[64], *line;
 	int r;
 
+	for (char *const *sub = e->how->cgroups; sub && *sub; sub++) {
+		r = place_enter_sub(&e->ct.place, *sub, err);
+		if (r < 0)
+			return r;
+	}
 	if (p->unified < 0)
 		return 0;
+	if (p->g[p->unified].is_sub) {
+		e->cgroup = fcntl(p->g[p->unified].dir, F_DUPFD_CLOEXEC, 3);
+		return e->cgroup < 0 ? cis_fail(err, errno, "exec") : 0;
+	}
 	snprintf(proc, sizeof proc, "/proc/%d/cgroup", e->ct.init);
 	r = io_read_file_at(AT_FDCWD, proc, 65536, &text, NULL);
 	if (r < 0)
@@ -192,12 +205,21 @@ static int open_cgroup(struct entering *e, struct cis_error *err)
 	if (!line || (line != text && line[-1] != '\n'))
 		return 0;
 	line[strcspn(line, "\n")] = '\0';
-	r = str_format(&path, "%s%s%s%s", p->g[p->unified].mount, line + 3,
-		       e->how->cgroup ? "/" : "", e->how->cgroup ? e->how->cgroup : "");
+	r = str_format(&path, "%s%s", p->g[p->unified].mount, line + 3);
 	if (r < 0)
 		return cis_fail(err, ENOMEM, "exec");
 	e->cgroup = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return e->cgroup < 0 ? cis_fail(err, errno, "cgroup %s", path) : 0;
+}
+
+static int open_rdt(struct entering *e, struct cis_error *err)
+{
+	cleanup_close int root = -1;
+
+	if (!e->ct.rdt.given)
+		return 0;
+	root = rdt_open_root(err);
+	return root < 0 ? root : rdt_open(&e->ct.rdt, root, e->ct.id, err);
 }
 
 static int open_root(const struct entering *e, struct cis_error *err)
@@ -249,6 +271,8 @@ static int decide(struct entering *e, struct cis_error *err)
 		r = finish_compile(&e->finish, container_root(e->rt), err);
 	if (r >= 0)
 		r = open_cgroup(e, err);
+	if (r >= 0)
+		r = open_rdt(e, err);
 	if (r < 0)
 		return r;
 	e->namespaces = foreign_namespaces(e->ct.init);
@@ -314,6 +338,9 @@ static void joiner_main(struct entering *e)
 	r = place_join_child(&e->ct.place);
 	if (r < 0)
 		die(e, STEP_JOIN_CGROUP, 0, r);
+	r = rdt_join_child(&e->ct.rdt);
+	if (r < 0)
+		die(e, STEP_JOIN_RDT, 0, r);
 	SYS(prctl, PR_SET_NAME, "cis:join", 0, 0, 0);
 	SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	args_hide_child(&e->args, "cisandbox-exec");
@@ -334,6 +361,30 @@ static void joiner_main(struct entering *e)
 	_exit(0);
 }
 
+/*
+ * execCPUAffinity.initial is for the way into the container's groups. A clone goes that way
+ * in the kernel, so it must have it before: from its parent, which has its own back after.
+ */
+static int clone_on(const struct entering *e, struct clone_args *args, struct cis_error *err)
+{
+	const char *cpus = e->p->affinity_initial;
+	unsigned long before[MAX_CPUS / 8 / sizeof(long)];
+	int r, size = 0;
+
+	if (!cpus) {
+		r = process_clone(args);
+		return r < 0 ? cis_fail(err, -r, "exec in %s", e->ct.id) : r;
+	}
+	size = SYS(sched_getaffinity, 0, sizeof before, before);
+	r = size < 0 ? size : sched_affinity_child(cpus);
+	if (r < 0)
+		return cis_fail(err, -r, "process.execCPUAffinity.initial: \"%s\"", cpus);
+	r = process_clone(args);
+	if (r != 0)
+		SYS(sched_setaffinity, 0, size, before);
+	return r < 0 ? cis_fail(err, -r, "exec in %s", e->ct.id) : r;
+}
+
 /* ---- the caller's half --------------------------------------------------------------------- */
 
 static int clone_joiner(struct entering *e, pid_t *ret, struct cis_error *err)
@@ -343,12 +394,12 @@ static int clone_joiner(struct entering *e, pid_t *ret, struct cis_error *err)
 		.exit_signal = SIGCHLD,
 		.cgroup = e->cgroup >= 0 ? (uint64_t)e->cgroup : 0,
 	};
-	int r = process_clone(&args);
+	int r = clone_on(e, &args, err);
 
 	if (r == 0)
 		joiner_main(e);
 	if (r < 0)
-		return cis_fail(err, -r, "exec in %s", e->ct.id);
+		return r;
 	*ret = r;
 	return 0;
 }

@@ -68,6 +68,7 @@ static int explain_mount(const struct config_mount *m, int errnum, struct cis_er
 
 static const char *const plain[STEP_COUNT] = {
 	[STEP_JOIN_CGROUP] = "join the control groups",
+	[STEP_JOIN_RDT] = "join the class of linux.intelRdt",
 	[STEP_UNSHARE] = "make namespaces",
 	[STEP_OFFSETS] = "set linux.timeOffsets",
 	[STEP_LO_UP] = "set the link lo up",
@@ -143,6 +144,7 @@ int box_explain(const struct config *c, const struct config_process *p,
 		const struct sync_msg *m, struct cis_error *err)
 {
 	char buf[128];
+	int r;
 
 	if (m->kind != BOX_FAILED)
 		return cis_fail_plain(err, EPROTO, "unexpected record %u", m->kind);
@@ -156,5 +158,8 @@ int box_explain(const struct config *c, const struct config_process *p,
 				      go_error(m->value, buf));
 	if (m->index == STEP_MOUNT && (size_t)m->status < c->n_mounts)
 		return explain_mount(&c->mounts[m->status], m->value, err);
-	return explain_item(c, p, m->index, m->status, go_error(m->value, buf), m->value, err);
+	r = explain_item(c, p, m->index, m->status, go_error(m->value, buf), m->value, err);
+	if (m->value == ENOMEM)
+		cis_hint(err, "memory limit too low?");
+	return r;
 }

@@ -129,7 +129,7 @@ static struct json *seccomp(void)
 
 static struct json *linux_features(void)
 {
-	struct json *o = json_object_new(), *extensions = json_object_new();
+	struct json *o = json_object_new(), *extensions = json_object_new(), *rdt;
 
 	json_set(o, "namespaces", STRINGS("cgroup", "ipc", "mount", "network", "pid", "time",
 					  "user", "uts"));
@@ -138,7 +138,10 @@ static struct json *linux_features(void)
 	json_set(o, "seccomp", seccomp());
 	json_set(o, "apparmor", enabled(true));
 	json_set(o, "selinux", enabled(true));
-	json_set(o, "intelRdt", enabled(false));
+	rdt = enabled(true);
+	json_set_bool(rdt, "schemata", true);
+	json_set_bool(rdt, "monitoring", true);
+	json_set(o, "intelRdt", rdt);
 	json_set(o, "memoryPolicy",
 		 ({
 			 struct json *m = json_object_new();
@@ -154,7 +157,7 @@ static struct json *linux_features(void)
 		 }));
 	json_set(extensions, "idmap", enabled(true));
 	json_set(o, "mountExtensions", extensions);
-	json_set(o, "netDevices", enabled(false));
+	json_set(o, "netDevices", enabled(true));
 	return o;
 }
 

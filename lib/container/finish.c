@@ -91,11 +91,12 @@ int finish_compile(struct finish *f, const char *root, struct cis_error *err)
 	cleanup_free char *path = NULL;
 	cleanup_close int cache = -1;
 	struct sock_filter *program;
+	uint32_t flags = s->has_flags ? s->flags : seccomp_default_flags();
 	int r;
 
 	if (!s->given)
 		return 0;
-	r = seccomp_check_flags(s->flags, err);
+	r = seccomp_check_flags(flags, err);
 	if (r < 0)
 		return r;
 	if (str_format(&path, "%s/" CACHE_NAME, root) >= 0) {
@@ -106,7 +107,7 @@ int finish_compile(struct finish *f, const char *root, struct cis_error *err)
 	if (r < 0)
 		return r;
 	f->filter = program;
-	f->filter_flags = s->flags;
+	f->filter_flags = flags;
 	f->filter_listens = seccomp_wants_listener(s);
 	return 0;
 }
@@ -183,6 +184,9 @@ static int apply_scheduling(const struct finish *f, enum box_step *step)
 	if (r >= 0 && f->use_affinity && p->affinity_final) {
 		*step = STEP_AFFINITY;
 		r = sched_affinity_child(p->affinity_final);
+	} else if (r >= 0 && f->use_affinity && p->affinity_initial) {
+		*step = STEP_AFFINITY;
+		r = sched_affinity_reset_child();
 	}
 	if (r >= 0 && f->c->has_mempolicy) {
 		*step = STEP_MEMPOLICY;

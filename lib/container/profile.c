@@ -190,6 +190,8 @@ int profile_apply_process(struct config *c, struct config_process *p, struct cis
 {
 	int r = widen_filter(&c->seccomp);
 
+	/* A sandbox does without the speed that seccomp_default_flags() buys. */
+	c->seccomp.has_flags = true;
 	p->has_caps = true;
 	p->caps[CAPS_BOUNDING] = p->caps[CAPS_EFFECTIVE] = p->caps[CAPS_PERMITTED] = caps_all();
 	p->caps[CAPS_INHERITABLE] = p->caps[CAPS_AMBIENT] = 0;

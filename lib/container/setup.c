@@ -127,6 +127,8 @@ static int make_mount(const struct config_mount *m, const char *type, int root)
 	r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "source", m->source ? m->source : type);
 	if (r >= 0)
 		r = mount_set_options(fs, data);
+	if (r >= 0 && m->context)
+		r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "context", m->context);
 	if (r >= 0)
 		r = inherit_mode(fs, m, root);
 	if (r >= 0)

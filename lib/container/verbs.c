@@ -280,7 +280,9 @@ static int delete(struct container *ct, bool force, struct cis_error *err)
 		r = end_it(ct, err);
 	if (r >= 0 && ct->doc)
 		r = place_remove(&ct->place, err);
-	if (r < 0 && r != -ENOENT)
+	if (r >= 0 || r == -ENOENT)
+		r = container_leave_rdt(ct, err);
+	if (r < 0)
 		return r;
 	run_poststop(ct, NULL);
 	/* Of one that was killed while it was made it is not known. */
@@ -332,6 +334,30 @@ int cis_oci_resume(const struct cis_oci *rt, const char *id, struct cis_error *e
 	return box_error(freeze(rt, id, false, err), err);
 }
 
+/* Not of LinuxResources: runc has options for it, and update() this member. */
+static int update_rdt(const struct container *ct, const struct json *v, struct cis_error *err)
+{
+	const struct json *l3 = v ? json_get(v, "l3CacheSchema") : NULL;
+	const struct json *mb = v ? json_get(v, "memBwSchema") : NULL;
+	cleanup_close int root = -1;
+	const char *l3_text = NULL, *mb_text = NULL;
+	int r = 0;
+
+	if (l3)
+		r = json_want_string(l3, &l3_text, err);
+	if (r >= 0 && mb)
+		r = json_want_string(mb, &mb_text, err);
+	if (r < 0 || !v)
+		return r;
+	root = rdt_open_root(err);
+	if (root < 0)
+		return root;
+	if (!ct->rdt.given)
+		return cis_fail_plain(err, EINVAL, "container %s was made without linux.intelRdt",
+				      ct->id);
+	return rdt_change(&ct->rdt, root, l3_text, mb_text, err);
+}
+
 static int update(struct container *ct, const char *text, struct cis_error *err)
 {
 	cleanup(json_freep) struct json *doc = NULL;
@@ -346,6 +372,8 @@ static int update(struct container *ct, const char *text, struct cis_error *err)
 		return r;
 	config_resources_init(&res);
 	r = config_load_resources(&res, doc, err);
+	if (r >= 0)
+		r = update_rdt(ct, json_get(doc, "intelRdt"), err);
 	if (r >= 0)
 		r = place_apply(&ct->place, &res, err);
 	config_resources_done(&res);

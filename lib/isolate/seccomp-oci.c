@@ -522,6 +522,13 @@ static int probe_flag(uint32_t flag)
 	return SYS(seccomp, SECCOMP_SET_MODE_FILTER, flags, NULL);
 }
 
+uint32_t seccomp_default_flags(void)
+{
+	return probe_flag(SECCOMP_FILTER_FLAG_SPEC_ALLOW) == -EFAULT
+		       ? SECCOMP_FILTER_FLAG_SPEC_ALLOW
+		       : 0;
+}
+
 int seccomp_check_flags(uint32_t flags, struct cis_error *err)
 {
 	static const struct {

@@ -26,6 +26,12 @@ int seccomp_from_config(const struct config_seccomp *s, int cache_dirfd,
 /* Some rule notifies: seccomp_load_child() has to return a listener. */
 bool seccomp_wants_listener(const struct config_seccomp *s);
 
+/*
+ * Where the config names none, as runc and crun have it: no mitigation of speculative store
+ * bypass on account of the filter alone, which is what Linux does by default since 5.16.
+ */
+uint32_t seccomp_default_flags(void);
+
 /* -EINVAL, naming it, if the kernel lacks one of SECCOMP_FILTER_FLAG_*. Sets nothing. */
 int seccomp_check_flags(uint32_t flags, struct cis_error *err);
 

@@ -612,7 +612,7 @@ static void test_v2_stats(void **state)
 	cleanup_free char *text = NULL;
 	struct fake *f = *state;
 	struct pollfd wait = {.events = POLLIN};
-	uint64_t kills = 0;
+	uint64_t kills = 0, seen = 3;
 
 	assert_int_equal(place_stats(&f->p, &data, NULL), 0);
 	assert_int_equal(json_write(data, 0, &text), 0);
@@ -625,9 +625,47 @@ static void test_v2_stats(void **state)
 	assert_int_equal(poll(&wait, 1, 0), 0);
 	put_fake(f, "memory.events", "oom_kill 4\n");
 	assert_int_equal(poll(&wait, 1, 1000), 1);
+	assert_int_equal(place_oom_next(&f->p, wait.fd, &seen), 1);
+	assert_int_equal(poll(&wait, 1, 0), 0);
+	/* Another event of memory, and two at once. */
+	put_fake(f, "memory.events", "oom_kill 4\n");
+	assert_int_equal(place_oom_next(&f->p, wait.fd, &seen), 0);
+	put_fake(f, "memory.events", "oom_kill 6\n");
+	assert_int_equal(place_oom_next(&f->p, wait.fd, &seen), 2);
 	close(wait.fd);
 	assert_int_equal(place_oom_kills(&f->p, &kills), 0);
-	assert_int_equal(kills, 4);
+	assert_int_equal(kills, 6);
+}
+
+/* exec --cgroup: only what is below, whatever links say. */
+static void test_enter_sub(void **state)
+{
+	static const char *const refused[] = {"..",     "a/../..",   "nothere", "link",
+					      "dance:a", "a/up/a", "pids:nothere"};
+	struct fake *f = *state;
+	int dir = f->p.g[0].dir;
+	struct stat wanted, got;
+
+	assert_int_equal(mkdirat(dir, "a", 0755), 0);
+	assert_int_equal(mkdirat(dir, "a/b", 0755), 0);
+	assert_int_equal(symlinkat("/", dir, "link"), 0);
+	assert_int_equal(symlinkat("..", dir, "a/up"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		struct cis_error err = {0};
+
+		if (place_enter_sub(&f->p, refused[i], &err) >= 0 || f->p.g[0].is_sub)
+			fail_msg("%s was entered", refused[i]);
+	}
+	assert_int_equal(fstatat(dir, "a/b", &wanted, 0), 0);
+	unlinkat(dir, "a/up", 0);
+	assert_int_equal(place_enter_sub(&f->p, "memory,pids:/a/b", NULL), 0);
+	assert_int_equal(place_enter_sub(&f->p, "cpu:/", NULL), -EINVAL);
+	assert_int_equal(fstat(f->p.g[0].dir, &got), 0);
+	assert_true(got.st_ino == wanted.st_ino && f->p.g[0].is_sub);
+	dir = open(f->root, O_RDONLY | O_DIRECTORY);
+	unlinkat(dir, "a/b", AT_REMOVEDIR);
+	unlinkat(dir, "a", AT_REMOVEDIR);
+	close(dir);
 }
 
 /* ---- on this host -------------------------------------------------------- */
@@ -1129,7 +1167,7 @@ static void test_live_oom(void **state)
 	struct config_resources r = no_resources();
 	struct live *l = *state;
 	struct pollfd wait = {.events = POLLIN};
-	uint64_t kills = 0;
+	uint64_t kills = 0, seen = 0;
 	int fd, status;
 
 	need_host();
@@ -1159,6 +1197,9 @@ static void test_live_oom(void **state)
 	l->child = -1;
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(poll(&wait, 1, 1000), 1);
+	assert_true(place_oom_next(&l->p, fd, &seen) >= 1);
+	assert_int_equal(poll(&wait, 1, 0), 0);
+	assert_int_equal(place_oom_next(&l->p, fd, &seen), 0);
 	close(fd);
 	assert_int_equal(place_oom_kills(&l->p, &kills), 0);
 	assert_int_equal(kills, 1);
@@ -1220,6 +1261,7 @@ static int run(void)
 		cmocka_unit_test(test_devices_denied),
 		cmocka_unit_test(test_devices_allowed),
 		FAKE(test_v2_limits),
+		FAKE(test_enter_sub),
 		FAKE(test_v2_update),
 		FAKE(test_v2_stats),
 		LIVE(test_live_round),
