@@ -11,8 +11,8 @@
  *			fib daddr type local meta l4proto {tcp, udp, sctp} dnat to BOX }
  *		chain local { type nat hook output priority dstnat;   # the same
  *		chain leave { type nat hook postrouting priority srcnat;
- *			iifname cisgate masquerade
- *			oifname cisgate ip saddr 127.0.0.0/8 masquerade; ip6 saddr ::1 masquerade }
+ *			oifname cisgate ip saddr 127.0.0.0/8 masquerade
+ *			iifname cisgate masquerade }
  *	}
  *
  * The first: route_localnet is set on cisgate so that answers to 127.0.0.1 come
@@ -188,11 +188,11 @@ static void is_loopback4(struct nftnl_rule *r, uint32_t offset)
 	compare(r, NFT_CMP_EQ, &net, sizeof net);
 }
 
-static void is_from_loopback6(struct nftnl_rule *r)
+/* ::1 cannot leave lo whatever is set: left alone it refuses, and 127.0.0.1 is tried. */
+static void is_not_to_loopback6(struct nftnl_rule *r)
 {
-	family_is(r, true);
-	load(r, 8, sizeof in6addr_loopback);
-	compare(r, NFT_CMP_EQ, &in6addr_loopback, sizeof in6addr_loopback);
+	load(r, 24, sizeof in6addr_loopback);
+	compare(r, NFT_CMP_NEQ, &in6addr_loopback, sizeof in6addr_loopback);
 }
 
 static void is_for_the_gate(struct nftnl_rule *r)
@@ -243,6 +243,8 @@ static void add_forwarding(struct batch *b, const struct gate_values *v, bool si
 			family_is(r, six);
 			meta_is(r, NFT_META_L4PROTO, &protocols[p], sizeof protocols[p]);
 			is_for_the_gate(r);
+			if (six)
+				is_not_to_loopback6(r);
 			send_to_box(r, v, six);
 			add_rule(b, r);
 		}
@@ -266,23 +268,23 @@ static void add_guards(struct batch *b)
 	add_rule(b, r);
 }
 
-static void add_masquerade(struct batch *b, bool six)
+static void add_masquerade(struct batch *b)
 {
 	struct nftnl_rule *r = rule("leave");
 
 	link_is(r, NFT_META_OIFNAME);
-	if (six)
-		is_from_loopback6(r);
-	else
-		is_loopback4(r, 12);
+	is_loopback4(r, 12);
+	add(r, "masq");
+	add_rule(b, r);
+
+	r = rule("leave");
+	link_is(r, NFT_META_IIFNAME);
 	add(r, "masq");
 	add_rule(b, r);
 }
 
 static void add_rules(struct batch *b, const struct gate_values *v, bool six)
 {
-	struct nftnl_rule *r;
-
 	add_table(b, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
 	add_chain(b, "guard", "filter", NF_INET_PRE_ROUTING, PRIORITY_RAW);
 	add_chain(b, "forward", "filter", NF_INET_FORWARD, PRIORITY_FILTER);
@@ -291,15 +293,9 @@ static void add_rules(struct batch *b, const struct gate_values *v, bool six)
 	add_chain(b, "leave", "nat", NF_INET_POST_ROUTING, PRIORITY_SRCNAT);
 	add_guards(b);
 	add_forwarding(b, v, false);
-	add_masquerade(b, false);
-	if (six) {
+	if (six)
 		add_forwarding(b, v, true);
-		add_masquerade(b, true);
-	}
-	r = rule("leave");
-	link_is(r, NFT_META_IIFNAME);
-	add(r, "masq");
-	add_rule(b, r);
+	add_masquerade(b);
 }
 
 size_t gate_rules_build(enum gate_message message, const struct gate_values *v,

@@ -116,7 +116,10 @@ box() { # ID NETNS FILTER COMMAND...
 	local id=$1
 	shift
 	box_conf "$@"
-	oci --profile docker run --detach --bundle "$bundle" "$id" </dev/null
+	# Not our streams: it would keep them open.
+	oci --profile docker run --detach --bundle "$bundle" "$id" </dev/null >"$work/box.out" 2>&1 && return
+	cat "$work/box.out"
+	return 1
 }
 inside() { oci exec "$@"; } # ID COMMAND...
 in_given() { enter ip netns exec "$1" env PATH="$work/bin:$PATH" "${@:2}"; }
