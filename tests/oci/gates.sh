@@ -27,7 +27,7 @@ cat >"$work/bin/client" <<-'PY'
 PY
 cat >"$work/bin/server" <<-'PY'
 	#!/usr/bin/python3
-	import selectors, socket, sys
+	import os, selectors, socket, sys
 	host, port = sys.argv[1], int(sys.argv[2])
 	sel = selectors.DefaultSelector()
 	for family, address in (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::"):
@@ -43,8 +43,8 @@ cat >"$work/bin/server" <<-'PY'
 	            s.listen()
 	        sel.register(s, selectors.EVENT_READ)
 	open(sys.argv[3], "w").close()
-	while True:
-	    for key, _ in sel.select():
+	while os.path.exists(sys.argv[3]):
+	    for key, _ in sel.select(0.3):
 	        if key.fileobj.type == socket.SOCK_DGRAM:
 	            word, peer = key.fileobj.recvfrom(1000)
 	            key.fileobj.sendto((peer[0] + " ").encode() + word, peer)
@@ -63,6 +63,7 @@ listening() { # HOST PORT COMMAND-PREFIX...: in the background, until the house 
 	"${@:3}" setsid "$work/bin/server" "$1" "$2" "$ready" >>"$work/servers.log" 2>&1 </dev/null &
 	wait_until 10 test -e "$ready" || bail "no server: $(tail -n 3 "$work/servers.log")"
 }
+servers_end() { rm -f "$work"/ready*; }
 
 lan_make() {
 	enter ip netns add lan
@@ -91,7 +92,7 @@ given_make() { # NAME
 # All of it that a sandbox behind it might change.
 given_looks() { # NAME
 	enter ip netns exec "$1" sh -c '
-		ip -o link | sed "s/ state .*//"; ip -o addr | sed "s/ valid_lft.*//; s/^[0-9]*: //" | sort; ip route; ip -6 route | sort
+		ip -o link | sed "s/ state .*//"; ip -o addr | sed "s/ valid_lft.*//; s/ tentative//; s/^[0-9]*: //" | tr -s " " | sort; ip route; ip -6 route | sort
 		nft list ruleset
 		cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding /proc/sys/net/ipv6/conf/*/accept_ra
 		cat /proc/sys/net/ipv4/conf/*/route_localnet'
