@@ -12,7 +12,10 @@
 
 #include "../base/fd.h"
 #include "../base/sys.h"
+#include "../isolate/ids.h"
 #include "../isolate/procfd.h"
+#include "../state.h"
+#include "profile.h"
 
 #define JOURNAL "gate"
 #define OWNER_HINT "a sandbox needs its own (for pods: hostUsers: false)"
@@ -87,17 +90,21 @@ static bool owned_by(int ns, const char *userns)
 
 /*
  * The ids of the sandbox that owns @ns: its user namespace is a child of ours and belongs
- * to the host id of its root, which is the first of a range that is lent. 0: no sandbox.
+ * to the host id of its root, which is the first of a range that is lent. 0: no sandbox,
+ * or one whose ids are the engine's.
  */
 static uint32_t sandbox_of(int ns, int *ret_userns)
 {
-	cleanup_close int owner = open_owner(ns), parent = -1;
+	cleanup_close int owner = open_owner(ns), parent = -1, ids = -1;
 	uid_t uid = 0;
 
 	if (owner >= 0)
 		parent = SYS(ioctl, owner, NS_GET_PARENT);
 	if (parent < 0 || !is_same(parent, "/proc/self/ns/user") ||
 	    SYS(ioctl, owner, NS_GET_OWNER_UID, &uid) < 0)
+		return 0;
+	ids = state_open_ids(NULL);
+	if (ids < 0 || !ids_are_lent(ids, uid, PROFILE_IDS))
 		return 0;
 	*ret_userns = steal_fd(&owner);
 	return uid;

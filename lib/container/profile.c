@@ -17,8 +17,6 @@
 #include "../isolate/ids.h"
 #include "../state.h"
 
-#define IDS 65536U
-
 int profile_is_docker(const struct cis_oci *rt, const struct config *c, struct cis_error *err)
 {
 	const char *name = rt && rt->profile ? rt->profile
@@ -85,7 +83,7 @@ static int set_map(struct config_idmap **map, size_t *n, uint32_t base)
 	*map = calloc(1, sizeof **map);
 	if (!*map)
 		return -ENOMEM;
-	**map = (struct config_idmap){.inside = 0, .host = base, .size = IDS};
+	**map = (struct config_idmap){.inside = 0, .host = base, .size = PROFILE_IDS};
 	*n = 1;
 	return 0;
 }
@@ -100,8 +98,8 @@ static int take_ids(struct config *c, const char *owner, uint32_t base, struct c
 		return 0;
 	dir = r = state_open_ids(err);
 	if (r >= 0)
-		r = base ? ids_share(dir, owner, base, IDS, err)
-			 : ids_alloc(dir, owner, IDS, &base, err);
+		r = base ? ids_share(dir, owner, base, PROFILE_IDS, err)
+			 : ids_alloc(dir, owner, PROFILE_IDS, &base, err);
 	if (r < 0)
 		return r;
 	r = add_namespace(c, CLONE_NEWUSER);

@@ -10,6 +10,7 @@
 
 #include "box.h"
 
+#define PROFILE_IDS 65536U /* of a sandbox */
 #define PROFILE_ANNOTATION "io.cisandbox.profile"
 
 /* "plain" or "docker"; -EINVAL for another name. 1: it is docker. */

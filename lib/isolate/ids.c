@@ -164,6 +164,14 @@ int ids_alloc(int dirfd, const char *sandbox_id, uint32_t count, uint32_t *ret_b
 	return 0;
 }
 
+bool ids_are_lent(int dirfd, uint32_t base, uint32_t count)
+{
+	char name[64];
+
+	snprintf(name, sizeof name, "%u+%u", base, count);
+	return faccessat(dirfd, name, F_OK, 0) == 0;
+}
+
 int ids_share(int dirfd, const char *sandbox_id, uint32_t base, uint32_t count,
 	      struct cis_error *err)
 {

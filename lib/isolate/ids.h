@@ -12,6 +12,7 @@
 #ifndef CIS_ISOLATE_IDS_H
 #define CIS_ISOLATE_IDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../base/error.h"
@@ -19,6 +20,9 @@
 /* @dirfd: the ids directory. @count: a multiple of 65536. */
 int ids_alloc(int dirfd, const char *sandbox_id, uint32_t count, uint32_t *ret_base,
 	      struct cis_error *err);
+
+/* Is it lent, to whomever? */
+bool ids_are_lent(int dirfd, uint32_t base, uint32_t count);
 
 /* Another user of a range that is lent. -ENOENT: it is not. */
 int ids_share(int dirfd, const char *sandbox_id, uint32_t base, uint32_t count,

@@ -119,6 +119,8 @@ static void test_shared_ids(void **state)
 	assert_int_equal(ids_share(dir, "/run/on", base, 65536, &err), 0);
 	assert_int_equal(ids_share(dir, "/run/two", base, 65536, &err), 0);
 	assert_int_equal(ids_share(dir, "/run/x", base + 65536, 65536, &err), -ENOENT);
+	assert_true(ids_are_lent(dir, base, 65536));
+	assert_false(ids_are_lent(dir, base + 65536, 65536));
 	/* Whoever goes first; a name that only begins like one is another's. */
 	ids_release(dir, "/run/one");
 	ids_release(dir, "/run/o");
