@@ -25,6 +25,7 @@ enum box_step {
 	STEP_UNSHARE,    /* item: CLONE_NEW* */
 	STEP_OFFSETS,
 	STEP_LO_UP,
+	STEP_GATE,
 	STEP_RLIMIT,     /* item */
 	STEP_BECOME_ROOT,
 	STEP_SPAWN,
@@ -66,7 +67,8 @@ enum box_step {
 enum box_kind {
 	BOX_FAILED = 100, /* index: step; status: item; value: errno */
 	BOX_SCOPE,        /* stage: put me into my scope of systemd's */
-	BOX_NETWORK,      /* stage: give me devices into my network namespace */
+	BOX_DEVICES,      /* stage: give me devices into my network namespace */
+	BOX_NETWORK,      /* stage: here is my network namespace, for its gate */
 	BOX_HOOKS,        /* init: the namespaces are there, the root is not left yet */
 	BOX_CONSOLE,      /* init: with the terminal's master */
 	BOX_LISTENER,     /* init: with the seccomp listener */
@@ -113,6 +115,8 @@ struct box {
 	bool staged;            /* profile docker: the stage builds the root; staged.c */
 	const struct overlay_root *overlay; /* then, if the root is one */
 	const char *state_path; /* a directory that surely exists */
+	bool behind_gate;       /* the new network namespace is (network.h) */
+	bool foreign_net;       /* the joined one is not the user namespace's */
 	uid_t base;             /* host id of root inside */
 	bool *by_stage;         /* by config.mounts, then */
 	const char *rootfs;     /* absolute path of the root file system */

@@ -31,6 +31,7 @@
 #include "hooks.h"
 #include "idmap.h"
 #include "netdev.h"
+#include "network.h"
 #include "notify.h"
 #include "overlay-root.h"
 #include "profile.h"
@@ -45,11 +46,13 @@ struct making {
 	struct container ct;
 	struct box box;
 	struct overlay_root overlay;
+	struct network network;
 	char *bundle_path;
 	int bundle;
 	int stage; /* pidfd */
 	bool docker; /* profile */
 	bool made_place, made_directory, took_ids;
+	bool made_gate;
 };
 
 /* ---- what is known before anything is made ------------------------------------------ */
@@ -98,15 +101,21 @@ static int take_namespaces(struct making *m, struct cis_error *err)
 
 	for (size_t i = 0; i < c->n_namespaces; i++) {
 		const struct config_namespace *ns = &c->namespaces[i];
+		int fd;
 
 		b->in_userns |= ns->flag == CLONE_NEWUSER;
 		if (!ns->path) {
 			b->new_namespaces |= (uint64_t)ns->flag;
 			continue;
 		}
-		b->joins[i] = open(ns->path, O_RDONLY | O_CLOEXEC);
-		if (b->joins[i] < 0)
+		fd = open(ns->path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
 			return cis_fail(err, errno, "namespace %s", ns->path);
+		/* The stage builds the root with the host's privilege, and enters it then. */
+		if (m->docker && ns->flag == CLONE_NEWUSER)
+			b->userns = fd;
+		else
+			b->joins[i] = fd;
 	}
 	if (!(b->new_namespaces & CLONE_NEWNS))
 		return cis_fail_plain(err, EINVAL,
@@ -160,9 +169,12 @@ static int make_sandbox_of_it(struct making *m, struct cis_error *err)
 {
 	struct box *b = &m->box;
 	cleanup_free char *dirs = NULL;
-	uint32_t taken;
 	int r = profile_check(&m->config, err);
 
+	if (r >= 0)
+		r = network_decide(&m->network, &m->config, m->rt, err);
+	b->behind_gate = m->network.gate >= 0;
+	b->foreign_net = m->network.direct;
 	if (r >= 0)
 		r = overlay_root_find(&m->overlay, b->rootfs, err);
 	if (r > 0)
@@ -175,7 +187,7 @@ static int make_sandbox_of_it(struct making *m, struct cis_error *err)
 	if (r < 0)
 		return r;
 	m->took_ids = true;
-	r = profile_apply(&m->config, m->ct.path, &taken, err);
+	r = profile_apply(&m->config, m->ct.path, m->network.base, err);
 	if (r >= 0)
 		r = profile_divide(b, err);
 	b->staged = true;
@@ -471,6 +483,10 @@ static int on_record(struct making *m, const struct sync_msg *msg, int fd, pid_t
 		r = make_scope(m, stage, err);
 		return r < 0 ? r : go(m);
 	case BOX_NETWORK:
+		m->made_gate = true;
+		r = network_make(&m->network, fd, err);
+		return r < 0 ? r : go(m);
+	case BOX_DEVICES:
 		r = netdev_give(&m->config, stage, err);
 		return r < 0 ? r : go(m);
 	case BOX_HOOKS:
@@ -561,6 +577,7 @@ static int describe(struct making *m, struct cis_error *err)
 	json_set(o, "annotations", annotations);
 	if (m->docker)
 		json_set_int(o, CONTAINER_SANDBOX_ROOT, m->box.base);
+	network_save(&m->network, o);
 	m->ct.init = *m->box.init;
 	m->ct.started = started;
 	return container_write(&m->ct, o, err);
@@ -619,6 +636,8 @@ static void unmake(struct making *m, pid_t stage)
 	if (m->made_place)
 		place_remove(&m->ct.place, NULL);
 	container_leave_rdt(&m->ct, NULL);
+	if (m->made_gate)
+		network_undo(m->ct.doc, NULL);
 	if (m->took_ids)
 		profile_release(m->ct.path);
 	if (m->made_directory)
@@ -631,6 +650,7 @@ static void done(struct making *m)
 
 	sources_done(b);
 	overlay_root_done(&m->overlay);
+	network_done(&m->network);
 	free(b->by_stage);
 	strv_done(&b->bare);
 	finish_done(&b->finish);
@@ -707,6 +727,7 @@ int container_create(const struct cis_oci *rt, const char *id,
 	for (size_t i = 0; i < ARRAY_SIZE(m.box.groups); i++)
 		m.box.groups[i] = -1;
 	container_init(&m.ct);
+	network_init(&m.network);
 	r = make(&m, id, err);
 	done(&m);
 	return box_error(r, err);

@@ -72,6 +72,7 @@ static const char *const plain[STEP_COUNT] = {
 	[STEP_UNSHARE] = "make namespaces",
 	[STEP_OFFSETS] = "set linux.timeOffsets",
 	[STEP_LO_UP] = "set the link lo up",
+	[STEP_GATE] = "show the network namespace",
 	[STEP_RLIMIT] = "set process.rlimits",
 	[STEP_BECOME_ROOT] = "become root of the user namespace",
 	[STEP_SPAWN] = "clone init",

@@ -17,8 +17,6 @@
 #include "../isolate/ids.h"
 #include "../state.h"
 
-#define IDS 65536U
-
 int profile_is_docker(const struct cis_oci *rt, const struct config *c, struct cis_error *err)
 {
 	const char *name = rt && rt->profile ? rt->profile
@@ -56,20 +54,11 @@ int profile_check(const struct config *c, struct cis_error *err)
 		return cis_fail_plain(err, EPERM,
 				      "--privileged would give the host away: leave it out (in "
 				      "this runtime root has all rights inside without it)");
-	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
-		const struct config_namespace *ns = config_namespace(c, own[i].flag);
-
-		if (!ns)
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (!config_namespace(c, own[i].flag))
 			return cis_fail_plain(err, EPERM,
 					      "a sandbox does not share the host's %s namespace",
 					      own[i].name);
-		if (ns->path && !config_namespace(c, CLONE_NEWUSER))
-			return cis_fail_plain(err, EPERM,
-					      "the %s namespace %s belongs to another user "
-					      "namespace: a sandbox needs its own (for pods: "
-					      "hostUsers: false)",
-					      own[i].name, ns->path);
-	}
 	return 0;
 }
 
@@ -94,29 +83,30 @@ static int set_map(struct config_idmap **map, size_t *n, uint32_t base)
 	*map = calloc(1, sizeof **map);
 	if (!*map)
 		return -ENOMEM;
-	**map = (struct config_idmap){.inside = 0, .host = base, .size = IDS};
+	**map = (struct config_idmap){.inside = 0, .host = base, .size = PROFILE_IDS};
 	*n = 1;
 	return 0;
 }
 
-static int own_ids(struct config *c, const char *owner, uint32_t *ret_base,
-		   struct cis_error *err)
+/* Its own, or with @base those of the sandbox whose user namespace it joins. */
+static int take_ids(struct config *c, const char *owner, uint32_t base, struct cis_error *err)
 {
 	cleanup_close int dir = -1;
 	int r;
 
-	*ret_base = 0;
-	if (config_namespace(c, CLONE_NEWUSER))
+	if (!base && config_namespace(c, CLONE_NEWUSER))
 		return 0;
-	dir = state_open_ids(err);
-	r = dir < 0 ? dir : ids_alloc(dir, owner, IDS, ret_base, err);
+	dir = r = state_open_ids(err);
+	if (r >= 0)
+		r = base ? ids_share(dir, owner, base, PROFILE_IDS, err)
+			 : ids_alloc(dir, owner, PROFILE_IDS, &base, err);
 	if (r < 0)
 		return r;
 	r = add_namespace(c, CLONE_NEWUSER);
 	if (r >= 0)
-		r = set_map(&c->uid_map, &c->n_uid_map, *ret_base);
+		r = set_map(&c->uid_map, &c->n_uid_map, base);
 	if (r >= 0)
-		r = set_map(&c->gid_map, &c->n_gid_map, *ret_base);
+		r = set_map(&c->gid_map, &c->n_gid_map, base);
 	return r < 0 ? cis_fail(err, -r, "profile docker") : 0;
 }
 
@@ -240,10 +230,9 @@ static int limit_ping_groups(struct config *c)
 	return 0;
 }
 
-int profile_apply(struct config *c, const char *owner, uint32_t *ret_base,
-		  struct cis_error *err)
+int profile_apply(struct config *c, const char *owner, uint32_t base, struct cis_error *err)
 {
-	int r = own_ids(c, owner, ret_base, err);
+	int r = take_ids(c, owner, base, err);
 
 	if (r < 0)
 		return r;
@@ -283,7 +272,9 @@ int profile_divide(struct box *b, struct cis_error *err)
 		return cis_fail(err, ENOMEM, "profile docker");
 	for (size_t i = 0; i < c->n_mounts; i++) {
 		const struct config_mount *m = &c->mounts[i];
-		bool stage = m->bind || strcmp(m->type, "tmpfs") == 0;
+		/* sysfs is made by who has rights over the network namespace. */
+		bool stage = m->bind || strcmp(m->type, "tmpfs") == 0 ||
+			     (b->foreign_net && strcmp(m->type, "sysfs") == 0);
 
 		for (size_t j = 0; j < i && stage; j++)
 			stage = b->by_stage[j] || !is_below(m->destination,

@@ -10,6 +10,7 @@
 
 #include "box.h"
 
+#define PROFILE_IDS 65536U /* of a sandbox */
 #define PROFILE_ANNOTATION "io.cisandbox.profile"
 
 /* "plain" or "docker"; -EINVAL for another name. 1: it is docker. */
@@ -20,10 +21,9 @@ int profile_check(const struct config *c, struct cis_error *err);
 
 /*
  * All that is changed. @owner: in whose name host ids are taken, if the config has no
- * user namespace; *ret_base gets them, or 0.
+ * user namespace. @base: not 0 if it joins a sandbox's, which has these.
  */
-int profile_apply(struct config *c, const char *owner, uint32_t *ret_base,
-		  struct cis_error *err);
+int profile_apply(struct config *c, const char *owner, uint32_t base, struct cis_error *err);
 /* Of it, what exec needs too: capabilities, filter. */
 int profile_apply_process(struct config *c, struct config_process *p, struct cis_error *err);
 

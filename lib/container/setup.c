@@ -172,7 +172,7 @@ int setup_copyup_child(int root, const struct config_mount *m, int mount)
  * lets a nested user namespace mount its own only while there is one, and engines
  * mask parts of the real ones.
  */
-static int make_pristine(int root)
+static int make_pristine(const struct box *b, int root)
 {
 	static const char *const types[] = {"proc", "sysfs"};
 	static const char *const places[] = {"/proc/.proc", "/proc/.sys"};
@@ -181,7 +181,8 @@ static int make_pristine(int root)
 		mount_new("tmpfs", "tmpfs", "mode=755,size=4k,nr_inodes=8", bare);
 	int r = top < 0 ? top : rooted_attach(root, "/proc", top, false);
 
-	for (size_t i = 0; i < ARRAY_SIZE(types) && r >= 0; i++) {
+	/* Not sysfs of a network namespace that is another's. */
+	for (size_t i = 0; i < ARRAY_SIZE(types) - b->foreign_net && r >= 0; i++) {
 		cleanup_close int fs = mount_new(types[i], types[i], NULL, bare);
 
 		r = fs < 0 ? fs : rooted_attach(root, places[i], fs, false);
@@ -218,7 +219,7 @@ static int mount_one(const struct box *b, size_t i, int root)
 	if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0)
 		return cgroups_mount_child(b, m, root);
 	if (b->staged && strcmp(m->type, "proc") == 0 && strcmp(m->destination, "/proc") == 0) {
-		r = make_pristine(root);
+		r = make_pristine(b, root);
 		if (r < 0)
 			return r;
 	}

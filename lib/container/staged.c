@@ -73,6 +73,25 @@ static int make_tmpfs(const struct box *b, const struct config_mount *m)
 	return r < 0 ? r : steal_fd(&tree);
 }
 
+/* Of a network namespace that is not the sandbox's: it may look. */
+static int make_sysfs(const struct config_mount *m)
+{
+	struct mount_attr readonly = {.attr_set = MOUNT_ATTR_RDONLY};
+	cleanup_close int tree = mount_new("sysfs", "sysfs", NULL, 0);
+	int r = tree < 0 ? tree : setup_mount_attrs_child(tree, m);
+
+	if (r >= 0)
+		r = sys_mount_setattr(tree, 0, &readonly);
+	return r < 0 ? r : steal_fd(&tree);
+}
+
+static int make(const struct box *b, const struct config_mount *m)
+{
+	if (strcmp(m->type, "sysfs") == 0)
+		return make_sysfs(m);
+	return strcmp(m->destination, "/dev") == 0 ? make_dev(b) : make_tmpfs(b, m);
+}
+
 static int attach(const struct box *b, size_t i, int root)
 {
 	const struct config_mount *m = &b->c->mounts[i];
@@ -80,7 +99,7 @@ static int attach(const struct box *b, size_t i, int root)
 
 	if (b->trees[i] >= 0)
 		return rooted_attach(root, m->destination, b->trees[i], b->is_file[i]);
-	made = strcmp(m->destination, "/dev") == 0 ? make_dev(b) : make_tmpfs(b, m);
+	made = make(b, m);
 	if (made >= 0 && m->tmpcopyup) {
 		int r = setup_copyup_child(root, m, made);
 

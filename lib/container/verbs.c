@@ -22,6 +22,7 @@
 #include "../sync.h"
 #include "box.h"
 #include "hooks.h"
+#include "network.h"
 #include "profile.h"
 
 #define LEAF "init.scope"
@@ -285,6 +286,9 @@ static int delete(struct container *ct, bool force, struct cis_error *err)
 	if (r < 0)
 		return r;
 	run_poststop(ct, NULL);
+	r = network_undo(ct->doc, err);
+	if (r < 0)
+		return r;
 	/* Of one that was killed while it was made it is not known. */
 	if (ct->sandbox_root || !ct->doc)
 		profile_release(ct->path);

@@ -14,6 +14,7 @@
 #include "../base/str.h"
 
 #define POOL_FIRST 0x70000000ULL
+#define MAX_OWNERS (1UL << 20)
 #define POOL_END 0x7FFE0000ULL
 
 struct range {
@@ -163,21 +164,85 @@ int ids_alloc(int dirfd, const char *sandbox_id, uint32_t count, uint32_t *ret_b
 	return 0;
 }
 
+bool ids_are_lent(int dirfd, uint32_t base, uint32_t count)
+{
+	char name[64];
+
+	snprintf(name, sizeof name, "%u+%u", base, count);
+	return faccessat(dirfd, name, F_OK, 0) == 0;
+}
+
+int ids_share(int dirfd, const char *sandbox_id, uint32_t base, uint32_t count,
+	      struct cis_error *err)
+{
+	cleanup_close int lock = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	char name[64];
+	int r;
+
+	if (lock < 0 || flock(lock, LOCK_EX) < 0)
+		return cis_fail(err, errno, "ids: lock the table of id ranges");
+	snprintf(name, sizeof name, "%u+%u", base, count);
+	fd = openat(dirfd, name, O_WRONLY | O_APPEND | O_CLOEXEC);
+	if (fd < 0)
+		return cis_fail(err, errno, "ids: share the range of %u ids from %u", count, base);
+	r = io_write_all(fd, "\n", 1);
+	if (r >= 0)
+		r = io_write_all(fd, sandbox_id, strlen(sandbox_id));
+	return r < 0 ? cis_fail(err, -r, "ids: share a range of %u ids", count) : 0;
+}
+
+/* What is left of @owners, a line each, without @sandbox_id. False: it was not there. */
+static bool strike_out(char *owners, const char *sandbox_id)
+{
+	size_t n = strlen(sandbox_id);
+	bool found = false;
+
+	for (char *line = owners; line;) {
+		char *next = strchr(line, '\n');
+		size_t len = next ? (size_t)(next - line) : strlen(line);
+
+		if (len != n || strncmp(line, sandbox_id, n) != 0) {
+			line = next ? next + 1 : NULL;
+			continue;
+		}
+		found = true;
+		if (next)
+			memmove(line, next + 1, strlen(next + 1) + 1);
+		else
+			line[line > owners ? -1 : 0] = '\0';
+		line = next ? line : NULL;
+	}
+	return found;
+}
+
+static void give_back(int dirfd, const char *name, const char *sandbox_id)
+{
+	cleanup_free char *owners = NULL;
+	cleanup_close int fd = -1;
+
+	if (io_read_file_at(dirfd, name, MAX_OWNERS, &owners, NULL) < 0 ||
+	    !strike_out(owners, sandbox_id))
+		return;
+	if (!*owners) {
+		unlinkat(dirfd, name, 0);
+		return;
+	}
+	fd = openat(dirfd, ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd >= 0 && io_write_all(fd, owners, strlen(owners)) >= 0)
+		renameat(dirfd, ".new", dirfd, name);
+}
+
 void ids_release(int dirfd, const char *sandbox_id)
 {
 	int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 	struct dirent *e;
 
-	while (dir && (e = readdir(dir))) {
-		cleanup_free char *owner = NULL;
-
-		if (!strchr(e->d_name, '+'))
-			continue;
-		if (io_read_file_at(dirfd, e->d_name, 256, &owner, NULL) == 0 &&
-		    strcmp(owner, sandbox_id) == 0)
-			unlinkat(dirfd, e->d_name, 0);
-	}
+	if (dir)
+		flock(copy, LOCK_EX);
+	while (dir && (e = readdir(dir)))
+		if (strchr(e->d_name, '+'))
+			give_back(dirfd, e->d_name, sandbox_id);
 	if (dir)
 		closedir(dir);
 }

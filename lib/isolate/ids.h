@@ -6,17 +6,26 @@
  * without such a line, 1879048192-2147352575, which systemd's table of
  * ids leaves unused. Ranges that others have in those files are passed over. A lent
  * range is a file "BASE+COUNT" in the ids directory that holds the sandbox's
- * id; it exists before the range is used and goes when the sandbox is gone.
+ * id; it exists before the range is used and goes when the sandbox is gone. Sandboxes that
+ * share a user namespace share its range: a line for each.
  */
 #ifndef CIS_ISOLATE_IDS_H
 #define CIS_ISOLATE_IDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../base/error.h"
 
 /* @dirfd: the ids directory. @count: a multiple of 65536. */
 int ids_alloc(int dirfd, const char *sandbox_id, uint32_t count, uint32_t *ret_base,
+	      struct cis_error *err);
+
+/* Is it lent, to whomever? */
+bool ids_are_lent(int dirfd, uint32_t base, uint32_t count);
+
+/* Another user of a range that is lent. -ENOENT: it is not. */
+int ids_share(int dirfd, const char *sandbox_id, uint32_t base, uint32_t count,
 	      struct cis_error *err);
 
 /* Gives back every range lent to that sandbox. */

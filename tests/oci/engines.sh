@@ -64,6 +64,8 @@ demolish() {
 		-exec sh -c 'echo THAWED >"$1"' - {} \; 2>/dev/null
 	kill -KILL "$inner" 2>/dev/null
 	wait "$outside" 2>/dev/null
+	# Where a hierarchy is not mounted podman writes to what is a folder only.
+	find /sys/fs/cgroup -fstype tmpfs -path "*/$group/*" -type f -delete 2>/dev/null
 	for n in {1..50}; do
 		find /sys/fs/cgroup -depth -type d -path "*/$group*" -exec rmdir {} + 2>/dev/null
 		[ -n "$(groups_left)" ] || break
