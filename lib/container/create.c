@@ -27,6 +27,7 @@
 #include "../isolate/procfd.h"
 #include "console.h"
 #include "container.h"
+#include "engine-dirs.h"
 #include "hooks.h"
 #include "idmap.h"
 #include "overlay-root.h"
@@ -45,7 +46,7 @@ struct making {
 	int bundle;
 	int stage; /* pidfd */
 	bool docker; /* profile */
-	bool made_place, made_directory, took_ids;
+	bool made_place, made_directory, took_shared;
 };
 
 /* ---- what is known before anything is made ------------------------------------------ */
@@ -158,6 +159,10 @@ static int make_sandbox_of_it(struct making *m, struct cis_error *err)
 	uint32_t taken;
 	int r = profile_check(&m->config, err);
 
+	/* Before those of ours, which nobody else can have, are among them. */
+	m->took_shared = r >= 0;
+	if (r >= 0)
+		r = engine_dirs_claim(&m->config, m->ct.path, m->bundle, err);
 	if (r >= 0)
 		r = overlay_root_find(&m->overlay, b->rootfs, err);
 	if (r > 0)
@@ -165,11 +170,10 @@ static int make_sandbox_of_it(struct making *m, struct cis_error *err)
 	if (r > 0 && m->overlay.upper) {
 		r = str_format(&dirs, "%s/cisandbox", m->overlay.dir);
 		r = r < 0 ? cis_fail(err, ENOMEM, "profile docker")
-			  : profile_add_engine_dirs(&m->config, b->rootfs, dirs, err);
+			  : engine_dirs_add(&m->config, b->rootfs, dirs, err);
 	}
 	if (r < 0)
 		return r;
-	m->took_ids = true;
 	r = profile_apply(&m->config, m->ct.path, &taken, err);
 	if (r >= 0)
 		r = profile_divide(b, err);
@@ -545,8 +549,10 @@ static void unmake(struct making *m, pid_t stage)
 	}
 	if (m->made_place)
 		place_remove(&m->ct.place, NULL);
-	if (m->took_ids)
+	if (m->took_shared) {
 		profile_release(m->ct.path);
+		engine_dirs_release(m->ct.path);
+	}
 	if (m->made_directory)
 		container_remove(&m->ct, NULL);
 }

@@ -260,7 +260,7 @@ int profile_apply(struct config *c, const char *owner, uint32_t *ret_base,
 
 /* ---- who attaches what --------------------------------------------------------------------- */
 
-static bool is_below(const char *path, const char *dir)
+bool profile_is_below(const char *path, const char *dir)
 {
 	size_t n = strlen(dir);
 
@@ -284,8 +284,8 @@ int profile_divide(struct box *b, struct cis_error *err)
 		bool stage = m->bind || strcmp(m->type, "tmpfs") == 0;
 
 		for (size_t j = 0; j < i && stage; j++)
-			stage = b->by_stage[j] || !is_below(m->destination,
-							    c->mounts[j].destination);
+			stage = b->by_stage[j] || !profile_is_below(m->destination,
+								    c->mounts[j].destination);
 		b->by_stage[i] = stage;
 		if (m->bind && !stage && m->set & MOUNT_ATTR_RDONLY)
 			return cis_fail_plain(err, EPERM,
@@ -294,63 +294,4 @@ int profile_divide(struct box *b, struct cis_error *err)
 					      m->destination);
 	}
 	return 0;
-}
-
-/* ---- directories for engines ---------------------------------------------------------------- */
-
-static bool is_taken(const struct config *c, const char *path)
-{
-	for (size_t i = 0; i < c->n_mounts; i++)
-		if (strcmp(c->mounts[i].destination, path) == 0)
-			return true;
-	return false;
-}
-
-static int add_dir(struct config *c, int dir, const char *host, const char *name,
-		   const char *destination)
-{
-	struct config_mount *bigger, m = {.bind = true, .idmap = true};
-	int r;
-
-	if (mkdirat(dir, name, 0711) < 0 && errno != EEXIST)
-		return -errno;
-	bigger = reallocarray(c->mounts, c->n_mounts + 1, sizeof *bigger);
-	if (!bigger)
-		return -ENOMEM;
-	c->mounts = bigger;
-	r = str_format(&m.source, "%s/%s", host, name);
-	if (r >= 0)
-		r = str_set(&m.destination, destination);
-	if (r >= 0)
-		r = str_set(&m.type, "bind");
-	c->mounts[c->n_mounts++] = m;
-	return r;
-}
-
-/* On the disk of the upper layer: they live as long as it does, and go when it goes. */
-int profile_add_engine_dirs(struct config *c, const char *rootfs, const char *dir,
-			    struct cis_error *err)
-{
-	static const char *const paths[][2] = {
-		{"docker", "/var/lib/docker"},	     {"containerd", "/var/lib/containerd"},
-		{"buildkit", "/var/lib/buildkit"},   {"containers", "/var/lib/containers"},
-		{"kubelet", "/var/lib/kubelet"},     {"rancher", "/var/lib/rancher"},
-	};
-	cleanup_close int fd = -1, root = -1, parent = -1;
-	int r = 0;
-
-	/* An image too small to have that directory has no engine either. */
-	root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	parent = root < 0 ? root : rooted_open(root, "/var/lib", O_PATH | O_DIRECTORY);
-	if (parent < 0)
-		return 0;
-	if (mkdir(dir, 0711) < 0 && errno != EEXIST)
-		return cis_fail(err, errno, "make directory %s", dir);
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return cis_fail(err, errno, "open %s", dir);
-	for (size_t i = 0; i < ARRAY_SIZE(paths) && r >= 0; i++)
-		if (!is_taken(c, paths[i][1]))
-			r = add_dir(c, fd, dir, paths[i][0], paths[i][1]);
-	return r < 0 ? cis_fail(err, -r, "directories for engines in %s", dir) : 0;
 }

@@ -33,8 +33,7 @@ void profile_release(const char *owner);
 /* Which mounts the stage attaches: fills b->by_stage. */
 int profile_divide(struct box *b, struct cis_error *err);
 
-/* Directories that inner engines keep overlays in, from @dir beside the upper layer. */
-int profile_add_engine_dirs(struct config *c, const char *rootfs, const char *dir,
-			    struct cis_error *err);
+/* Whether @path is @dir or in it, as text. */
+bool profile_is_below(const char *path, const char *dir);
 
 #endif

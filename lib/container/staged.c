@@ -16,6 +16,7 @@
 #include "../isolate/userns.h"
 #include "box.h"
 #include "overlay-root.h"
+#include "profile.h"
 
 static int make_root(const struct box *b, int *ret_root)
 {
@@ -90,6 +91,42 @@ static int attach(const struct box *b, size_t i, int root)
 	return made < 0 ? made : rooted_attach(root, m->destination, made, false);
 }
 
+/* Whether a file system that init makes will hide @path. */
+static bool will_be_hidden(const struct box *b, const char *path)
+{
+	for (size_t i = 0; i < b->c->n_mounts; i++)
+		if (!b->by_stage[i] && profile_is_below(path, b->c->mounts[i].destination))
+			return true;
+	return false;
+}
+
+/*
+ * A root that is read-only is so before init gets its copy: then that is locked, and root
+ * inside cannot make it writable. Nor can init make places in it any more.
+ */
+static int close_root(const struct box *b, int root)
+{
+	struct mount_attr readonly = {.attr_set = MOUNT_ATTR_RDONLY};
+	int r = 0;
+
+	for (size_t i = 0; i < b->c->n_mounts && r >= 0; i++) {
+		const struct config_mount *m = &b->c->mounts[i];
+		bool hidden = false;
+
+		for (size_t j = 0; j < i; j++)
+			hidden |= !b->by_stage[j] && profile_is_below(m->destination,
+								      b->c->mounts[j].destination);
+		if (b->by_stage[i] || hidden)
+			continue;
+		r = rooted_make(root, m->destination, b->is_file[i]);
+		fd_close(r);
+	}
+	if (r >= 0 && !will_be_hidden(b, b->c->process.cwd))
+		/* Where it leads nowhere, chdir will tell. */
+		fd_close(rooted_make(root, b->c->process.cwd, false));
+	return r < 0 ? r : sys_mount_setattr(root, 0, &readonly);
+}
+
 int staged_build(struct box *b, enum box_step *ret_step, int *ret_item)
 {
 	int root = -1, r;
@@ -107,5 +144,8 @@ int staged_build(struct box *b, enum box_step *ret_step, int *ret_item)
 		if (b->by_stage[i])
 			r = attach(b, i, root);
 	}
-	return r;
+	if (r < 0 || !b->c->root_readonly)
+		return r;
+	*ret_step = STEP_ROOT_READONLY;
+	return close_root(b, root);
 }
