@@ -68,6 +68,10 @@ int check_terminal(bool terminal, bool detach, const char *socket);
 /* Whether the bundle's process wants one; of a wrong config.json create() will tell. */
 bool bundle_wants_terminal(const char *bundle);
 
+/* apparmor.c, for check and install: where the host has AppArmor, whether ours is loaded. */
+void apparmor_show(void);
+void apparmor_advise(void);
+
 /* ---- the verbs; they return the exit status ---------------------------- */
 
 int verb_create(struct call *c);

@@ -108,6 +108,7 @@ struct box {
 	const char *state_path; /* a directory that surely exists */
 	uid_t base;             /* host id of root inside */
 	bool *by_stage;         /* by config.mounts, then */
+	bool selinux;           /* mounts are labelled; lsm.h */
 	const char *rootfs;     /* absolute path of the root file system */
 	int root;               /* detached clone of it */
 	int *trees;             /* by config.mounts: what is bound there, or -1 */
@@ -134,6 +135,10 @@ int setup_after_hooks_child(struct box *b, int root, enum box_step *ret_step, in
 /* staged.c: the stage's part of it. */
 int staged_build(struct box *b, enum box_step *ret_step, int *ret_item);
 int setup_mount_attrs_child(int fd, const struct config_mount *m);
+/* setup.c: a file system of @m's kind, detached. */
+int setup_make_mount_child(const struct box *b, const struct config_mount *m, const char *type);
+/* The mount label to the context @fs of a file system that is being made. */
+int setup_mount_label_child(const struct box *b, int fs, const char *type);
 int setup_copyup_child(int root, const struct config_mount *m, int mount);
 /* cgroups.c: the file system of control groups at @m's destination. */
 int cgroups_mount_child(const struct box *b, const struct config_mount *m, int root);

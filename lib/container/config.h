@@ -181,6 +181,7 @@ struct config_seccomp_rule {
 	unsigned int errno_ret;
 	struct config_seccomp_arg *args;
 	size_t n_args;
+	bool added; /* by profile.c: the profile itself does not say it */
 };
 struct config_seccomp {
 	bool given;

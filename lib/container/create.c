@@ -33,6 +33,7 @@
 #include "overlay-root.h"
 #include "profile.h"
 #include "sources.h"
+#include "unmapped.h"
 #include "verbs.h"
 
 struct making {
@@ -220,6 +221,7 @@ static int decide(struct making *m, struct cis_error *err)
 	root = open(b->rootfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return cis_fail(err, errno, "rootfs %s", b->rootfs);
+	b->selinux = m->config.mount_label && lsm_selinux_enabled();
 	r = finish_prepare(&b->finish, &m->config, &m->config.process, root, err);
 	if (r >= 0 && m->how->listen_fds)
 		r = finish_add_listen_fds(&b->finish, m->how->listen_fds, err);
@@ -272,6 +274,29 @@ static int make_place(struct making *m, struct cis_error *err)
 	return r == -EPERM && m->box.in_userns ? 0 : r;
 }
 
+static int map_root(struct making *m, int userns, struct cis_error *err)
+{
+	const char *optional = config_annotation(&m->config, UNMAPPED_ANNOTATION);
+	int r;
+
+	if (m->box.overlay) {
+		r = overlay_root_take(&m->overlay, userns, err);
+	} else {
+		r = idmap_by(m->box.root, userns, false);
+		if (r < 0) {
+			r = cis_fail(err, -r, "id-map the rootfs %s", m->box.rootfs);
+			cis_hint(err, "its file system cannot be id-mapped; put it on ext4, "
+				      "xfs or btrfs");
+		}
+	}
+	/* Then as the engine has mounted it. */
+	if ((r == -EINVAL || r == -EPERM) && unmapped_is_optional(optional, "/")) {
+		m->box.overlay = NULL;
+		return 0;
+	}
+	return r;
+}
+
 /* Its own, or the one it joins: for the mounts that are mapped as it is. */
 static int make_userns(struct making *m, struct cis_error *err)
 {
@@ -288,17 +313,10 @@ static int make_userns(struct making *m, struct cis_error *err)
 		joined = m->box.userns;
 	if (r < 0 || !m->box.in_userns)
 		return r;
-	r = sources_idmap(&m->box, joined, err);
+	r = sources_idmap(&m->box, &m->config, joined, err);
 	if (r < 0 || !m->docker)
 		return r;
-	if (m->box.overlay)
-		return overlay_root_take(&m->overlay, joined, err);
-	r = idmap_by(m->box.root, joined, false);
-	if (r < 0) {
-		r = cis_fail(err, -r, "id-map the rootfs %s", m->box.rootfs);
-		cis_hint(err, "its file system cannot be id-mapped; put it on ext4, xfs or btrfs");
-	}
-	return r;
+	return map_root(m, joined, err);
 }
 
 static int prepare(struct making *m, struct cis_error *err)

@@ -268,10 +268,12 @@ static int add_lowers_at_once(const struct overlay_root *o, int fs)
 	return sys_fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir", list);
 }
 
-static int configure(const struct overlay_root *o, int fs)
+static int configure(const struct overlay_root *o, int fs, const char *label)
 {
 	int r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "source", "overlay");
 
+	if (r >= 0 && label)
+		r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "context", label);
 	for (size_t i = 0; i < o->lower.n && r >= 0; i++) {
 		r = add_layer(fs, "lowerdir+", o->trees[i], "");
 		if (r == -EINVAL && i == 0) {
@@ -299,7 +301,8 @@ static int attach_layers(const struct overlay_root *o, const char *at)
 	return r;
 }
 
-int overlay_root_mount_stage(const struct overlay_root *o, const char *at)
+int overlay_root_mount_stage(const struct overlay_root *o, const char *at,
+			     const char *label)
 {
 	cleanup_close int fs = -1;
 	int r = attach_layers(o, at);
@@ -307,6 +310,6 @@ int overlay_root_mount_stage(const struct overlay_root *o, const char *at)
 	if (r >= 0)
 		r = fs = sys_fsopen("overlay");
 	if (r >= 0)
-		r = configure(o, fs);
+		r = configure(o, fs, label);
 	return r < 0 ? r : sys_fsmount(fs, 0);
 }

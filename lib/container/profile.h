@@ -11,6 +11,7 @@
 #include "box.h"
 
 #define PROFILE_ANNOTATION "io.cisandbox.profile"
+#define CAPABILITIES_ANNOTATION "io.cisandbox.capabilities" /* all, engine */
 
 /* "plain" or "docker"; -EINVAL for another name. 1: it is docker. */
 int profile_is_docker(const struct cis_oci *rt, const struct config *c, struct cis_error *err);

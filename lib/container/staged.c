@@ -13,6 +13,7 @@
 #include "../fs/dev.h"
 #include "../fs/mount.h"
 #include "../fs/rooted.h"
+#include "../isolate/lsm.h"
 #include "../isolate/userns.h"
 #include "box.h"
 #include "overlay-root.h"
@@ -24,7 +25,9 @@ static int make_root(const struct box *b, int *ret_root)
 	int tree = b->root, r;
 
 	if (b->overlay) {
-		tree = overlay_root_mount_stage(b->overlay, b->state_path);
+		tree = overlay_root_mount_stage(b->overlay, b->state_path,
+						lsm_mount_label(b->c->mount_label, "overlay",
+								b->selinux));
 		if (tree < 0)
 			return tree;
 	}
@@ -66,7 +69,7 @@ static int make_dev(const struct box *b)
 /* The host's tmpfs, whose root is the sandbox's. */
 static int make_tmpfs(const struct box *b, const struct config_mount *m)
 {
-	cleanup_close int tree = mount_new("tmpfs", m->source ? m->source : "tmpfs", m->data, 0);
+	cleanup_close int tree = setup_make_mount_child(b, m, "tmpfs");
 	int r = tree < 0 ? tree : SYS(fchownat, tree, "", b->base, b->base, AT_EMPTY_PATH);
 
 	if (r >= 0)
