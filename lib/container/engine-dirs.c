@@ -180,8 +180,10 @@ static int claim_one(int claims, const struct config_mount *m, const char *path,
 int engine_dirs_claim(const struct config *c, const char *path, int bundle,
 		      struct cis_error *err)
 {
+	/* Others have other working directories. */
+	cleanup_free char *whole = realpath(path, NULL);
 	cleanup_close int claims = -1;
-	int r = 0;
+	int r = whole ? 0 : cis_fail(err, errno, "find %s", path);
 
 	for (size_t i = 0; i < c->n_mounts && r >= 0; i++) {
 		const struct config_mount *m = &c->mounts[i];
@@ -196,7 +198,7 @@ int engine_dirs_claim(const struct config *c, const char *path, int bundle,
 				r = cis_fail(err, errno, "lock the table of directories");
 		}
 		if (r >= 0)
-			r = claim_one(claims, m, path, bundle, err);
+			r = claim_one(claims, m, whole, bundle, err);
 	}
 	return MIN(r, 0);
 }
@@ -204,18 +206,19 @@ int engine_dirs_claim(const struct config *c, const char *path, int bundle,
 void engine_dirs_release(const char *path)
 {
 	cleanup_close int claims = state_open_claims(NULL);
+	cleanup_free char *whole = realpath(path, NULL);
 	int copy = claims < 0 || flock(claims, LOCK_EX) < 0
 			   ? -1
 			   : openat(claims, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 	struct dirent *e;
 
-	while (dir && (e = readdir(dir))) {
+	while (dir && whole && (e = readdir(dir))) {
 		cleanup_free char *owner = NULL;
 
 		if (strchr(e->d_name, ':') &&
 		    io_read_file_at(claims, e->d_name, CLAIM_MAX, &owner, NULL) == 0 &&
-		    strcmp(owner, path) == 0)
+		    strcmp(owner, whole) == 0)
 			unlinkat(claims, e->d_name, 0);
 	}
 	if (dir)

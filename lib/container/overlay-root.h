@@ -33,7 +33,8 @@ void overlay_root_done(struct overlay_root *o);
 
 /*
  * Stage, in a mount namespace of its own: mounts it somewhere below @at, which is
- * covered meanwhile. @label: of SELinux, for all files in it, or NULL. A descriptor of the mount, or -errno. Raw calls.
+ * covered meanwhile. @label: of SELinux, for all files in it, or NULL. A descriptor of the
+ * mount, or -errno. Raw calls.
  */
 int overlay_root_mount_stage(const struct overlay_root *o, const char *at,
 			     const char *label);

@@ -96,7 +96,6 @@ int setup_mount_label_child(const struct box *b, int fs, const char *type)
 	return label ? sys_fsconfig(fs, FSCONFIG_SET_STRING, "context", label) : 0;
 }
 
-
 int setup_make_mount_child(const struct box *b, const struct config_mount *m, const char *type)
 {
 	cleanup_close int fs = sys_fsopen(type);
