@@ -534,6 +534,9 @@ static int hand_over(struct making *m, struct cis_error *err)
 {
 	int r = describe(m, err);
 
+	/* Of the engine's mount we have looked up names. */
+	if (m->box.overlay)
+		overlay_root_refresh(-1, m->box.rootfs);
 	if (r >= 0)
 		r = keep_config(m, err);
 	if (r >= 0 && m->how->pidfd_socket)

@@ -31,6 +31,7 @@
 #include "../isolate/userns.h"
 #include "box.h"
 #include "console.h"
+#include "overlay-root.h"
 #include "profile.h"
 #include "verbs.h"
 
@@ -205,6 +206,11 @@ static int open_root(const struct entering *e, struct cis_error *err)
 
 	snprintf(path, sizeof path, "/proc/%d/root", e->ct.init);
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* What the engine has written meanwhile shall be seen, and what is written now, by it. */
+	if (fd >= 0 && e->ct.sandbox_root) {
+		overlay_root_refresh(fd, NULL);
+		overlay_root_refresh(-1, e->ct.rootfs);
+	}
 	return fd < 0 ? cis_fail(err, errno, "root of %s", e->ct.id) : fd;
 }
 

@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "../base/fd.h"
@@ -312,4 +314,21 @@ int overlay_root_mount_stage(const struct overlay_root *o, const char *at,
 	if (r >= 0)
 		r = configure(o, fs, label);
 	return r < 0 ? r : sys_fsmount(fs, 0);
+}
+
+/* ---- the two of them ---------------------------------------------------- */
+
+/* Reconfiguring a file system, even to what it is, empties its cache of names. */
+void overlay_root_refresh(int fd, const char *at)
+{
+	cleanup_close int root = at ? open(at, O_PATH | O_DIRECTORY | O_CLOEXEC)
+				    : SYS(openat, fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int fs = -1;
+	struct statfs st;
+
+	if (root < 0 || fstatfs(root, &st) < 0 || st.f_type != OVERLAYFS_SUPER_MAGIC)
+		return;
+	fs = SYS(fspick, root, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+	if (fs >= 0)
+		sys_fsconfig(fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL);
 }

@@ -39,4 +39,11 @@ void overlay_root_done(struct overlay_root *o);
 int overlay_root_mount_stage(const struct overlay_root *o, const char *at,
 			     const char *label);
 
+/*
+ * Two overlays over one upper layer do not see each other's changes in what they have looked
+ * up before: an overlay forgets all that nobody has open. @at: its root, by a path or, when
+ * NULL, @fd. Best effort; no error for anything that is no overlay.
+ */
+void overlay_root_refresh(int fd, const char *at);
+
 #endif
