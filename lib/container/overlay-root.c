@@ -254,35 +254,14 @@ static int add_layer(int fs, const char *key, int fd, const char *below)
 	return sys_fsconfig(fs, FSCONFIG_SET_STRING, key, path);
 }
 
-/* Before 6.5 all in one string, which fsconfig limits to 255 characters. */
-static int add_lowers_at_once(const struct overlay_root *o, int fs)
-{
-	char list[256] = "";
-
-	for (size_t i = 0; i < o->lower.n; i++) {
-		char path[40] = "/proc/self/fd/";
-
-		num_append(path, sizeof path, (unsigned long long)o->trees[i]);
-		if (strlen(list) + 1 + strlen(path) >= sizeof list)
-			return -E2BIG;
-		strcat(strcat(list, i ? ":" : ""), path);
-	}
-	return sys_fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir", list);
-}
-
 static int configure(const struct overlay_root *o, int fs, const char *label)
 {
 	int r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "source", "overlay");
 
 	if (r >= 0 && label)
 		r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "context", label);
-	for (size_t i = 0; i < o->lower.n && r >= 0; i++) {
+	for (size_t i = 0; i < o->lower.n && r >= 0; i++)
 		r = add_layer(fs, "lowerdir+", o->trees[i], "");
-		if (r == -EINVAL && i == 0) {
-			r = add_lowers_at_once(o, fs);
-			break;
-		}
-	}
 	if (r >= 0 && o->upper)
 		r = add_layer(fs, "upperdir", o->dir_tree, o->below);
 	if (r >= 0 && o->upper)
@@ -303,6 +282,50 @@ static int attach_layers(const struct overlay_root *o, const char *at)
 	return r;
 }
 
+/* @before, the path of @fd, @after */
+static int append(char *to, size_t size, const char *before, int fd, const char *after)
+{
+	if (strlen(to) + strlen(before) + strlen("/proc/self/fd/") + 12 + strlen(after) >= size)
+		return -E2BIG;
+	strcat(strcat(to, before), "/proc/self/fd/");
+	num_append(to, size, (unsigned long long)fd);
+	strcat(to, after);
+	return 0;
+}
+
+/*
+ * Before 6.5 all layers are one option, which fsconfig() limits to 255 characters and
+ * mount() to a page with the others.
+ */
+static int mount_at_once(const struct overlay_root *o, const char *at, const char *label)
+{
+	cleanup_close int top = -1;
+	char data[4096] = "";
+	int r = 0;
+
+	for (size_t i = 0; i < o->lower.n && r >= 0; i++)
+		r = append(data, sizeof data, i ? ":" : "lowerdir=", o->trees[i], "");
+	if (r >= 0 && o->upper)
+		r = append(data, sizeof data, ",upperdir=", o->dir_tree, "/");
+	if (r >= 0 && o->upper) {
+		r = strlen(data) + strlen(o->below) < sizeof data ? 0 : -E2BIG;
+		if (r >= 0)
+			r = append(strcat(data, o->below), sizeof data, ",workdir=",
+				   o->dir_tree, "/" WORK);
+	}
+	if (r >= 0 && label && strlen(data) + strlen(label) + 16 < sizeof data)
+		strcat(strcat(strcat(data, ",context=\""), label), "\"");
+	else if (r >= 0 && label)
+		r = -E2BIG;
+	if (r >= 0)
+		r = SYS(mount, "overlay", at, "overlay", 0, data);
+	if (r >= 0)
+		r = top = SYS(openat, AT_FDCWD, at, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return r < 0 ? r
+		     : SYS(open_tree, top, "",
+			   AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+}
+
 int overlay_root_mount_stage(const struct overlay_root *o, const char *at,
 			     const char *label)
 {
@@ -313,6 +336,9 @@ int overlay_root_mount_stage(const struct overlay_root *o, const char *at,
 		r = fs = sys_fsopen("overlay");
 	if (r >= 0)
 		r = configure(o, fs, label);
+	/* An older kernel says so at the end only. */
+	if (r == -EINVAL)
+		return mount_at_once(o, at, label);
 	return r < 0 ? r : sys_fsmount(fs, 0);
 }
 
