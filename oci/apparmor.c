@@ -11,7 +11,7 @@
 
 #define PROFILE_NAME "cisandbox-container"
 #define SECURITYFS "/sys/kernel/security/apparmor"
-#define LOAD "apparmor_parser -r /etc/apparmor.d/" PROFILE_NAME
+#define LOAD "apparmor_parser -r " APPARMOR_DIR "/" PROFILE_NAME
 
 /* -1: there is no AppArmor here, or we may not know. */
 static int is_loaded(void)
