@@ -536,7 +536,7 @@ static int hand_over(struct making *m, struct cis_error *err)
 
 	/* Of the engine's mount we have looked up names. */
 	if (m->box.overlay)
-		overlay_root_refresh(-1, m->box.rootfs);
+		overlay_root_refresh(m->box.rootfs);
 	if (r >= 0)
 		r = keep_config(m, err);
 	if (r >= 0 && m->how->pidfd_socket)

@@ -345,16 +345,32 @@ int overlay_root_mount_stage(const struct overlay_root *o, const char *at,
 /* ---- the two of them ---------------------------------------------------- */
 
 /* Reconfiguring a file system, even to what it is, empties its cache of names. */
-void overlay_root_refresh(int fd, const char *at)
+static void forget_names(const char *at)
 {
-	cleanup_close int root = at ? open(at, O_PATH | O_DIRECTORY | O_CLOEXEC)
-				    : SYS(openat, fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	cleanup_close int fs = -1;
-	struct statfs st;
+	cleanup_close int fs = SYS(fspick, AT_FDCWD, at, FSPICK_CLOEXEC | FSPICK_NO_AUTOMOUNT);
 
-	if (root < 0 || fstatfs(root, &st) < 0 || st.f_type != OVERLAYFS_SUPER_MAGIC)
-		return;
-	fs = SYS(fspick, root, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
 	if (fs >= 0)
 		sys_fsconfig(fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL);
+}
+
+void overlay_root_refresh(const char *rootfs)
+{
+	struct statfs st;
+
+	if (statfs(rootfs, &st) == 0 && st.f_type == OVERLAYFS_SUPER_MAGIC)
+		forget_names(rootfs);
+}
+
+/* What it has made its root may be a FUSE of its own, which is not asked anything. */
+void overlay_root_refresh_in(pid_t init)
+{
+	cleanup_free char *text = NULL;
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d/mountinfo", init);
+	if (io_read_file_at(AT_FDCWD, path, MAX_MOUNTINFO, &text, NULL) < 0 ||
+	    !super_options(text, "/"))
+		return;
+	snprintf(path, sizeof path, "/proc/%d/root", init);
+	forget_names(path);
 }

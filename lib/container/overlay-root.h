@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "../base/error.h"
 #include "../base/str.h"
@@ -41,9 +42,10 @@ int overlay_root_mount_stage(const struct overlay_root *o, const char *at,
 
 /*
  * Two overlays over one upper layer do not see each other's changes in what they have looked
- * up before: an overlay forgets all that nobody has open. @at: its root, by a path or, when
- * NULL, @fd. Best effort; no error for anything that is no overlay.
+ * up before: an overlay forgets all that nobody has open. The engine's at @rootfs; that of
+ * a container by its init. Best effort, and nothing for what is no overlay.
  */
-void overlay_root_refresh(int fd, const char *at);
+void overlay_root_refresh(const char *rootfs);
+void overlay_root_refresh_in(pid_t init);
 
 #endif
