@@ -77,11 +77,34 @@ static int make_tmpfs(const struct box *b, const struct config_mount *m)
 	return r < 0 ? r : steal_fd(&tree);
 }
 
+/*
+ * What has mounts in it is never forgotten (overlay_root_refresh()): so that what the engine
+ * writes there is seen, and does not stand in the way, it is in the upper layer from now on.
+ */
+static void copy_up_parent(int root, const char *path)
+{
+	cleanup_close int dir = -1;
+	const size_t n = (size_t)(strrchr(path, '/') - path);
+	struct stat top, st;
+	char parent[4096];
+
+	if (n == 0 || n >= sizeof parent)
+		return;
+	memcpy(parent, path, n);
+	parent[n] = '\0';
+	dir = rooted_open(root, parent, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+	if (dir >= 0 && SYS(newfstatat, root, "", &top, AT_EMPTY_PATH) >= 0 &&
+	    SYS(newfstatat, dir, "", &st, AT_EMPTY_PATH) >= 0 && st.st_dev == top.st_dev)
+		SYS(fchmod, dir, st.st_mode & 07777);
+}
+
 static int attach(const struct box *b, size_t i, int root)
 {
 	const struct config_mount *m = &b->c->mounts[i];
 	cleanup_close int made = -1;
 
+	if (b->overlay && b->overlay->upper && m->destination[0] == '/')
+		copy_up_parent(root, m->destination);
 	if (b->trees[i] >= 0)
 		return rooted_attach(root, m->destination, b->trees[i], b->is_file[i]);
 	made = strcmp(m->destination, "/dev") == 0 ? make_dev(b) : make_tmpfs(b, m);
