@@ -18,7 +18,6 @@
 #include "isolate/ids.h"
 
 #define DEFAULT_ROOT "/run/cisandbox"
-#define IDS_DIR ".ids"
 
 void state_init(struct state *st)
 {
@@ -79,20 +78,31 @@ int state_open_root(struct cis_error *err)
 	return fd < 0 ? cis_fail(err, errno, "open %s", state_root()) : fd;
 }
 
-int state_open_ids(struct cis_error *err)
+/* A directory of the state root that is no sandbox's. */
+static int open_table(const char *name, struct cis_error *err)
 {
 	cleanup_close int root = state_open_root(err);
 	int fd;
 
 	if (root < 0)
 		return root;
-	fd = openat(root, IDS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0)
 		return fd;
-	if (mkdirat(root, IDS_DIR, 0700) < 0 && errno != EEXIST)
-		return cis_fail(err, errno, "make directory %s/" IDS_DIR, state_root());
-	fd = openat(root, IDS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? cis_fail(err, errno, "open %s/" IDS_DIR, state_root()) : fd;
+	if (mkdirat(root, name, 0700) < 0 && errno != EEXIST)
+		return cis_fail(err, errno, "make directory %s/%s", state_root(), name);
+	fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? cis_fail(err, errno, "open %s/%s", state_root(), name) : fd;
+}
+
+int state_open_ids(struct cis_error *err)
+{
+	return open_table(".ids", err);
+}
+
+int state_open_claims(struct cis_error *err)
+{
+	return open_table(".claims", err);
 }
 
 int state_lock_root(struct cis_error *err)

@@ -4,6 +4,7 @@
  *
  *	/run/cisandbox/           the state root (CISANDBOX_STATE moves it)
  *	  .ids/BASE+COUNT         host id ranges on loan
+ *	  .claims/DEVICE:INODE    directories that one container uses (container/engine-dirs.h)
  *	  .cgroups                where this host keeps which controller (hierarchy.h)
  *	  ID/lock                 held by the supervisor until all is undone; its
  *	                          text becomes "exit N" at the end
@@ -38,9 +39,10 @@ const char *state_data_root(void);
 /* Makes @path and its parents, the last one private to root. */
 int state_make_dir(const char *path, struct cis_error *err);
 
-/* Descriptors of the state root and of the table of ids, made where missing. */
+/* Descriptors of the state root and of its tables, made where missing. */
 int state_open_root(struct cis_error *err);
 int state_open_ids(struct cis_error *err);
+int state_open_claims(struct cis_error *err);
 
 /*
  * The lock under which sandboxes appear and the dead are taken away; held while

@@ -224,6 +224,7 @@ static int say_done(const struct engine *e, const struct target *t, bool same)
 		printf("Now: %s\n", e->restart);
 	else if (!same)
 		printf("Now: podman --runtime %s run ...\n", t->name);
+	apparmor_advise();
 	return finish_output();
 }
 
@@ -357,6 +358,7 @@ int verb_check(struct call *c)
 		/* Of an engine that was named, nothing is as bad as something wrong. */
 		wrong += r == FOUND_WRONG || (r == NOT_FOUND && n);
 	}
+	apparmor_show();
 	status = finish_output();
 	if (status)
 		return status;

@@ -73,6 +73,10 @@ bool bundle_wants_terminal(const struct cis_oci_create *how);
 /* Until the container is ready, where a service manager wants to know: notify.h. */
 int start_and_wait(struct call *c);
 
+/* apparmor.c, for check and install: where the host has AppArmor, whether ours is loaded. */
+void apparmor_show(void);
+void apparmor_advise(void);
+
 /* ---- the verbs; they return the exit status ---------------------------- */
 
 int verb_create(struct call *c);

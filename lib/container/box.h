@@ -119,6 +119,7 @@ struct box {
 	bool foreign_net;       /* the joined one is not the user namespace's */
 	uid_t base;             /* host id of root inside */
 	bool *by_stage;         /* by config.mounts, then */
+	bool selinux;           /* mounts are labelled; lsm.h */
 	const char *rootfs;     /* absolute path of the root file system */
 	int root;               /* detached clone of it */
 	struct strv bare;       /* --no-pivot: where the host's procfs and sysfs are */
@@ -151,6 +152,11 @@ int no_pivot_hide_child(const struct strv *places);
 /* staged.c: the stage's part of it. */
 int staged_build(struct box *b, enum box_step *ret_step, int *ret_item);
 int setup_mount_attrs_child(int fd, const struct config_mount *m);
+/* setup.c: a file system of @m's kind, detached. */
+int setup_make_mount_child(const struct box *b, const struct config_mount *m, const char *type,
+			   int root);
+/* The mount label to the context @fs of a file system that is being made. */
+int setup_mount_label_child(const struct box *b, int fs, const char *type);
 int setup_copyup_child(int root, const struct config_mount *m, int mount);
 /* cgroups.c: the file system of control groups at @m's destination. */
 int cgroups_mount_child(const struct box *b, const struct config_mount *m, int root);

@@ -83,7 +83,6 @@ struct config_mount {
 	bool idmap, idmap_recursive; /* options idmap, ridmap, or mappings given */
 	struct config_idmap *uids, *gids;
 	size_t n_uids, n_gids;
-	const char *context; /* mountLabel, where it is for this one; borrowed */
 };
 
 /* ---- linux ------------------------------------------------------------------- */
@@ -182,6 +181,7 @@ struct config_seccomp_rule {
 	unsigned int errno_ret;
 	struct config_seccomp_arg *args;
 	size_t n_args;
+	bool added; /* by profile.c: the profile itself does not say it */
 };
 struct config_seccomp {
 	bool given;

@@ -28,6 +28,7 @@
 #include "console.h"
 #include "container.h"
 #include "create.h"
+#include "engine-dirs.h"
 #include "hooks.h"
 #include "idmap.h"
 #include "netdev.h"
@@ -36,6 +37,7 @@
 #include "overlay-root.h"
 #include "profile.h"
 #include "sources.h"
+#include "unmapped.h"
 #include "verbs.h"
 
 struct making {
@@ -51,7 +53,7 @@ struct making {
 	int bundle;
 	int stage; /* pidfd */
 	bool docker; /* profile */
-	bool made_place, made_directory, took_ids;
+	bool made_place, made_directory, took_shared;
 	bool made_gate;
 };
 
@@ -171,6 +173,10 @@ static int make_sandbox_of_it(struct making *m, struct cis_error *err)
 	cleanup_free char *dirs = NULL;
 	int r = profile_check(&m->config, err);
 
+	/* Before those of ours, which nobody else can have, are among them. */
+	m->took_shared = r >= 0;
+	if (r >= 0)
+		r = engine_dirs_claim(&m->config, m->ct.path, m->bundle, err);
 	if (r >= 0)
 		r = network_decide(&m->network, &m->config, m->rt, err);
 	b->behind_gate = m->network.gate >= 0;
@@ -182,11 +188,10 @@ static int make_sandbox_of_it(struct making *m, struct cis_error *err)
 	if (r > 0 && m->overlay.upper) {
 		r = str_format(&dirs, "%s/cisandbox", m->overlay.dir);
 		r = r < 0 ? cis_fail(err, ENOMEM, "profile docker")
-			  : profile_add_engine_dirs(&m->config, b->rootfs, dirs, err);
+			  : engine_dirs_add(&m->config, b->rootfs, dirs, err);
 	}
 	if (r < 0)
 		return r;
-	m->took_ids = true;
 	r = profile_apply(&m->config, m->ct.path, m->network.base, err);
 	if (r >= 0)
 		r = profile_divide(b, err);
@@ -239,23 +244,6 @@ static int load(struct making *m, struct cis_error *err)
 	return r;
 }
 
-/* What the kernel makes has labels of its own; what is bound, its owner's. */
-static void label_mounts(struct config *c)
-{
-	static const char *const others[] = {"proc", "sysfs", "mqueue", "cgroup", "cgroup2"};
-
-	if (!c->mount_label || !*c->mount_label || !lsm_selinux_enabled())
-		return;
-	for (size_t i = 0; i < c->n_mounts; i++) {
-		bool is_other = c->mounts[i].bind;
-
-		for (size_t j = 0; j < ARRAY_SIZE(others); j++)
-			is_other |= strcmp(c->mounts[i].type, others[j]) == 0;
-		if (!is_other)
-			c->mounts[i].context = c->mount_label;
-	}
-}
-
 static int decide(struct making *m, struct cis_error *err)
 {
 	struct box *b = &m->box;
@@ -268,10 +256,10 @@ static int decide(struct making *m, struct cis_error *err)
 		r = check_namespaced(m, err);
 	if (r < 0)
 		return r;
-	label_mounts(&m->config);
 	root = open(b->rootfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return cis_fail(err, errno, "rootfs %s", b->rootfs);
+	b->selinux = m->config.mount_label && lsm_selinux_enabled();
 	r = finish_prepare(&b->finish, &m->config, &m->config.process, root, err);
 	if (r >= 0 && m->how->listen_fds)
 		r = finish_add_listen_fds(&b->finish, m->how->listen_fds, err);
@@ -324,6 +312,29 @@ static int make_place(struct making *m, struct cis_error *err)
 	return r == -EPERM && m->box.in_userns ? 0 : r;
 }
 
+static int map_root(struct making *m, int userns, struct cis_error *err)
+{
+	const char *optional = config_annotation(&m->config, UNMAPPED_ANNOTATION);
+	int r;
+
+	if (m->box.overlay) {
+		r = overlay_root_take(&m->overlay, userns, err);
+	} else {
+		r = idmap_by(m->box.root, userns, false);
+		if (r < 0) {
+			r = cis_fail(err, -r, "id-map the rootfs %s", m->box.rootfs);
+			cis_hint(err, "its file system cannot be id-mapped; put it on ext4, "
+				      "xfs or btrfs");
+		}
+	}
+	/* Then as the engine has mounted it. */
+	if ((r == -EINVAL || r == -EPERM) && unmapped_is_optional(optional, "/")) {
+		m->box.overlay = NULL;
+		return 0;
+	}
+	return r;
+}
+
 /* Its own, or the one it joins: for the mounts that are mapped as it is. */
 static int make_userns(struct making *m, struct cis_error *err)
 {
@@ -340,17 +351,10 @@ static int make_userns(struct making *m, struct cis_error *err)
 		joined = m->box.userns;
 	if (r < 0 || !m->box.in_userns)
 		return r;
-	r = sources_idmap(&m->box, joined, err);
+	r = sources_idmap(&m->box, &m->config, joined, err);
 	if (r < 0 || !m->docker)
 		return r;
-	if (m->box.overlay)
-		return overlay_root_take(&m->overlay, joined, err);
-	r = idmap_by(m->box.root, joined, false);
-	if (r < 0) {
-		r = cis_fail(err, -r, "id-map the rootfs %s", m->box.rootfs);
-		cis_hint(err, "its file system cannot be id-mapped; put it on ext4, xfs or btrfs");
-	}
-	return r;
+	return map_root(m, joined, err);
 }
 
 static int make_rdt(struct making *m, struct cis_error *err)
@@ -602,6 +606,9 @@ static int hand_over(struct making *m, struct cis_error *err)
 {
 	int r = describe(m, err);
 
+	/* Of the engine's mount we have looked up names. */
+	if (m->box.overlay)
+		overlay_root_refresh(m->box.rootfs);
 	if (r >= 0)
 		r = keep_config(m, err);
 	if (r >= 0 && m->how->pidfd_socket)
@@ -638,8 +645,10 @@ static void unmake(struct making *m, pid_t stage)
 	container_leave_rdt(&m->ct, NULL);
 	if (m->made_gate)
 		network_undo(m->ct.doc, NULL);
-	if (m->took_ids)
+	if (m->took_shared) {
 		profile_release(m->ct.path);
+		engine_dirs_release(m->ct.path);
+	}
 	if (m->made_directory)
 		container_remove(&m->ct, NULL);
 }

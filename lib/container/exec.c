@@ -32,6 +32,7 @@
 #include "../isolate/userns.h"
 #include "box.h"
 #include "console.h"
+#include "overlay-root.h"
 #include "profile.h"
 #include "verbs.h"
 
@@ -229,6 +230,11 @@ static int open_root(const struct entering *e, struct cis_error *err)
 
 	snprintf(path, sizeof path, "/proc/%d/root", e->ct.init);
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* What the engine has written meanwhile shall be seen, and what is written now, by it. */
+	if (fd >= 0 && e->ct.sandbox_root) {
+		overlay_root_refresh_in(e->ct.init);
+		overlay_root_refresh(e->ct.rootfs);
+	}
 	return fd < 0 ? cis_fail(err, errno, "root of %s", e->ct.id) : fd;
 }
 

@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "../base/fd.h"
@@ -252,33 +254,14 @@ static int add_layer(int fs, const char *key, int fd, const char *below)
 	return sys_fsconfig(fs, FSCONFIG_SET_STRING, key, path);
 }
 
-/* Before 6.5 all in one string, which fsconfig limits to 255 characters. */
-static int add_lowers_at_once(const struct overlay_root *o, int fs)
-{
-	char list[256] = "";
-
-	for (size_t i = 0; i < o->lower.n; i++) {
-		char path[40] = "/proc/self/fd/";
-
-		num_append(path, sizeof path, (unsigned long long)o->trees[i]);
-		if (strlen(list) + 1 + strlen(path) >= sizeof list)
-			return -E2BIG;
-		strcat(strcat(list, i ? ":" : ""), path);
-	}
-	return sys_fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir", list);
-}
-
-static int configure(const struct overlay_root *o, int fs)
+static int configure(const struct overlay_root *o, int fs, const char *label)
 {
 	int r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "source", "overlay");
 
-	for (size_t i = 0; i < o->lower.n && r >= 0; i++) {
+	if (r >= 0 && label)
+		r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "context", label);
+	for (size_t i = 0; i < o->lower.n && r >= 0; i++)
 		r = add_layer(fs, "lowerdir+", o->trees[i], "");
-		if (r == -EINVAL && i == 0) {
-			r = add_lowers_at_once(o, fs);
-			break;
-		}
-	}
 	if (r >= 0 && o->upper)
 		r = add_layer(fs, "upperdir", o->dir_tree, o->below);
 	if (r >= 0 && o->upper)
@@ -299,7 +282,52 @@ static int attach_layers(const struct overlay_root *o, const char *at)
 	return r;
 }
 
-int overlay_root_mount_stage(const struct overlay_root *o, const char *at)
+/* @before, the path of @fd, @after */
+static int append(char *to, size_t size, const char *before, int fd, const char *after)
+{
+	if (strlen(to) + strlen(before) + strlen("/proc/self/fd/") + 12 + strlen(after) >= size)
+		return -E2BIG;
+	strcat(strcat(to, before), "/proc/self/fd/");
+	num_append(to, size, (unsigned long long)fd);
+	strcat(to, after);
+	return 0;
+}
+
+/*
+ * Before 6.5 all layers are one option, which fsconfig() limits to 255 characters and
+ * mount() to a page with the others.
+ */
+static int mount_at_once(const struct overlay_root *o, const char *at, const char *label)
+{
+	cleanup_close int top = -1;
+	char data[4096] = "";
+	int r = 0;
+
+	for (size_t i = 0; i < o->lower.n && r >= 0; i++)
+		r = append(data, sizeof data, i ? ":" : "lowerdir=", o->trees[i], "");
+	if (r >= 0 && o->upper)
+		r = append(data, sizeof data, ",upperdir=", o->dir_tree, "/");
+	if (r >= 0 && o->upper) {
+		r = strlen(data) + strlen(o->below) < sizeof data ? 0 : -E2BIG;
+		if (r >= 0)
+			r = append(strcat(data, o->below), sizeof data, ",workdir=",
+				   o->dir_tree, "/" WORK);
+	}
+	if (r >= 0 && label && strlen(data) + strlen(label) + 16 < sizeof data)
+		strcat(strcat(strcat(data, ",context=\""), label), "\"");
+	else if (r >= 0 && label)
+		r = -E2BIG;
+	if (r >= 0)
+		r = SYS(mount, "overlay", at, "overlay", 0, data);
+	if (r >= 0)
+		r = top = SYS(openat, AT_FDCWD, at, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return r < 0 ? r
+		     : SYS(open_tree, top, "",
+			   AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+}
+
+int overlay_root_mount_stage(const struct overlay_root *o, const char *at,
+			     const char *label)
 {
 	cleanup_close int fs = -1;
 	int r = attach_layers(o, at);
@@ -307,6 +335,42 @@ int overlay_root_mount_stage(const struct overlay_root *o, const char *at)
 	if (r >= 0)
 		r = fs = sys_fsopen("overlay");
 	if (r >= 0)
-		r = configure(o, fs);
+		r = configure(o, fs, label);
+	/* An older kernel says so at the end only. */
+	if (r == -EINVAL)
+		return mount_at_once(o, at, label);
 	return r < 0 ? r : sys_fsmount(fs, 0);
+}
+
+/* ---- the two of them ---------------------------------------------------- */
+
+/* Reconfiguring a file system, even to what it is, empties its cache of names. */
+static void forget_names(const char *at)
+{
+	cleanup_close int fs = SYS(fspick, AT_FDCWD, at, FSPICK_CLOEXEC | FSPICK_NO_AUTOMOUNT);
+
+	if (fs >= 0)
+		sys_fsconfig(fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL);
+}
+
+void overlay_root_refresh(const char *rootfs)
+{
+	struct statfs st;
+
+	if (statfs(rootfs, &st) == 0 && st.f_type == OVERLAYFS_SUPER_MAGIC)
+		forget_names(rootfs);
+}
+
+/* What it has made its root may be a FUSE of its own, which is not asked anything. */
+void overlay_root_refresh_in(pid_t init)
+{
+	cleanup_free char *text = NULL;
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d/mountinfo", init);
+	if (io_read_file_at(AT_FDCWD, path, MAX_MOUNTINFO, &text, NULL) < 0 ||
+	    !super_options(text, "/"))
+		return;
+	snprintf(path, sizeof path, "/proc/%d/root", init);
+	forget_names(path);
 }

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "../base/error.h"
 #include "../base/str.h"
@@ -33,8 +34,18 @@ void overlay_root_done(struct overlay_root *o);
 
 /*
  * Stage, in a mount namespace of its own: mounts it somewhere below @at, which is
- * covered meanwhile. A descriptor of the mount, or -errno. Raw calls.
+ * covered meanwhile. @label: of SELinux, for all files in it, or NULL. A descriptor of the
+ * mount, or -errno. Raw calls.
  */
-int overlay_root_mount_stage(const struct overlay_root *o, const char *at);
+int overlay_root_mount_stage(const struct overlay_root *o, const char *at,
+			     const char *label);
+
+/*
+ * Two overlays over one upper layer do not see each other's changes in what they have looked
+ * up before: an overlay forgets all that nobody has open. The engine's at @rootfs; that of
+ * a container by its init. Best effort, and nothing for what is no overlay.
+ */
+void overlay_root_refresh(const char *rootfs);
+void overlay_root_refresh_in(pid_t init);
 
 #endif

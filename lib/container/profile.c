@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "../fs/rooted.h"
 #include "../isolate/caps.h"
 #include "../isolate/ids.h"
+#include "../isolate/lsm.h"
 #include "../state.h"
 
 int profile_is_docker(const struct cis_oci *rt, const struct config *c, struct cis_error *err)
@@ -140,6 +142,17 @@ static bool is_nesting(const char *name)
 	return false;
 }
 
+static int action_of(const struct config_seccomp_rule *rule)
+{
+	return (int)(rule->action & SECCOMP_RET_ACTION_FULL);
+}
+
+/* Engines only permit and refuse: who kills, or asks an agent, means that call. */
+static bool is_engines(const struct config_seccomp_rule *rule)
+{
+	return action_of(rule) == (int)SCMP_ACT_ALLOW || action_of(rule) == (int)SCMP_ACT_ERRNO(0);
+}
+
 static void strike_out(struct strv *names)
 {
 	size_t kept = 0;
@@ -155,25 +168,68 @@ static void strike_out(struct strv *names)
 		names->v[kept] = NULL;
 }
 
-/* The engine's own profile, but for these: whatever it said of them is taken back. */
+static bool is_named(const struct config_seccomp *s, const char *name)
+{
+	for (size_t i = 0; i < s->n_rules; i++)
+		for (size_t j = 0; j < s->rules[i].names.n; j++)
+			if (strcmp(s->rules[i].names.v[j], name) == 0)
+				return true;
+	return false;
+}
+
+/*
+ * The engine's own profile, but for these. One that permits what it does not name needs no
+ * widening, and what it refuses, somebody meant. In one that refuses, engines have rules for
+ * these by what the container may on the host: they are taken back.
+ */
 static int widen_filter(struct config_seccomp *s)
 {
-	struct config_seccomp_rule *bigger, *rule;
+	struct config_seccomp_rule *bigger, added = {.action = SCMP_ACT_ALLOW, .added = true};
 	int r = 0;
 
-	if (!s->given)
+	if (!s->given || s->default_action == SCMP_ACT_ALLOW || s->default_action == SCMP_ACT_LOG)
 		return 0;
 	for (size_t i = 0; i < s->n_rules; i++)
-		strike_out(&s->rules[i].names);
-	bigger = reallocarray(s->rules, s->n_rules + 1, sizeof *bigger);
-	if (!bigger)
-		return -ENOMEM;
-	s->rules = bigger;
-	rule = &s->rules[s->n_rules++];
-	*rule = (struct config_seccomp_rule){.action = SCMP_ACT_ALLOW};
+		if (is_engines(&s->rules[i]))
+			strike_out(&s->rules[i].names);
 	for (size_t i = 0; i < ARRAY_SIZE(nesting) && r >= 0; i++)
-		r = strv_add(&rule->names, nesting[i]);
-	return r;
+		if (!is_named(s, nesting[i]))
+			r = strv_add(&added.names, nesting[i]);
+	bigger = r < 0 ? NULL : reallocarray(s->rules, s->n_rules + 1, sizeof *bigger);
+	if (!bigger) {
+		strv_done(&added.names);
+		return -ENOMEM;
+	}
+	s->rules = bigger;
+	s->rules[s->n_rules++] = added;
+	return 0;
+}
+
+/* All there are, unless the engine shall decide. */
+static int set_caps(const struct config *c, struct config_process *p, struct cis_error *err)
+{
+	const char *whose = config_annotation(c, CAPABILITIES_ANNOTATION);
+
+	if (whose && strcmp(whose, "engine") == 0)
+		return 0;
+	if (whose && strcmp(whose, "all") != 0)
+		return cis_fail_plain(err, EINVAL,
+				      "annotation " CAPABILITIES_ANNOTATION
+				      "=%s: must be all or engine", whose);
+	p->has_caps = true;
+	p->caps[CAPS_BOUNDING] = p->caps[CAPS_EFFECTIVE] = p->caps[CAPS_PERMITTED] = caps_all();
+	p->caps[CAPS_INHERITABLE] = p->caps[CAPS_AMBIENT] = 0;
+	return 0;
+}
+
+static int set_label(struct config_process *p)
+{
+	const char *chosen;
+
+	if (!p->apparmor)
+		return 0;
+	chosen = lsm_apparmor_choose(p->apparmor, lsm_apparmor_is_loaded(LSM_APPARMOR_OURS));
+	return chosen == p->apparmor ? 0 : str_set(&p->apparmor, chosen);
 }
 
 int profile_apply_process(struct config *c, struct config_process *p, struct cis_error *err)
@@ -182,19 +238,40 @@ int profile_apply_process(struct config *c, struct config_process *p, struct cis
 
 	/* A sandbox does without the speed that seccomp_default_flags() buys. */
 	c->seccomp.has_flags = true;
-	p->has_caps = true;
-	p->caps[CAPS_BOUNDING] = p->caps[CAPS_EFFECTIVE] = p->caps[CAPS_PERMITTED] = caps_all();
-	p->caps[CAPS_INHERITABLE] = p->caps[CAPS_AMBIENT] = 0;
-	return r < 0 ? cis_fail(err, -r, "profile docker") : 0;
+	if (r >= 0)
+		r = set_label(p);
+	return r < 0 ? cis_fail(err, -r, "profile docker") : set_caps(c, p, err);
 }
 
 /* ---- mounts and devices ------------------------------------------------------------------- */
 
-static void change_mounts(struct config *c)
+bool profile_is_below(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+/* "-v /sys/fs/cgroup:/sys/fs/cgroup:ro": it wants to see groups, and has its own. */
+static int keep_own_groups(struct config_mount *m)
+{
+	if (!m->bind || !m->source || strcmp(m->destination, "/sys/fs/cgroup") != 0 ||
+	    !profile_is_below(m->source, "/sys/fs/cgroup"))
+		return 0;
+	m->bind = m->recursive = m->idmap = m->idmap_recursive = false;
+	m->set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	m->clear = m->rec_set = m->rec_clear = 0;
+	m->propagation = 0;
+	return str_set(&m->source, "cgroup") < 0 ? -ENOMEM : str_set(&m->type, "cgroup2");
+}
+
+static int change_mounts(struct config *c)
 {
 	for (size_t i = 0; i < c->n_mounts; i++) {
 		struct config_mount *m = &c->mounts[i];
 
+		if (keep_own_groups(m) < 0)
+			return -ENOMEM;
 		if (strcmp(m->type, "sysfs") == 0 || strncmp(m->type, "cgroup", 6) == 0)
 			m->set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 		/* v1 cannot be delegated: what is inside has its own view of cgroup2. */
@@ -205,6 +282,7 @@ static void change_mounts(struct config *c)
 	}
 	/* /proc/sys and the like are the sandbox's own, or refused by who owns them. */
 	strv_done(&c->readonly_paths);
+	return 0;
 }
 
 static int allow_device(struct config_resources *r, int64_t major, int64_t minor)
@@ -243,20 +321,14 @@ int profile_apply(struct config *c, const char *owner, uint32_t base, struct cis
 		r = allow_device(&c->resources, 10, 200); /* net/tun */
 	if (r >= 0)
 		r = limit_ping_groups(c);
+	if (r >= 0)
+		r = change_mounts(c);
 	if (r < 0)
 		return cis_fail(err, -r, "profile docker");
-	change_mounts(c);
 	return profile_apply_process(c, &c->process, err);
 }
 
 /* ---- who attaches what --------------------------------------------------------------------- */
-
-static bool is_below(const char *path, const char *dir)
-{
-	size_t n = strlen(dir);
-
-	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
-}
 
 /*
  * What the stage attaches is locked when init's mount namespace is copied from its own:
@@ -277,8 +349,8 @@ int profile_divide(struct box *b, struct cis_error *err)
 			     (b->foreign_net && strcmp(m->type, "sysfs") == 0);
 
 		for (size_t j = 0; j < i && stage; j++)
-			stage = b->by_stage[j] || !is_below(m->destination,
-							    c->mounts[j].destination);
+			stage = b->by_stage[j] || !profile_is_below(m->destination,
+								    c->mounts[j].destination);
 		b->by_stage[i] = stage;
 		if (m->bind && !stage && m->set & MOUNT_ATTR_RDONLY)
 			return cis_fail_plain(err, EPERM,
@@ -287,63 +359,4 @@ int profile_divide(struct box *b, struct cis_error *err)
 					      m->destination);
 	}
 	return 0;
-}
-
-/* ---- directories for engines ---------------------------------------------------------------- */
-
-static bool is_taken(const struct config *c, const char *path)
-{
-	for (size_t i = 0; i < c->n_mounts; i++)
-		if (strcmp(c->mounts[i].destination, path) == 0)
-			return true;
-	return false;
-}
-
-static int add_dir(struct config *c, int dir, const char *host, const char *name,
-		   const char *destination)
-{
-	struct config_mount *bigger, m = {.bind = true, .idmap = true};
-	int r;
-
-	if (mkdirat(dir, name, 0711) < 0 && errno != EEXIST)
-		return -errno;
-	bigger = reallocarray(c->mounts, c->n_mounts + 1, sizeof *bigger);
-	if (!bigger)
-		return -ENOMEM;
-	c->mounts = bigger;
-	r = str_format(&m.source, "%s/%s", host, name);
-	if (r >= 0)
-		r = str_set(&m.destination, destination);
-	if (r >= 0)
-		r = str_set(&m.type, "bind");
-	c->mounts[c->n_mounts++] = m;
-	return r;
-}
-
-/* On the disk of the upper layer: they live as long as it does, and go when it goes. */
-int profile_add_engine_dirs(struct config *c, const char *rootfs, const char *dir,
-			    struct cis_error *err)
-{
-	static const char *const paths[][2] = {
-		{"docker", "/var/lib/docker"},	     {"containerd", "/var/lib/containerd"},
-		{"buildkit", "/var/lib/buildkit"},   {"containers", "/var/lib/containers"},
-		{"kubelet", "/var/lib/kubelet"},     {"rancher", "/var/lib/rancher"},
-	};
-	cleanup_close int fd = -1, root = -1, parent = -1;
-	int r = 0;
-
-	/* An image too small to have that directory has no engine either. */
-	root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	parent = root < 0 ? root : rooted_open(root, "/var/lib", O_PATH | O_DIRECTORY);
-	if (parent < 0)
-		return 0;
-	if (mkdir(dir, 0711) < 0 && errno != EEXIST)
-		return cis_fail(err, errno, "make directory %s", dir);
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return cis_fail(err, errno, "open %s", dir);
-	for (size_t i = 0; i < ARRAY_SIZE(paths) && r >= 0; i++)
-		if (!is_taken(c, paths[i][1]))
-			r = add_dir(c, fd, dir, paths[i][0], paths[i][1]);
-	return r < 0 ? cis_fail(err, -r, "directories for engines in %s", dir) : 0;
 }

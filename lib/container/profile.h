@@ -12,6 +12,7 @@
 
 #define PROFILE_IDS 65536U /* of a sandbox */
 #define PROFILE_ANNOTATION "io.cisandbox.profile"
+#define CAPABILITIES_ANNOTATION "io.cisandbox.capabilities" /* all, engine */
 
 /* "plain" or "docker"; -EINVAL for another name. 1: it is docker. */
 int profile_is_docker(const struct cis_oci *rt, const struct config *c, struct cis_error *err);
@@ -33,8 +34,7 @@ void profile_release(const char *owner);
 /* Which mounts the stage attaches: fills b->by_stage. */
 int profile_divide(struct box *b, struct cis_error *err);
 
-/* Directories that inner engines keep overlays in, from @dir beside the upper layer. */
-int profile_add_engine_dirs(struct config *c, const char *rootfs, const char *dir,
-			    struct cis_error *err);
+/* Whether @path is @dir or in it, as text. */
+bool profile_is_below(const char *path, const char *dir);
 
 #endif

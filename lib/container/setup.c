@@ -19,6 +19,7 @@
 #include "../fs/copyup.h"
 #include "../fs/mount.h"
 #include "../fs/rooted.h"
+#include "../isolate/lsm.h"
 #include "../isolate/procfd.h"
 #include "box.h"
 
@@ -115,8 +116,15 @@ static int inherit_mode(int fs, const struct config_mount *m, int root)
 	return sys_fsconfig(fs, FSCONFIG_SET_STRING, "mode", mode);
 }
 
-/* A file system of @m's type, detached. */
-static int make_mount(const struct config_mount *m, const char *type, int root)
+int setup_mount_label_child(const struct box *b, int fs, const char *type)
+{
+	const char *label = lsm_mount_label(b->c->mount_label, type, b->selinux);
+
+	return label ? sys_fsconfig(fs, FSCONFIG_SET_STRING, "context", label) : 0;
+}
+
+int setup_make_mount_child(const struct box *b, const struct config_mount *m, const char *type,
+			   int root)
 {
 	cleanup_close int fs = sys_fsopen(type);
 	const char *data = m->data;
@@ -127,10 +135,10 @@ static int make_mount(const struct config_mount *m, const char *type, int root)
 	r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "source", m->source ? m->source : type);
 	if (r >= 0)
 		r = mount_set_options(fs, data);
-	if (r >= 0 && m->context)
-		r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "context", m->context);
 	if (r >= 0)
 		r = inherit_mode(fs, m, root);
+	if (r >= 0)
+		r = setup_mount_label_child(b, fs, type);
 	if (r >= 0)
 		r = set_flag(fs, m->sb_flags & MS_SYNCHRONOUS, "sync");
 	if (r >= 0)
@@ -223,7 +231,7 @@ static int mount_one(const struct box *b, size_t i, int root)
 		if (r < 0)
 			return r;
 	}
-	made = make_mount(m, m->type, root);
+	made = setup_make_mount_child(b, m, m->type, root);
 	r = made < 0 ? made : 0;
 	/* What is masked in them is named by their own paths: CVE-2019-19921. */
 	if (r >= 0 && (strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0))

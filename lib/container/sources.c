@@ -10,6 +10,7 @@
 #include "../base/sys.h"
 #include "../fs/mount.h"
 #include "idmap.h"
+#include "unmapped.h"
 
 static const struct {
 	const char *path;
@@ -193,18 +194,22 @@ int sources_take_groups(struct box *b, struct cis_error *err)
 	return 0;
 }
 
-int sources_idmap(struct box *b, int userns, struct cis_error *err)
+int sources_idmap(struct box *b, struct config *c, int userns, struct cis_error *err)
 {
-	for (size_t i = 0; i < b->c->n_mounts; i++) {
-		const struct config_mount *m = &b->c->mounts[i];
+	for (size_t i = 0; i < c->n_mounts; i++) {
+		const struct config_mount *m = &c->mounts[i];
 		int r;
 
 		if (b->trees[i] < 0 || !m->idmap || m->n_uids)
 			continue;
 		r = idmap_by(b->trees[i], userns, m->idmap_recursive);
+		if (r < 0 && b->staged)
+			r = unmapped_bind(b, c, i, -r, err);
+		else if (r < 0)
+			r = cis_fail(err, -r, "id-map the mount of %s at %s", m->source,
+				     m->destination);
 		if (r < 0)
-			return cis_fail(err, -r, "id-map the mount of %s at %s", m->source,
-					m->destination);
+			return r;
 	}
 	return 0;
 }

@@ -7,8 +7,11 @@
 
 /* Fills root, trees, is_file, devices of @b; @bundle is where relative paths begin. */
 int sources_take(struct box *b, int bundle, struct cis_error *err);
-/* Once the container's user namespace has its ids: those mounts that asked for them. */
-int sources_idmap(struct box *b, int userns, struct cis_error *err);
+/*
+ * Once the container's user namespace has its ids: those mounts that asked for them. @c
+ * is b->c: one that cannot be may become another.
+ */
+int sources_idmap(struct box *b, struct config *c, int userns, struct cis_error *err);
 /* Once the groups are made, for a container that shares the host's cgroup namespace. */
 int sources_take_groups(struct box *b, struct cis_error *err);
 void sources_done(struct box *b);

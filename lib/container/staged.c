@@ -13,9 +13,11 @@
 #include "../fs/dev.h"
 #include "../fs/mount.h"
 #include "../fs/rooted.h"
+#include "../isolate/lsm.h"
 #include "../isolate/userns.h"
 #include "box.h"
 #include "overlay-root.h"
+#include "profile.h"
 
 static int make_root(const struct box *b, int *ret_root)
 {
@@ -23,7 +25,9 @@ static int make_root(const struct box *b, int *ret_root)
 	int tree = b->root, r;
 
 	if (b->overlay) {
-		tree = overlay_root_mount_stage(b->overlay, b->state_path);
+		tree = overlay_root_mount_stage(b->overlay, b->state_path,
+						lsm_mount_label(b->c->mount_label, "overlay",
+								b->selinux));
 		if (tree < 0)
 			return tree;
 	}
@@ -63,9 +67,9 @@ static int make_dev(const struct box *b)
 }
 
 /* The host's tmpfs, whose root is the sandbox's. */
-static int make_tmpfs(const struct box *b, const struct config_mount *m)
+static int make_tmpfs(const struct box *b, const struct config_mount *m, int root)
 {
-	cleanup_close int tree = mount_new("tmpfs", m->source ? m->source : "tmpfs", m->data, 0);
+	cleanup_close int tree = setup_make_mount_child(b, m, "tmpfs", root);
 	int r = tree < 0 ? tree : SYS(fchownat, tree, "", b->base, b->base, AT_EMPTY_PATH);
 
 	if (r >= 0)
@@ -85,11 +89,32 @@ static int make_sysfs(const struct config_mount *m)
 	return r < 0 ? r : steal_fd(&tree);
 }
 
-static int make(const struct box *b, const struct config_mount *m)
+static int make(const struct box *b, const struct config_mount *m, int root)
 {
 	if (strcmp(m->type, "sysfs") == 0)
 		return make_sysfs(m);
-	return strcmp(m->destination, "/dev") == 0 ? make_dev(b) : make_tmpfs(b, m);
+	return strcmp(m->destination, "/dev") == 0 ? make_dev(b) : make_tmpfs(b, m, root);
+}
+
+/*
+ * What has mounts in it is never forgotten (overlay_root_refresh()): so that what the engine
+ * writes there is seen, and does not stand in the way, it is in the upper layer from now on.
+ */
+static void copy_up_parent(int root, const char *path)
+{
+	cleanup_close int dir = -1;
+	const size_t n = (size_t)(strrchr(path, '/') - path);
+	struct stat top, st;
+	char parent[4096];
+
+	if (n == 0 || n >= sizeof parent)
+		return;
+	memcpy(parent, path, n);
+	parent[n] = '\0';
+	dir = rooted_open(root, parent, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+	if (dir >= 0 && SYS(newfstatat, root, "", &top, AT_EMPTY_PATH) >= 0 &&
+	    SYS(newfstatat, dir, "", &st, AT_EMPTY_PATH) >= 0 && st.st_dev == top.st_dev)
+		SYS(fchmod, dir, st.st_mode & 07777);
 }
 
 static int attach(const struct box *b, size_t i, int root)
@@ -97,9 +122,11 @@ static int attach(const struct box *b, size_t i, int root)
 	const struct config_mount *m = &b->c->mounts[i];
 	cleanup_close int made = -1;
 
+	if (b->overlay && b->overlay->upper && m->destination[0] == '/')
+		copy_up_parent(root, m->destination);
 	if (b->trees[i] >= 0)
 		return rooted_attach(root, m->destination, b->trees[i], b->is_file[i]);
-	made = make(b, m);
+	made = make(b, m, root);
 	if (made >= 0 && m->tmpcopyup) {
 		int r = setup_copyup_child(root, m, made);
 
@@ -107,6 +134,42 @@ static int attach(const struct box *b, size_t i, int root)
 			return r;
 	}
 	return made < 0 ? made : rooted_attach(root, m->destination, made, false);
+}
+
+/* Whether a file system that init makes will hide @path. */
+static bool will_be_hidden(const struct box *b, const char *path)
+{
+	for (size_t i = 0; i < b->c->n_mounts; i++)
+		if (!b->by_stage[i] && profile_is_below(path, b->c->mounts[i].destination))
+			return true;
+	return false;
+}
+
+/*
+ * A root that is read-only is so before init gets its copy: then that is locked, and root
+ * inside cannot make it writable. Nor can init make places in it any more.
+ */
+static int close_root(const struct box *b, int root)
+{
+	struct mount_attr readonly = {.attr_set = MOUNT_ATTR_RDONLY};
+	int r = 0;
+
+	for (size_t i = 0; i < b->c->n_mounts && r >= 0; i++) {
+		const struct config_mount *m = &b->c->mounts[i];
+		bool hidden = false;
+
+		for (size_t j = 0; j < i; j++)
+			hidden |= !b->by_stage[j] && profile_is_below(m->destination,
+								      b->c->mounts[j].destination);
+		if (b->by_stage[i] || hidden)
+			continue;
+		r = rooted_make(root, m->destination, b->is_file[i]);
+		fd_close(r);
+	}
+	if (r >= 0 && !will_be_hidden(b, b->c->process.cwd))
+		/* Where it leads nowhere, chdir will tell. */
+		fd_close(rooted_make(root, b->c->process.cwd, false));
+	return r < 0 ? r : sys_mount_setattr(root, 0, &readonly);
 }
 
 int staged_build(struct box *b, enum box_step *ret_step, int *ret_item)
@@ -126,5 +189,8 @@ int staged_build(struct box *b, enum box_step *ret_step, int *ret_item)
 		if (b->by_stage[i])
 			r = attach(b, i, root);
 	}
-	return r;
+	if (r < 0 || !b->c->root_readonly)
+		return r;
+	*ret_step = STEP_ROOT_READONLY;
+	return close_root(b, root);
 }

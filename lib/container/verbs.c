@@ -21,6 +21,7 @@
 #include "../base/sys.h"
 #include "../sync.h"
 #include "box.h"
+#include "engine-dirs.h"
 #include "hooks.h"
 #include "network.h"
 #include "profile.h"
@@ -290,8 +291,10 @@ static int delete(struct container *ct, bool force, struct cis_error *err)
 	if (r < 0)
 		return r;
 	/* Of one that was killed while it was made it is not known. */
-	if (ct->sandbox_root || !ct->doc)
+	if (ct->sandbox_root || !ct->doc) {
 		profile_release(ct->path);
+		engine_dirs_release(ct->path);
+	}
 	return container_remove(ct, err);
 }
 

@@ -12,6 +12,7 @@
 #include "procfd.h"
 
 #define SELINUX_FS "/sys/fs/selinux"
+#define MAX_PROFILES (4UL << 20)
 #define MAX_VALUE 4096 /* a page: what the kernel takes at once */
 #ifndef ST_RDONLY
 #define ST_RDONLY 1
@@ -64,6 +65,59 @@ int lsm_selinux_check(const char *label, struct cis_error *err)
 	return cis_fail_plain(err, EOPNOTSUPP,
 			      "selinux label \"%s\": selinux is not enabled on this host",
 			      label);
+}
+
+static bool is_engines_default(const char *profile)
+{
+	static const char *const names[] = {"docker-default", "cri-containerd.apparmor.d",
+					    "crio-default"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(profile, names[i]) == 0)
+			return true;
+	/* podman's and buildah's, with the version at the end */
+	return str_starts(profile, "containers-default-");
+}
+
+const char *lsm_apparmor_choose(const char *wanted, bool ours_is_loaded)
+{
+	return ours_is_loaded && is_given(wanted) && is_engines_default(wanted)
+		       ? LSM_APPARMOR_OURS
+		       : wanted;
+}
+
+bool lsm_apparmor_lists(const char *profiles, const char *name)
+{
+	const size_t n = strlen(name);
+
+	while (*profiles) {
+		if (strncmp(profiles, name, n) == 0 && strncmp(profiles + n, " (", 2) == 0)
+			return true;
+		profiles += strcspn(profiles, "\n");
+		profiles += *profiles == '\n';
+	}
+	return false;
+}
+
+bool lsm_apparmor_is_loaded(const char *name)
+{
+	cleanup_free char *profiles = NULL;
+
+	return io_read_file_at(AT_FDCWD, "/sys/kernel/security/apparmor/profiles",
+			       MAX_PROFILES, &profiles, NULL) >= 0 &&
+	       lsm_apparmor_lists(profiles, name);
+}
+
+const char *lsm_mount_label(const char *label, const char *type, bool selinux_is_enabled)
+{
+	/* Of these the policy knows the label of each file, or the kernel takes none. */
+	static const char *const without[] = {"proc", "sysfs", "cgroup", "cgroup2", "mqueue",
+					      "bind"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(without); i++)
+		if (strcmp(type, without[i]) == 0)
+			return NULL;
+	return selinux_is_enabled && is_given(label) ? label : NULL;
 }
 
 static int write_attr(int procfd, const char *attr, const char *value)

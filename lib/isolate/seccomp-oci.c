@@ -11,6 +11,10 @@
  *	  names, so that libc falls back instead of believing an EPERM. libseccomp cannot
  *	  compare the number itself, so instructions of our own stand in front.
  *
+ * What our profile docker adds to an engine's does not make that one newer: else calls
+ * between would have EPERM instead of ENOSYS. And it adds calls that this libseccomp may not
+ * know yet; they have one number everywhere, so they are permitted by that.
+ *
  * Compiling docker's profile takes longer than all else that starting a container does,
  * hence the cache (seccomp-cache.c). Its key is all that goes into a program.
  */
@@ -32,7 +36,7 @@
 #include "seccomp-cache.h"
 
 /* Part of the key: to be raised when the same profile shall give another program. */
-#define FORMAT 1
+#define FORMAT 2
 
 #define MAX_ARCHS 32   /* libseccomp 2.6 knows 21 */
 #define MAX_ERRNO 4095 /* the kernel cuts off above */
@@ -282,21 +286,41 @@ static int export_program(scmp_filter_ctx ctx, char **ret, size_t *ret_len)
 	(struct sock_filter) BPF_JUMP(BPF_JMP | BPF_K | (op), (k), (yes), (no))
 #define RETURN(k) (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, (k))
 
+/* Of what profile docker adds, calls younger than some profile or libseccomp. */
+static const struct new_call {
+	const char *name;
+	uint32_t nr; /* on every architecture but alpha */
+} new_calls[] = {
+	{"open_tree", 428},	{"move_mount", 429}, {"fsopen", 430},	{"fsconfig", 431},
+	{"fsmount", 432},	{"fspick", 433},     {"clone3", 435},	{"mount_setattr", 442},
+	{"statmount", 457},	{"listmount", 458},  {"open_tree_attr", 467},
+};
+
+/* Whether profile docker has permitted it. */
+static bool is_added(const struct config_seccomp *s, const char *name)
+{
+	for (size_t i = 0; i < s->n_rules; i++)
+		for (size_t j = 0; s->rules[i].added && j < s->rules[i].names.n; j++)
+			if (strcmp(s->rules[i].names.v[j], name) == 0)
+				return true;
+	return false;
+}
+
 /* x32 is an architecture to libseccomp, and to the kernel a bit in x86_64's numbers. */
 struct newest {
 	uint32_t arch; /* AUDIT_ARCH_* */
 	uint32_t plain, x32;
 };
-#define SECTION_MAX 7
+#define SECTION_MAX (7 + 2 * ARRAY_SIZE(new_calls))
 #define STUB_MAX (1 + MAX_ARCHS * SECTION_MAX)
 
-/* The highest number that any rule names, 0 if none does. */
+/* The highest number that any rule of the profile names, 0 if none does. */
 static uint32_t newest_named(const struct config_seccomp *s, uint32_t arch)
 {
 	int newest = 0;
 
 	for (size_t i = 0; i < s->n_rules; i++)
-		for (size_t j = 0; j < s->rules[i].names.n; j++) {
+		for (size_t j = 0; j < s->rules[i].names.n && !s->rules[i].added; j++) {
 			const char *name = s->rules[i].names.v[j];
 			int nr = seccomp_syscall_resolve_name_arch(arch, name);
 
@@ -333,11 +357,17 @@ static size_t find_newest(const struct config_seccomp *s, const struct archs *ar
  * Jumps count the instructions between. The last one, to the end of the stub, is filled
  * in when its length is known.
  */
-static size_t emit_section(struct sock_filter *f, const struct newest *a)
+static size_t emit_section(struct sock_filter *f, const struct newest *a,
+			   const struct config_seccomp *s)
 {
 	size_t n = 1;
 
 	f[n++] = LOAD(nr);
+	for (size_t i = 0; i < ARRAY_SIZE(new_calls); i++)
+		if (is_added(s, new_calls[i].name)) {
+			f[n++] = JUMP(BPF_JEQ, new_calls[i].nr, 0, 1);
+			f[n++] = RETURN(SECCOMP_RET_ALLOW);
+		}
 	if (a->arch == AUDIT_ARCH_X86_64) {
 		f[n++] = JUMP(BPF_JSET, X32_BIT, 1, 0);
 		f[n++] = JUMP(BPF_JGT, a->plain, 1, 2);
@@ -370,7 +400,7 @@ static size_t emit_stub(struct sock_filter *f, const struct config_seccomp *s,
 		return 0;
 	f[n++] = LOAD(arch);
 	for (size_t i = 0; i < n_archs; i++)
-		n += emit_section(f + n, &newest[i]);
+		n += emit_section(f + n, &newest[i], s);
 	for (size_t i = 0; i < n; i++)
 		if (f[i].code == (BPF_JMP | BPF_JA))
 			f[i].k = (uint32_t)(n - i - 1);
@@ -451,8 +481,8 @@ static void write_key(FILE *f, const struct config_seccomp *s, uint32_t otherwis
 	for (size_t i = 0; i < s->n_rules; i++) {
 		const struct config_seccomp_rule *rule = &s->rules[i];
 
-		fprintf(f, "\nrule %x %d %u args %zu", rule->action, rule->has_errno,
-			rule->has_errno ? rule->errno_ret : 0, rule->n_args);
+		fprintf(f, "\nrule %x %d %u %d args %zu", rule->action, rule->has_errno,
+			rule->has_errno ? rule->errno_ret : 0, rule->added, rule->n_args);
 		for (size_t j = 0; j < rule->n_args; j++)
 			fprintf(f, " %u %d %llx %llx", rule->args[j].index,
 				rule->args[j].op, (unsigned long long)rule->args[j].value,

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash disable=SC2154 # work, group: of engines.sh
 #
-# A dockerd whose runtime "cisandbox" makes sandboxes; sourced after engines.sh.
+# A dockerd whose runtime "cisandbox" makes sandboxes; sourced after engines.sh. With more
+# of its configuration in $sandboxes_more, each member with a comma behind it.
 : "${DOCKER:=/usr/bin/docker}" # not a wrapper of it elsewhere in PATH
 need dockerd containerd "$DOCKER" busybox
 ln -s cisandbox-oci "$work/bin/cisandbox-oci-docker"
@@ -14,17 +15,12 @@ runtime_root=$work/exec/runtime-runc/moby
 cat >"$work/daemon.json" <<-JSON
 	{
 		"runtimes": { "cisandbox": { "path": "$work/bin/cisandbox-oci-docker" } },
+		${sandboxes_more-}
 		"cgroup-parent": "/$group",
 		"shutdown-timeout": 1
 	}
 JSON
-enter setsid dockerd --config-file "$work/daemon.json" --data-root "$work/data" \
-	--exec-root "$work/exec" --pidfile "$work/docker.pid" -H "$DOCKER_HOST" \
-	--storage-driver overlay2 --userland-proxy=false >>"$work/dockerd.log" 2>&1 </dev/null &
-wait_until 40 docker version || {
-	tail -n 20 "$work/dockerd.log"
-	bail "dockerd does not come up"
-}
-tar -C "$rootfs" --owner=0 --group=0 -c . | docker import - bb >/dev/null || bail "docker import"
+dockerd_start
+docker_image
 sandbox() { docker run --runtime cisandbox "$@"; }
 docker run --rm --network host bb true # dockerd keeps the name of the host's network

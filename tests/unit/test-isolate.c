@@ -1158,6 +1158,71 @@ static int label(void *arg)
 	return 0;
 }
 
+static void test_apparmor_choice(void **state)
+{
+	static const char loaded[] = "docker-default (enforce)\n"
+				     "cisandbox-container-old (enforce)\n"
+				     "cisandbox-container (complain)\n";
+	static const char *const defaults[] = {"docker-default", "cri-containerd.apparmor.d",
+					       "containers-default-0.50.1", "crio-default"};
+	static const char *const chosen[] = {"acme", "unconfined", "docker-default2", "",
+					     "my-containers-default-1"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(defaults); i++) {
+		assert_string_equal(lsm_apparmor_choose(defaults[i], true), LSM_APPARMOR_OURS);
+		/* Not left away: what the engine wanted is still more than nothing. */
+		assert_string_equal(lsm_apparmor_choose(defaults[i], false), defaults[i]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(chosen); i++)
+		assert_string_equal(lsm_apparmor_choose(chosen[i], true), chosen[i]);
+	assert_null(lsm_apparmor_choose(NULL, true));
+	assert_true(lsm_apparmor_lists(loaded, LSM_APPARMOR_OURS));
+	assert_true(lsm_apparmor_lists(loaded, "docker-default"));
+	assert_false(lsm_apparmor_lists(loaded, "cisandbox"));
+	assert_false(lsm_apparmor_lists(loaded, "default"));
+	assert_false(lsm_apparmor_lists("", "docker-default"));
+}
+
+static void test_mount_label(void **state)
+{
+	static const char label[] = "system_u:object_r:container_file_t:s0:c1,c2";
+
+	(void)state;
+	assert_string_equal(lsm_mount_label(label, "tmpfs", true), label);
+	assert_string_equal(lsm_mount_label(label, "overlay", true), label);
+	assert_null(lsm_mount_label(label, "proc", true));
+	assert_null(lsm_mount_label(label, "sysfs", true));
+	assert_null(lsm_mount_label(label, "bind", true));
+	assert_null(lsm_mount_label(label, "tmpfs", false));
+	assert_null(lsm_mount_label("", "tmpfs", true));
+	assert_null(lsm_mount_label(NULL, "tmpfs", true));
+}
+
+/* What profile docker adds: permitted, whatever libseccomp knows, and nothing between. */
+static void test_added_calls(void **state)
+{
+	char *plain_names[] = {"read", "mount_setattr"}, *added_names[] = {"statmount", "mount", "fsopen"};
+	struct config_seccomp_rule rules[] = {
+		{.names = {plain_names, 2}, .action = SCMP_ACT_ALLOW},
+		{.names = {added_names, 3}, .action = SCMP_ACT_ALLOW, .added = true},
+	};
+	struct config_seccomp s = {.given = true, .default_action = SCMP_ACT_ERRNO(0),
+				   .rules = rules, .n_rules = 2};
+	struct program p = compile(&s, -1);
+
+	(void)state;
+	assert_int_equal(ask_nr(&p, X64, 0, 0, 0), SECCOMP_RET_ALLOW);
+	assert_int_equal(ask_nr(&p, X64, 165, 0, 0), SECCOMP_RET_ALLOW);
+	assert_int_equal(ask_nr(&p, X64, 430, 0, 0), SECCOMP_RET_ALLOW);
+	assert_int_equal(ask_nr(&p, X64, 457, 0, 0), SECCOMP_RET_ALLOW);
+	assert_int_equal(ask_nr(&p, X64, 428, 0, 0), ERRNO(EPERM));
+	assert_int_equal(ask_nr(&p, X64, 443, 0, 0), ERRNO(ENOSYS));
+	assert_int_equal(ask_nr(&p, X64, 452, 0, 0), ERRNO(ENOSYS));
+	assert_int_equal(ask_nr(&p, X64, 458, 0, 0), ERRNO(ENOSYS));
+	free(p.f);
+}
+
 static void test_labels(void **state)
 {
 	cleanup_close int fd = procfd_open();
@@ -1212,6 +1277,9 @@ int main(void)
 		cmocka_unit_test(test_procfd_faked),
 		cmocka_unit_test(test_sysctl_write),
 		cmocka_unit_test(test_sysctl_check),
+		cmocka_unit_test(test_apparmor_choice),
+		cmocka_unit_test(test_mount_label),
+		cmocka_unit_test(test_added_calls),
 		cmocka_unit_test(test_labels),
 	};
 
