@@ -46,23 +46,22 @@ static int enter_root(struct box *b)
 	return r < 0 ? r : SYS(fchdir, b->root);
 }
 
-/* Where the root file system stands on the host: a place that surely exists. */
+/*
+ * Where the root file system stands on the host: a place that surely exists. What is
+ * attached there must not appear on the host, whose mounts may all be shared: so they
+ * become slaves, whatever rootfsPropagation says of the root that stays.
+ */
 static int attach_root(const struct box *b)
 {
-	unsigned long flags = b->c->rootfs_propagation ? b->c->rootfs_propagation
-						       : MS_SLAVE | MS_REC;
 	cleanup_close int at = -1;
-	int r = SYS(mount, NULL, "/", NULL, flags, NULL);
+	int r = SYS(mount, NULL, "/", NULL, MS_SLAVE | MS_REC, NULL);
 
 	if (r < 0)
 		return r;
 	at = SYS(openat, AT_FDCWD, b->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (at < 0)
 		return at;
-	/* pivot_root wants a parent that does not propagate. */
-	r = SYS(mount, NULL, "/", NULL, MS_PRIVATE, NULL);
-	if (r >= 0)
-		r = sys_move_mount(b->root, at);
+	r = sys_move_mount(b->root, at);
 	return r < 0 ? r : SYS(fchdir, b->root);
 }
 
