@@ -130,6 +130,7 @@ static int read_doc(struct container *ct, struct cis_error *err)
 	root = json_get(ct->doc, CONTAINER_SANDBOX_ROOT);
 	if (root && root->type == JSON_INT)
 		ct->sandbox_root = (uid_t)root->integer;
+	ct->systemd = json_get(ct->doc, CONTAINER_SYSTEMD) != NULL;
 	return place_load(&ct->place, place, err);
 }
 

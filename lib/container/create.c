@@ -32,6 +32,7 @@
 #include "overlay-root.h"
 #include "profile.h"
 #include "sources.h"
+#include "systemd-init.h"
 #include "verbs.h"
 
 struct making {
@@ -167,6 +168,12 @@ static int make_sandbox_of_it(struct making *m, struct cis_error *err)
 		r = r < 0 ? cis_fail(err, ENOMEM, "profile docker")
 			  : profile_add_engine_dirs(&m->config, b->rootfs, dirs, err);
 	}
+	if (r < 0)
+		return r;
+	r = systemd_init_find(&m->config, b->rootfs, err);
+	b->systemd = r > 0;
+	if (b->systemd)
+		r = systemd_init_apply(&m->config, err);
 	if (r < 0)
 		return r;
 	m->took_ids = true;
@@ -488,6 +495,8 @@ static int describe(struct making *m, struct cis_error *err)
 	json_set(o, "annotations", annotations);
 	if (m->docker)
 		json_set_int(o, CONTAINER_SANDBOX_ROOT, m->box.base);
+	if (m->box.systemd)
+		json_set_bool(o, CONTAINER_SYSTEMD, true);
 	m->ct.init = *m->box.init;
 	m->ct.started = started;
 	return container_write(&m->ct, o, err);

@@ -21,6 +21,7 @@
 #include "../fs/rooted.h"
 #include "../isolate/procfd.h"
 #include "box.h"
+#include "systemd-init.h"
 
 /* ---- the root ---------------------------------------------------------------------- */
 
@@ -279,6 +280,12 @@ int setup_before_hooks_child(struct box *b, int *ret_root, enum box_step *ret_st
 		if (b->staged && b->by_stage[i])
 			continue;
 		r = mount_one(b, i, b->root);
+		if (r < 0)
+			return r;
+	}
+	if (b->systemd) {
+		*ret_step = STEP_UNITS;
+		r = systemd_init_units_child(b->c, b->root);
 		if (r < 0)
 			return r;
 	}

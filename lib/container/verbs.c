@@ -22,6 +22,7 @@
 #include "box.h"
 #include "hooks.h"
 #include "profile.h"
+#include "systemd-init.h"
 
 #define LEAF "init.scope"
 #define END_MSEC 10000 /* for processes that were killed to be gone */
@@ -180,6 +181,8 @@ static int signal_init(struct container *ct, int sig, struct cis_error *err)
 	if (sig == SIGKILL && !has_own_pids(ct))
 		return kill_all(ct, sig, err);
 	pidfd = container_pidfd(ct);
+	if (ct->systemd)
+		sig = systemd_init_signal(sig);
 	r = pidfd < 0 ? pidfd : sys_pidfd_send_signal(pidfd, sig);
 	if (r == -ESRCH)
 		return cis_fail_plain(err, ESRCH, "container not running");
