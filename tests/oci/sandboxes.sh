@@ -4,6 +4,7 @@
 # A dockerd whose runtime "cisandbox" makes sandboxes; sourced after engines.sh.
 : "${DOCKER:=/usr/bin/docker}" # not a wrapper of it elsewhere in PATH
 need dockerd containerd "$DOCKER" busybox
+patience=$((${CISANDBOX_SLOW:-0} ? 150 : 40)) # seconds, for a dockerd or a systemd
 ln -s cisandbox-oci "$work/bin/cisandbox-oci-docker"
 house
 
@@ -21,7 +22,7 @@ JSON
 enter setsid dockerd --config-file "$work/daemon.json" --data-root "$work/data" \
 	--exec-root "$work/exec" --pidfile "$work/docker.pid" -H "$DOCKER_HOST" \
 	--storage-driver overlay2 --userland-proxy=false >>"$work/dockerd.log" 2>&1 </dev/null &
-wait_until 40 docker version || {
+wait_until $patience docker version || {
 	tail -n 20 "$work/dockerd.log"
 	bail "dockerd does not come up"
 }
