@@ -32,6 +32,7 @@ enum box_step {
 	STEP_KEYRING,
 	STEP_ROOT,
 	STEP_MOUNT,      /* item: config.mounts */
+	STEP_UNITS,
 	STEP_DEVICE,     /* item: box.devices */
 	STEP_DEV_LINK,
 	STEP_CWD_MAKE,
@@ -113,6 +114,7 @@ struct box {
 	bool in_userns;         /* a new or a joined one */
 	int userns;             /* the new one, made beforehand; or -1 */
 	bool staged;            /* profile docker: the stage builds the root; staged.c */
+	bool systemd;           /* the command is; then staged, too */
 	const struct overlay_root *overlay; /* then, if the root is one */
 	const char *state_path; /* a directory that surely exists */
 	bool behind_gate;       /* the new network namespace is (network.h) */

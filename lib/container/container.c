@@ -136,6 +136,7 @@ static int read_doc(struct container *ct, struct cis_error *err)
 	rdt = json_get(ct->doc, "intelRdt");
 	if (rdt)
 		rdt_load(&ct->rdt, rdt);
+	ct->systemd = json_get(ct->doc, CONTAINER_SYSTEMD) != NULL;
 	return place_load(&ct->place, place, err);
 }
 

@@ -32,6 +32,7 @@ struct container {
 	uint64_t started; /* of init: with the pid it names a process for good */
 	const char *bundle, *rootfs; /* in doc */
 	uid_t sandbox_root; /* 0: profile plain */
+	bool systemd;       /* is its command: systemd-init.h */
 	struct place place;
 	struct rdt rdt;
 };
@@ -62,6 +63,7 @@ int container_pidfd(const struct container *ct);
 
 /* Path of a socket in its directory that fits sun_path whatever ROOT is. */
 #define CONTAINER_SANDBOX_ROOT "sandboxRoot" /* in doc: profile docker; its root's host id */
+#define CONTAINER_SYSTEMD "systemd" /* in doc: true */
 #define CONTAINER_SOCKET "start"
 void container_socket_path(const struct container *ct, char ret[static 64]);
 

@@ -37,6 +37,7 @@
 #include "overlay-root.h"
 #include "profile.h"
 #include "sources.h"
+#include "systemd-init.h"
 #include "unmapped.h"
 #include "verbs.h"
 
@@ -190,6 +191,12 @@ static int make_sandbox_of_it(struct making *m, struct cis_error *err)
 		r = r < 0 ? cis_fail(err, ENOMEM, "profile docker")
 			  : engine_dirs_add(&m->config, b->rootfs, dirs, err);
 	}
+	if (r < 0)
+		return r;
+	r = systemd_init_find(&m->config, b->rootfs, err);
+	b->systemd = r > 0;
+	if (b->systemd)
+		r = systemd_init_apply(&m->config, err);
 	if (r < 0)
 		return r;
 	r = profile_apply(&m->config, m->ct.path, m->network.base, err);
@@ -582,6 +589,8 @@ static int describe(struct making *m, struct cis_error *err)
 	if (m->docker)
 		json_set_int(o, CONTAINER_SANDBOX_ROOT, m->box.base);
 	network_save(&m->network, o);
+	if (m->box.systemd)
+		json_set_bool(o, CONTAINER_SYSTEMD, true);
 	m->ct.init = *m->box.init;
 	m->ct.started = started;
 	return container_write(&m->ct, o, err);

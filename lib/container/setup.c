@@ -22,6 +22,7 @@
 #include "../isolate/lsm.h"
 #include "../isolate/procfd.h"
 #include "box.h"
+#include "systemd-init.h"
 
 /* ---- the root ---------------------------------------------------------------------- */
 
@@ -47,23 +48,22 @@ static int enter_root(struct box *b)
 	return r < 0 ? r : SYS(fchdir, b->root);
 }
 
-/* Where the root file system stands on the host: a place that surely exists. */
+/*
+ * Where the root file system stands on the host: a place that surely exists. What is
+ * attached there must not appear on the host, whose mounts may all be shared: so they
+ * become slaves, whatever rootfsPropagation says of the root that stays.
+ */
 static int attach_root(const struct box *b)
 {
-	unsigned long flags = b->c->rootfs_propagation ? b->c->rootfs_propagation
-						       : MS_SLAVE | MS_REC;
 	cleanup_close int at = -1;
-	int r = SYS(mount, NULL, "/", NULL, flags, NULL);
+	int r = SYS(mount, NULL, "/", NULL, MS_SLAVE | MS_REC, NULL);
 
 	if (r < 0)
 		return r;
 	at = SYS(openat, AT_FDCWD, b->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (at < 0)
 		return at;
-	/* pivot_root wants a parent that does not propagate. */
-	r = SYS(mount, NULL, "/", NULL, MS_PRIVATE, NULL);
-	if (r >= 0)
-		r = sys_move_mount(b->root, at);
+	r = sys_move_mount(b->root, at);
 	return r < 0 ? r : SYS(fchdir, b->root);
 }
 
@@ -350,6 +350,12 @@ int setup_before_hooks_child(struct box *b, int *ret_root, enum box_step *ret_st
 		if (b->staged && b->by_stage[i])
 			continue;
 		r = mount_one(b, i, b->root);
+		if (r < 0)
+			return r;
+	}
+	if (b->systemd) {
+		*ret_step = STEP_UNITS;
+		r = systemd_init_units_child(b->c, b->root);
 		if (r < 0)
 			return r;
 	}

@@ -25,6 +25,7 @@
 #include "hooks.h"
 #include "network.h"
 #include "profile.h"
+#include "systemd-init.h"
 
 #define LEAF "init.scope"
 #define END_MSEC 10000 /* for processes that were killed to be gone */
@@ -207,6 +208,8 @@ static int signal_init(struct container *ct, int sig, struct cis_error *err)
 	if (status == STATUS_STOPPED || status == STATUS_CREATING)
 		return cis_fail_plain(err, ESRCH, "container not running");
 	pidfd = container_pidfd(ct);
+	if (ct->systemd)
+		sig = systemd_init_signal(sig);
 	r = pidfd < 0 ? pidfd : sys_pidfd_send_signal(pidfd, sig);
 	if (r == -ESRCH)
 		return cis_fail_plain(err, ESRCH, "container not running");

@@ -206,7 +206,7 @@ dockerd_start() {
 	enter setsid dockerd --config-file "$work/daemon.json" --data-root "$work/data" \
 		--exec-root "$work/exec" --pidfile "$work/docker.pid" -H "$DOCKER_HOST" \
 		--storage-driver overlay2 --userland-proxy=false >>"$work/dockerd.log" 2>&1 </dev/null &
-	wait_until 40 docker version || {
+	wait_until "${patience:-40}" docker version || {
 		note "$(tail -n 20 "$work/dockerd.log")"
 		bail "dockerd does not come up"
 	}

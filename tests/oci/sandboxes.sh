@@ -5,6 +5,7 @@
 # of its configuration in $sandboxes_more, each member with a comma behind it.
 : "${DOCKER:=/usr/bin/docker}" # not a wrapper of it elsewhere in PATH
 need dockerd containerd "$DOCKER" busybox
+patience=$((${CISANDBOX_SLOW:-0} ? 150 : 40)) # seconds, for a dockerd or a systemd
 ln -s cisandbox-oci "$work/bin/cisandbox-oci-docker"
 house
 
