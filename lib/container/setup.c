@@ -89,31 +89,25 @@ static int set_flag(int fs, bool wanted, const char *name)
 	return wanted ? sys_fsconfig(fs, FSCONFIG_SET_FLAG, name, NULL) : 0;
 }
 
-/* The value of fsconfig's "mode": no stdio here. */
-static void put_octal(char text[static 8], unsigned int mode)
+/*
+ * A tmpfs that is not told its mode takes that of the folder it covers, as runc has it: not
+ * by an option, which would be shown.
+ */
+static int inherit_mode(int mount, const struct config_mount *m, int root)
 {
-	for (int i = 6; i >= 0; i--, mode >>= 3)
-		text[i] = (char)('0' + (mode & 7));
-	text[7] = '\0';
-}
-
-/* A tmpfs that is not told its mode takes that of the folder it covers, as runc has it. */
-static int inherit_mode(int fs, const struct config_mount *m, int root)
-{
-	cleanup_close int at = -1;
+	cleanup_close int under = -1, top = -1;
 	struct stat st;
-	char mode[8];
 	int r;
 
 	if (strcmp(m->type, "tmpfs") != 0 || (m->data && (strncmp(m->data, "mode=", 5) == 0 ||
 							  strstr(m->data, ",mode="))))
 		return 0;
-	at = rooted_open(root, m->destination, O_PATH | O_DIRECTORY);
-	r = at < 0 ? at : SYS(newfstatat, at, "", &st, AT_EMPTY_PATH);
+	under = rooted_open(root, m->destination, O_PATH | O_DIRECTORY);
+	r = under < 0 ? under : SYS(newfstatat, under, "", &st, AT_EMPTY_PATH);
 	if (r < 0)
 		return 0;
-	put_octal(mode, st.st_mode & 07777);
-	return sys_fsconfig(fs, FSCONFIG_SET_STRING, "mode", mode);
+	top = SYS(openat, mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return top < 0 ? top : SYS(fchmod, top, st.st_mode & 07777);
 }
 
 int setup_mount_label_child(const struct box *b, int fs, const char *type)
@@ -126,7 +120,7 @@ int setup_mount_label_child(const struct box *b, int fs, const char *type)
 int setup_make_mount_child(const struct box *b, const struct config_mount *m, const char *type,
 			   int root)
 {
-	cleanup_close int fs = sys_fsopen(type);
+	cleanup_close int fs = sys_fsopen(type), mount = -1;
 	const char *data = m->data;
 	int r;
 
@@ -135,8 +129,6 @@ int setup_make_mount_child(const struct box *b, const struct config_mount *m, co
 	r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "source", m->source ? m->source : type);
 	if (r >= 0)
 		r = mount_set_options(fs, data);
-	if (r >= 0)
-		r = inherit_mode(fs, m, root);
 	if (r >= 0)
 		r = setup_mount_label_child(b, fs, type);
 	if (r >= 0)
@@ -147,7 +139,9 @@ int setup_make_mount_child(const struct box *b, const struct config_mount *m, co
 		r = set_flag(fs, m->sb_flags & MS_LAZYTIME, "lazytime");
 	if (r >= 0)
 		r = sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL);
-	return r < 0 ? r : sys_fsmount(fs, 0);
+	mount = r < 0 ? r : sys_fsmount(fs, 0);
+	r = mount < 0 ? mount : inherit_mode(mount, m, root);
+	return r < 0 ? r : steal_fd(&mount);
 }
 
 static int refuse_link(int root, const char *path)
