@@ -195,7 +195,7 @@ plain() { docker run --runtime plain "$@"; }
 daemon_json() { # DEFAULT-RUNTIME [MORE,]
 	cat >"$work/daemon.json" <<-JSON
 		{
-			"runtimes": { "plain": { "path": "$CISANDBOX_OCI" } },
+			"runtimes": { ${runtimes_more-} "plain": { "path": "$CISANDBOX_OCI" } },
 			"default-runtime": "$1", ${2-}
 			"cgroup-parent": "/$group",
 			"shutdown-timeout": 1
