@@ -397,19 +397,34 @@ static int open_null(void)
 	return steal_fd(&fd);
 }
 
-/* Of one empty folder that all masked ones share: there can be many of them. */
-static int clone_cover(int cover)
-{
-	return SYS(open_tree, cover, "",
-		   AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-}
-
-static int mask(int root, int null, int *empty, const char *path)
+static int bind_over(int what, int at)
 {
 	struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
 	};
-	cleanup_close int at = rooted_open(root, path, O_PATH), cover = -1;
+	cleanup_close int cover = SYS(open_tree, what, "",
+				      AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	int r = cover < 0 ? cover : sys_mount_setattr(cover, 0, &attr);
+
+	return r < 0 ? r : sys_move_mount(cover, at);
+}
+
+/*
+ * All masked folders share one empty file system: there can be many. It is the first one's
+ * cover itself: before Linux 6.15 only what is attached can be cloned.
+ */
+static int cover_folder(int at, int *empty)
+{
+	if (*empty >= 0)
+		return bind_over(*empty, at);
+	*empty = mount_new("tmpfs", "tmpfs", "size=0,nr_inodes=1,mode=755",
+			   MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	return *empty < 0 ? *empty : sys_move_mount(*empty, at);
+}
+
+static int mask(int root, int null, int *empty, const char *path)
+{
+	cleanup_close int at = rooted_open(root, path, O_PATH);
 	struct stat st;
 	int r;
 
@@ -418,14 +433,7 @@ static int mask(int root, int null, int *empty, const char *path)
 	r = SYS(newfstatat, at, "", &st, AT_EMPTY_PATH);
 	if (r < 0)
 		return r;
-	if (S_ISDIR(st.st_mode) && *empty < 0)
-		*empty = mount_new("tmpfs", "tmpfs", "size=0,nr_inodes=1,mode=755",
-				   MOUNT_ATTR_RDONLY);
-	cover = clone_cover(S_ISDIR(st.st_mode) ? *empty : null);
-	if (cover < 0)
-		return cover;
-	r = sys_mount_setattr(cover, 0, &attr);
-	return r < 0 ? r : sys_move_mount(cover, at);
+	return S_ISDIR(st.st_mode) ? cover_folder(at, empty) : bind_over(null, at);
 }
 
 static int cover_paths(const struct box *b, int root, enum box_step *ret_step, int *ret_item)
