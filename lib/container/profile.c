@@ -18,6 +18,7 @@
 #include "../isolate/ids.h"
 #include "../isolate/lsm.h"
 #include "../state.h"
+#include "idmap.h"
 
 int profile_is_docker(const struct cis_oci *rt, const struct config *c, struct cis_error *err)
 {
@@ -93,11 +94,15 @@ static int set_map(struct config_idmap **map, size_t *n, uint32_t base)
 /* Its own, or with @base those of the sandbox whose user namespace it joins. */
 static int take_ids(struct config *c, const char *owner, uint32_t base, struct cis_error *err)
 {
+	const struct config_namespace *user = config_namespace(c, CLONE_NEWUSER);
 	cleanup_close int dir = -1;
 	int r;
 
-	if (!base && config_namespace(c, CLONE_NEWUSER))
-		return 0;
+	/* The engine's; of one that exists it may leave out what is in it. */
+	if (!base && user)
+		return user->path && (!c->n_uid_map || !c->n_gid_map)
+			       ? idmap_read(user->path, c, err)
+			       : 0;
 	dir = r = state_open_ids(err);
 	if (r >= 0)
 		r = base ? ids_share(dir, owner, base, PROFILE_IDS, err)
