@@ -270,6 +270,36 @@ static int keep_own_groups(struct config_mount *m)
 	return str_set(&m->source, "cgroup") < 0 ? -ENOMEM : str_set(&m->type, "cgroup2");
 }
 
+/* For engines inside, where the engine outside gives none, as ctr does: not into a mount. */
+static int add_groups(struct config *c)
+{
+	struct config_mount m = {
+		.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+	}, *bigger;
+	bool has_sysfs = false;
+	int r;
+
+	for (size_t i = 0; i < c->n_mounts; i++) {
+		if (profile_is_below(c->mounts[i].destination, "/sys/fs/cgroup"))
+			return 0;
+		has_sysfs |= strcmp(c->mounts[i].type, "sysfs") == 0 &&
+			     strcmp(c->mounts[i].destination, "/sys") == 0;
+	}
+	if (!has_sysfs)
+		return 0;
+	bigger = reallocarray(c->mounts, c->n_mounts + 1, sizeof *bigger);
+	if (!bigger)
+		return -ENOMEM;
+	c->mounts = bigger;
+	r = str_set(&m.destination, "/sys/fs/cgroup");
+	if (r >= 0)
+		r = str_set(&m.type, "cgroup2");
+	if (r >= 0)
+		r = str_set(&m.source, "cgroup");
+	c->mounts[c->n_mounts++] = m;
+	return r;
+}
+
 static int change_mounts(struct config *c)
 {
 	for (size_t i = 0; i < c->n_mounts; i++) {
@@ -285,6 +315,8 @@ static int change_mounts(struct config *c)
 		if (m->bind && !m->n_uids)
 			m->idmap = m->idmap_recursive = true;
 	}
+	if (add_groups(c) < 0)
+		return -ENOMEM;
 	/* /proc/sys and the like are the sandbox's own, or refused by who owns them. */
 	strv_done(&c->readonly_paths);
 	return 0;
