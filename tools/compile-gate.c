@@ -18,7 +18,8 @@ static const struct {
 	const char *name;
 	size_t offset, size;
 } fields[] = {FIELD(link), FIELD(mtu),  FIELD(netns), FIELD(own4), FIELD(gate4),
-	      FIELD(box4), FIELD(own6), FIELD(gate6), FIELD(box6)};
+	      FIELD(box4), FIELD(own6), FIELD(gate6), FIELD(box6),
+	      FIELD(net_head4), FIELD(net4)};
 #define FIELDS (sizeof fields / sizeof *fields)
 
 static void fill(struct gate_values *v, unsigned char seed)
@@ -45,7 +46,7 @@ static void print_message(int m)
 	size_t len, places = 0;
 
 	fill(&one, 0x51);
-	fill(&other, 0x83);
+	fill(&other, 0x9c);
 	len = build((enum gate_message)m, &one, first);
 	if (!len || build((enum gate_message)m, &other, second) != len)
 		abort();

@@ -13,6 +13,9 @@
 int idmap_userns(const struct config_idmap *uids, size_t n_uids,
 		 const struct config_idmap *gids, size_t n_gids, struct cis_error *err);
 
+/* Those of one that exists, into @c: the kernel tells, whether a process is in it or not. */
+int idmap_read(const char *userns, struct config *c, struct cis_error *err);
+
 /* A detached mount by its own mappings, or by those of a user namespace. */
 int idmap_mount(int tree, const struct config_mount *m, struct cis_error *err);
 int idmap_by(int tree, int userns, bool recursive);

@@ -18,6 +18,7 @@
 #include "../isolate/ids.h"
 #include "../isolate/lsm.h"
 #include "../state.h"
+#include "idmap.h"
 
 int profile_is_docker(const struct cis_oci *rt, const struct config *c, struct cis_error *err)
 {
@@ -93,11 +94,15 @@ static int set_map(struct config_idmap **map, size_t *n, uint32_t base)
 /* Its own, or with @base those of the sandbox whose user namespace it joins. */
 static int take_ids(struct config *c, const char *owner, uint32_t base, struct cis_error *err)
 {
+	const struct config_namespace *user = config_namespace(c, CLONE_NEWUSER);
 	cleanup_close int dir = -1;
 	int r;
 
-	if (!base && config_namespace(c, CLONE_NEWUSER))
-		return 0;
+	/* The engine's; of one that exists it may leave out what is in it. */
+	if (!base && user)
+		return user->path && (!c->n_uid_map || !c->n_gid_map)
+			       ? idmap_read(user->path, c, err)
+			       : 0;
 	dir = r = state_open_ids(err);
 	if (r >= 0)
 		r = base ? ids_share(dir, owner, base, PROFILE_IDS, err)
@@ -265,6 +270,36 @@ static int keep_own_groups(struct config_mount *m)
 	return str_set(&m->source, "cgroup") < 0 ? -ENOMEM : str_set(&m->type, "cgroup2");
 }
 
+/* For engines inside, where the engine outside gives none, as ctr does: not into a mount. */
+static int add_groups(struct config *c)
+{
+	struct config_mount m = {
+		.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+	}, *bigger;
+	bool has_sysfs = false;
+	int r;
+
+	for (size_t i = 0; i < c->n_mounts; i++) {
+		if (profile_is_below(c->mounts[i].destination, "/sys/fs/cgroup"))
+			return 0;
+		has_sysfs |= strcmp(c->mounts[i].type, "sysfs") == 0 &&
+			     strcmp(c->mounts[i].destination, "/sys") == 0;
+	}
+	if (!has_sysfs)
+		return 0;
+	bigger = reallocarray(c->mounts, c->n_mounts + 1, sizeof *bigger);
+	if (!bigger)
+		return -ENOMEM;
+	c->mounts = bigger;
+	r = str_set(&m.destination, "/sys/fs/cgroup");
+	if (r >= 0)
+		r = str_set(&m.type, "cgroup2");
+	if (r >= 0)
+		r = str_set(&m.source, "cgroup");
+	c->mounts[c->n_mounts++] = m;
+	return r;
+}
+
 static int change_mounts(struct config *c)
 {
 	for (size_t i = 0; i < c->n_mounts; i++) {
@@ -280,6 +315,8 @@ static int change_mounts(struct config *c)
 		if (m->bind && !m->n_uids)
 			m->idmap = m->idmap_recursive = true;
 	}
+	if (add_groups(c) < 0)
+		return -ENOMEM;
 	/* /proc/sys and the like are the sandbox's own, or refused by who owns them. */
 	strv_done(&c->readonly_paths);
 	return 0;

@@ -6,6 +6,7 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "gate-messages.h"
@@ -97,6 +98,26 @@ static struct nlmsghdr *default_route(char *at, const struct gate_values *v, boo
 	return h;
 }
 
+/* Either is the way to it, or the second choice, which only looks like a link to it. */
+static struct nlmsghdr *net_route(char *at, const struct gate_values *v, bool on_link)
+{
+	struct nlmsghdr *h = put_header(at, RTM_NEWROUTE, NEW);
+	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(h, sizeof *rtm);
+
+	memcpy(rtm, v->net_head4, sizeof v->net_head4);
+	rtm->rtm_table = RT_TABLE_MAIN;
+	rtm->rtm_protocol = RTPROT_STATIC;
+	rtm->rtm_scope = on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	rtm->rtm_type = RTN_UNICAST;
+	mnl_attr_put(h, RTA_DST, sizeof v->net4, v->net4);
+	if (on_link)
+		mnl_attr_put_u32(h, RTA_PRIORITY, UINT32_MAX);
+	else
+		mnl_attr_put(h, RTA_GATEWAY, sizeof v->gate4, v->gate4);
+	mnl_attr_put_u32(h, RTA_OIF, v->link);
+	return h;
+}
+
 static struct nlmsghdr *dump(char *at, int type, int family)
 {
 	struct nlmsghdr *h = put_header(at, type, NLM_F_DUMP);
@@ -123,6 +144,9 @@ size_t gate_links_build(enum gate_message message, const struct gate_values *v,
 	case GATE_DEFAULT_4:
 	case GATE_DEFAULT_6:
 		return default_route(buf, v, message == GATE_DEFAULT_6)->nlmsg_len;
+	case GATE_NET_4:
+	case GATE_NET_ON_LINK_4:
+		return net_route(buf, v, message == GATE_NET_ON_LINK_4)->nlmsg_len;
 	case GATE_DUMP_ROUTES_4:
 		return dump(buf, RTM_GETROUTE, AF_INET)->nlmsg_len;
 	case GATE_DUMP_ROUTES_6:

@@ -14,6 +14,7 @@
 #define DEFAULT_MTU 1500
 /* 0.0.0.0/1 and 128.0.0.0/1 are a default route in two halves, as VPNs make it. */
 #define LONGEST_DEFAULT 7
+#define FIRST_MULTICAST 224
 
 /*
  * 192.0.0.0/29 is set aside for the two ends of such a link (RFC 7335) and is no
@@ -40,6 +41,7 @@ struct seen {
 	uint64_t taken4, taken6; /* bits: ranges */
 	uint32_t uplink;         /* link of the default route, IPv4's if there is one */
 	bool six;
+	struct gate_facts *facts;
 };
 
 static bool same_bits(const uint8_t *a, const uint8_t *b, unsigned int n)
@@ -74,6 +76,22 @@ static void strike_out(struct seen *s, bool six, const uint8_t *net, unsigned in
 	}
 }
 
+/* Those that are a matter of where a packet goes, and not of this namespace alone. */
+static void add_net(struct gate_facts *f, const struct rtmsg *rtm, const uint8_t *net)
+{
+	struct gate_net new = {.bits = rtm->rtm_dst_len};
+
+	if (rtm->rtm_family != AF_INET || rtm->rtm_type != RTN_UNICAST ||
+	    rtm->rtm_table != RT_TABLE_MAIN || net[0] >= FIRST_MULTICAST)
+		return;
+	memcpy(new.address, net, sizeof new.address);
+	for (unsigned int i = 0; i < f->n_nets; i++)
+		if (memcmp(&f->nets[i], &new, sizeof new) == 0)
+			return;
+	if (f->n_nets < GATE_NETS)
+		f->nets[f->n_nets++] = new;
+}
+
 static int on_route(const struct nlmsghdr *h, void *arg)
 {
 	struct seen *s = arg;
@@ -92,10 +110,12 @@ static int on_route(const struct nlmsghdr *h, void *arg)
 		else if (!link)
 			link = link_of(a);
 	}
-	if (rtm->rtm_dst_len > LONGEST_DEFAULT && net)
+	if (rtm->rtm_dst_len > LONGEST_DEFAULT && net) {
 		strike_out(s, six, net, rtm->rtm_dst_len);
+		add_net(s->facts, rtm, net);
+	}
 	/* An IPv6 without one has an "unreachable" on lo. */
-	else if (rtm->rtm_type == RTN_UNICAST && rtm->rtm_dst_len <= LONGEST_DEFAULT && !s->uplink)
+	if (rtm->rtm_type == RTN_UNICAST && rtm->rtm_dst_len <= LONGEST_DEFAULT && !s->uplink)
 		s->uplink = link;
 	return 0;
 }
@@ -153,19 +173,20 @@ static int first_free(uint64_t taken, int n)
 
 int gate_look_child(int procfd, struct gate_facts *ret, bool *ret_taken)
 {
-	struct seen s = {0};
+	struct seen s = {.facts = ret};
 	int r = gate_send_child(GATE_FIND_RULES, NULL);
 
 	*ret_taken = r >= 0;
 	if (r != -ENOENT)
 		return MIN(r, 0);
+	*ret = (struct gate_facts){0};
 	r = gate_dump_child(GATE_DUMP_ROUTES_4, on_route, &s);
 	/* The kernel may have no IPv6, or none here. */
 	if (r >= 0 && gate_dump_child(GATE_DUMP_ADDRESSES_6, on_address, &s) >= 0 && s.six)
 		r = gate_dump_child(GATE_DUMP_ROUTES_6, on_route, &s);
 	if (r < 0)
 		return r;
-	*ret = (struct gate_facts){.six = s.six};
+	ret->six = s.six;
 	look_at_link(s.uplink, ret);
 	look_at_sysctls(procfd, ret);
 	ret->range4 = first_free(s.taken4, GATE_RANGES4);

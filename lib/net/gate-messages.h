@@ -31,6 +31,8 @@ enum gate_message {
 	GATE_ADDRESS_6,
 	GATE_DEFAULT_4,  /* link, gate4 */
 	GATE_DEFAULT_6,
+	GATE_NET_4,      /* link, gate4, net_head4, net4 */
+	GATE_NET_ON_LINK_4,
 	GATE_DUMP_ROUTES_4,
 	GATE_DUMP_ROUTES_6,
 	GATE_DUMP_ADDRESSES_6,
@@ -44,6 +46,8 @@ struct gate_values {
 	uint32_t netns; /* descriptor */
 	uint8_t own4[4], gate4[4], box4[4];
 	uint8_t own6[16], gate6[16], box6[16];
+	uint8_t net_head4[4]; /* how a route's rtmsg begins: AF_INET, bits, 0, 0 */
+	uint8_t net4[4];
 };
 
 /* While we are built: fill @buf, return the length. *ret_protocol: NETLINK_*. */

@@ -112,6 +112,23 @@ static int forward(const struct job *j)
 	return r;
 }
 
+/*
+ * The way to them is that to everything. But engines inside look for networks that the
+ * routes do not name, old ones at all routes, docker from 26 on at those to a link only,
+ * and would else take what the gate's neighbours are in: they could not be reached then,
+ * and what came from them would be dropped. It is advice: so no failure stops us.
+ */
+static void name_nets(struct gate_values *v, const struct gate_facts *f)
+{
+	for (unsigned int i = 0; i < f->n_nets; i++) {
+		v->net_head4[0] = AF_INET;
+		v->net_head4[1] = f->nets[i].bits;
+		memcpy(v->net4, f->nets[i].address, sizeof v->net4);
+		if (gate_send_child(GATE_NET_4, v) >= 0)
+			gate_send_child(GATE_NET_ON_LINK_4, v);
+	}
+}
+
 /* Rules before the first route: nothing ever passes that they do not know. */
 static int make(struct job *j)
 {
@@ -146,6 +163,7 @@ static int make(struct job *j)
 		return r;
 	j->step = STEP_ROUTE;
 	r = gate_send_child(GATE_DEFAULT_4, &v);
+	name_nets(&v, &j->facts);
 	return r >= 0 && six ? gate_send_child(GATE_DEFAULT_6, &v) : r;
 }
 

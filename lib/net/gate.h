@@ -22,6 +22,8 @@
 
 #include "../base/error.h"
 
+#define GATE_NETS 32
+
 /* What the given namespace was like; all that undoing needs. */
 struct gate_facts {
 	uint32_t mtu;          /* of the link that the default route goes by */
@@ -30,6 +32,11 @@ struct gate_facts {
 	bool forwards4, forwards6;
 	bool accepts_ra;       /* and would not any more, if it forwarded */
 	char uplink[IF_NAMESIZE]; /* "" without a default route */
+	/* Networks that it has routes to, IPv4 only; of very many the first. */
+	struct gate_net {
+		uint8_t address[4], bits;
+	} nets[GATE_NETS];
+	unsigned int n_nets;
 };
 
 /* Changes nothing. -EEXIST: it is a gate already; -EADDRNOTAVAIL: no range is free. */

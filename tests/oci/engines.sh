@@ -34,6 +34,22 @@ cp "$CISANDBOX_OCI" "$work/bin/cisandbox-oci" || bail "cannot copy $CISANDBOX_OC
 CISANDBOX_OCI=$work/bin/cisandbox-oci
 group=cis-oci-test.$$
 
+# Where hierarchies are mounted one by one podman makes folders in the place of those that
+# are not, and files in them: let that not be the host's tmpfs.
+private_groups() {
+	local d new=/run/groups
+	[ "$(stat -fc %T /sys/fs/cgroup)" = tmpfs ] || return 0
+	mkdir $new && mount -t tmpfs -o mode=755 none $new || return
+	for d in /sys/fs/cgroup/*; do
+		if [ -L "$d" ]; then
+			cp -P "$d" $new/
+		elif mountpoint -q "$d"; then
+			mkdir "$new/${d##*/}" && mount --bind "$d" "$new/${d##*/}" || return
+		fi
+	done
+	umount -l /sys/fs/cgroup && mount --move $new /sys/fs/cgroup && rmdir $new
+}
+
 house() {
 	# A pid 1 that ignores SIGCHLD has the kernel reap what falls to it.
 	# shellcheck disable=SC2016 # for the inner shell
@@ -47,9 +63,11 @@ house() {
 				[ ! -e $d ] || mount --bind /run/subids $d || exit
 			done
 			mkdir -m 755 -p /run/lock /etc/cni/net.d
+			eval "$1"
+			private_groups || exit
 			ip link set lo up
 			echo $$ >"$0/at-home"
-			exec env --ignore-signal=CHLD sleep infinity' "$work" </dev/null >/dev/null 2>"$work/house.err" &
+			exec env --ignore-signal=CHLD sleep infinity' "$work" "$(declare -f private_groups)" </dev/null >/dev/null 2>"$work/house.err" &
 	outside=$!
 	wait_until 20 test -s "$work/at-home" || bail "no namespaces: $(<"$work/house.err")"
 	read -r inner _ <"/proc/$outside/task/$outside/children" || :
@@ -64,8 +82,6 @@ demolish() {
 		-exec sh -c 'echo THAWED >"$1"' - {} \; 2>/dev/null
 	kill -KILL "$inner" 2>/dev/null
 	wait "$outside" 2>/dev/null
-	# Where a hierarchy is not mounted podman writes to what is a folder only.
-	find /sys/fs/cgroup -fstype tmpfs -path "*/$group/*" -type f -delete 2>/dev/null
 	for n in {1..50}; do
 		find /sys/fs/cgroup -depth -type d -path "*/$group*" -exec rmdir {} + 2>/dev/null
 		[ -n "$(groups_left)" ] || break
