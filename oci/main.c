@@ -117,6 +117,11 @@ static bool makes_processes(const struct command *cmd)
 	return cmd->run == verb_create || cmd->run == verb_run || cmd->run == verb_exec;
 }
 
+static bool wants_help(int argc, char **argv)
+{
+	return argc > 1 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0);
+}
+
 static int dispatch(struct call *c, int argc, char **argv)
 {
 	const struct options *o = &c->o;
@@ -138,6 +143,8 @@ static int dispatch(struct call *c, int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	c->command = find(argv[asks]);
+	if (!c->command && (asks || wants_help(argc, argv)))
+		return oci_fail_usage(NULL, "No help topic for '%s'", argv[asks]);
 	if (!c->command)
 		return oci_fail_usage(NULL, "no such verb: %s", argv[asks]);
 	if (asks)

@@ -89,12 +89,17 @@ int place_enter_sub(struct place *p, const char *spec, struct cis_error *err)
 		/* Beside v1, cgroup2 has no controllers, and groups in it only for systemd. */
 		if (r == -ENOENT && g->v2 && p->n > 1 && !names)
 			continue;
+		place_where(p, g, where, sizeof where);
+		/* Both in runc's words. */
+		if (r == -EXDEV || r == -ELOOP)
+			return cis_fail_plain(err, EINVAL,
+					      "cgroups: bad sub cgroup path %s: not below %s",
+					      path, where);
 		if (r < 0)
-			return cis_fail(err, r == -EXDEV || r == -ELOOP ? EINVAL : -r,
-					"cgroups: no group %s below %s", path,
-					place_where(p, g, where, sizeof where));
+			return cis_fail(err, -r, "cgroups: adding pid to %s below %s", path,
+					where);
 		any = true;
 	}
 	return any ? 0
-		   : cis_fail_plain(err, EINVAL, "cgroups: %s: no such controller here", spec);
+		   : cis_fail_plain(err, EINVAL, "cgroups: unknown controller in %s", spec);
 }

@@ -116,6 +116,7 @@ struct box {
 	bool staged;            /* profile docker: the stage builds the root; staged.c */
 	bool systemd;           /* the command is; then staged, too */
 	const struct overlay_root *overlay; /* then, if the root is one */
+	bool engine_ids;        /* its ids are the engine's, which may have prepared files */
 	const char *state_path; /* a directory that surely exists */
 	bool behind_gate;       /* the new network namespace is (network.h) */
 	bool foreign_net;       /* the joined one is not the user namespace's */

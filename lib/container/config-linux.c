@@ -165,6 +165,9 @@ static int read_device(void *to, const struct json *v, struct cis_error *err)
 
 	if (r >= 0 && !S_ISFIFO(d->mode))
 		r = config_read_fields(d, numbers, ARRAY_SIZE(numbers), v, err);
+	/* mknod would want what ends so to be a directory. */
+	for (size_t n = r < 0 ? 0 : strlen(d->path); n > 1 && d->path[n - 1] == '/'; n--)
+		d->path[n - 1] = '\0';
 	mode = r < 0 ? NULL : config_get(v, "fileMode");
 	if (mode)
 		r = want_file_mode(&permissions, mode, err);

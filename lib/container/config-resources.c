@@ -64,7 +64,8 @@ static int read_access(void *to, const struct json *v, struct cis_error *err)
 
 	if (r < 0 || !*s)
 		return r;
-	if (s[strspn(s, "rwm")])
+	/* runc passes over what it does not know; "rwa" is seen. */
+	if (s[strspn(s, "rwma")] || !strpbrk(s, "rwm"))
 		return config_refuse(v, err, "a way of access (some of r, w and m)");
 	d->read = strchr(s, 'r');
 	d->write = strchr(s, 'w');

@@ -167,11 +167,34 @@ static uid_t root_outside(const struct config *c)
 	return 0;
 }
 
+/* Its ids are known early, for what becomes of its root: see idmap_is_shifted(). */
+static int look_at_ids(struct making *m, bool *ret_shifted, struct cis_error *err)
+{
+	struct config *c = &m->config;
+	const struct config_namespace *user = config_namespace(c, CLONE_NEWUSER);
+	cleanup_close int root = -1;
+	int r = 0;
+
+	if (!user || m->network.base)
+		return 0;
+	if (user->path && (!c->n_uid_map || !c->n_gid_map))
+		r = idmap_read(user->path, c, err);
+	if (r < 0)
+		return r;
+	root = open(m->box.rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return cis_fail(err, errno, "rootfs %s", m->box.rootfs);
+	m->box.engine_ids = true;
+	*ret_shifted = idmap_is_shifted(c, root);
+	return 0;
+}
+
 /* Profile docker: see profile.h. */
 static int make_sandbox_of_it(struct making *m, struct cis_error *err)
 {
 	struct box *b = &m->box;
 	cleanup_free char *dirs = NULL;
+	bool shifted = false;
 	int r = profile_check(&m->config, err);
 
 	/* Before those of ours, which nobody else can have, are among them. */
@@ -183,8 +206,10 @@ static int make_sandbox_of_it(struct making *m, struct cis_error *err)
 	b->behind_gate = m->network.gate >= 0;
 	b->foreign_net = m->network.direct;
 	if (r >= 0)
-		r = overlay_root_find(&m->overlay, b->rootfs, err);
-	if (r > 0)
+		r = look_at_ids(m, &shifted, err);
+	if (r >= 0)
+		r = overlay_root_find(&m->overlay, b->rootfs, shifted, err);
+	if (r > 0 && !shifted)
 		b->overlay = &m->overlay;
 	if (r > 0 && m->overlay.upper) {
 		r = str_format(&dirs, "%s/cisandbox", m->overlay.dir);
@@ -324,6 +349,8 @@ static int map_root(struct making *m, int userns, struct cis_error *err)
 	const char *optional = config_annotation(&m->config, UNMAPPED_ANNOTATION);
 	int r;
 
+	if (m->box.engine_ids && idmap_is_shifted(&m->config, m->box.root))
+		return 0;
 	if (m->box.overlay) {
 		r = overlay_root_take(&m->overlay, userns, err);
 	} else {

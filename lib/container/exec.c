@@ -89,21 +89,23 @@ static int parse_user(const char *text, struct config_process *p, struct cis_err
 	return 0;
 }
 
-/* Ambient ones must be inheritable, and only the config makes some that. */
-static int add_caps(struct config_process *p, char *const *caps, struct cis_error *err)
+/*
+ * Ambient ones must be inheritable, and only the config makes some that. Unknown ones grant
+ * nothing, as in config.json.
+ */
+static void add_caps(struct config_process *p, char *const *caps)
 {
 	for (size_t i = 0; caps && caps[i]; i++) {
 		int cap = caps_from_name(caps[i]);
 
 		if (cap < 0)
-			return cis_fail_plain(err, EINVAL, "unknown capability %s", caps[i]);
+			continue;
 		p->has_caps = true;
 		for (int set = 0; set < CAP_SETS; set++)
 			if (set != CAPS_INHERITABLE &&
 			    (set != CAPS_AMBIENT || p->caps[CAPS_INHERITABLE]))
 				p->caps[set] |= 1ULL << cap;
 	}
-	return 0;
 }
 
 static int set_groups(struct config_process *p, const struct cis_oci_exec *how)
@@ -146,7 +148,8 @@ static int change_process(struct entering *e, struct cis_error *err)
 	p->cols = how->cols;
 	if (how->user && (r = parse_user(how->user, p, err)) < 0)
 		return r;
-	return add_caps(p, how->caps, err);
+	add_caps(p, how->caps);
+	return 0;
 }
 
 /* ---- where it goes ---------------------------------------------------------------------- */

@@ -181,12 +181,12 @@ static int apply_scheduling(const struct finish *f, enum box_step *step)
 		*step = STEP_IOPRIO;
 		r = sched_ioprio_child(p->ioprio);
 	}
+	/* What the caller was confined to, as services of systemd may be, is not the container's. */
+	if (r >= 0)
+		sched_affinity_reset_child();
 	if (r >= 0 && f->use_affinity && p->affinity_final) {
 		*step = STEP_AFFINITY;
 		r = sched_affinity_child(p->affinity_final);
-	} else if (r >= 0 && f->use_affinity && p->affinity_initial) {
-		*step = STEP_AFFINITY;
-		r = sched_affinity_reset_child();
 	}
 	if (r >= 0 && f->c->has_mempolicy) {
 		*step = STEP_MEMPOLICY;

@@ -12,6 +12,7 @@
 
 #include "../base/fd.h"
 #include "../base/process.h"
+#include "../base/str.h"
 #include "../base/sys.h"
 
 #define HOOK_NAMESPACES (CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
@@ -32,6 +33,7 @@ struct job {
 	int out;   /* what it says */
 	int pidfd; /* or -1 */
 	const char *dir; /* where it runs then */
+	char *path;      /* the caller's "PATH=..." or NULL */
 };
 
 /* Which one, for sentences: they are counted from 0. */
@@ -45,7 +47,8 @@ struct which {
 static void child(const struct job *j) __attribute__((noreturn));
 static void child(const struct job *j)
 {
-	char *const none[] = {NULL};
+	/* One that is given none still has to find programs; secrets are not its business. */
+	char *const env[] = {j->path, NULL};
 	char *const just_path[] = {j->hook->path, NULL};
 	int r;
 
@@ -65,7 +68,7 @@ static void child(const struct job *j)
 	if (r >= 0)
 		r = SYS(execve, j->hook->path,
 			j->hook->args.n ? j->hook->args.v : (char **)just_path,
-			j->hook->env.n ? j->hook->env.v : (char **)none);
+			j->hook->env.n ? j->hook->env.v : (char **)env);
 	if (r == -ENOENT)
 		SYS(write, 2, "no such file or directory", 25);
 	_exit(r == -ENOENT ? 127 : 126);
@@ -123,12 +126,20 @@ int hooks_explain_start(const struct config *c, size_t i, int status, int out,
 	return judge(&w, status ? status : SIGKILL, out, err);
 }
 
+static char *callers_path(void)
+{
+	for (char **e = environ; e && *e; e++)
+		if (str_starts(*e, "PATH="))
+			return *e;
+	return NULL;
+}
+
 static int run(const struct config_hook *h, const struct which *w, const char *state,
 	       const struct hook_place *place, struct cis_error *err)
 {
 	int pair[2], status = 0, ended;
 	struct job j = {.hook = h, .pidfd = place ? place->pidfd : -1,
-			.dir = place ? place->dir : NULL};
+			.dir = place ? place->dir : NULL, .path = callers_path()};
 	cleanup_close int rd = -1, wr = -1, hook = -1;
 	cleanup_close int out = memfd_create("hook", MFD_CLOEXEC);
 	pid_t pid;

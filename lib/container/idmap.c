@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -201,6 +202,19 @@ int idmap_read(const char *userns, struct config *c, struct cis_error *err)
 	c->gid_map = gids;
 	c->n_gid_map = n_gids;
 	return 0;
+}
+
+bool idmap_is_shifted(const struct config *c, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || st.st_uid == 0)
+		return false;
+	for (size_t i = 0; i < c->n_uid_map; i++)
+		if (st.st_uid >= c->uid_map[i].host &&
+		    st.st_uid - c->uid_map[i].host < c->uid_map[i].size)
+			return true;
+	return false;
 }
 
 /* ---- mounts ---------------------------------------------------------------------------- */

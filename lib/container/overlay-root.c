@@ -135,7 +135,7 @@ static int set_upper(struct overlay_root *o, const char *path, const char *home)
 	return r;
 }
 
-static int parse(struct overlay_root *o, char *options, const char *rootfs)
+static int parse(struct overlay_root *o, char *options, const char *rootfs, bool upper_only)
 {
 	cleanup_free char *copy = strdup(rootfs);
 	char *home = copy ? dirname(dirname(copy)) : NULL;
@@ -148,7 +148,7 @@ static int parse(struct overlay_root *o, char *options, const char *rootfs)
 
 		while (options[n] && options[n] != ',')
 			n += options[n] == '\\' && options[n + 1] ? 2 : 1;
-		if (strncmp(options, "lowerdir=", 9) == 0 ||
+		if ((strncmp(options, "lowerdir=", 9) == 0 && !upper_only) ||
 		    strncmp(options, "upperdir=", 9) == 0) {
 			cleanup_free char *value = strndup(options + 9, n - 9);
 			char *rest = value;
@@ -163,7 +163,8 @@ static int parse(struct overlay_root *o, char *options, const char *rootfs)
 	return r;
 }
 
-int overlay_root_find(struct overlay_root *o, const char *rootfs, struct cis_error *err)
+int overlay_root_find(struct overlay_root *o, const char *rootfs, bool upper_only,
+		      struct cis_error *err)
 {
 	cleanup_free char *text = NULL;
 	char *options;
@@ -176,8 +177,8 @@ int overlay_root_find(struct overlay_root *o, const char *rootfs, struct cis_err
 	options = super_options(text, rootfs);
 	if (!options)
 		return 0;
-	r = parse(o, options, rootfs);
-	if (r < 0 || !o->lower.n)
+	r = parse(o, options, rootfs, upper_only);
+	if (r < 0 || (!o->lower.n && !upper_only))
 		return cis_fail(err, r < 0 ? -r : EINVAL, "the layers of the overlay at %s",
 				rootfs);
 	return 1;

@@ -26,8 +26,12 @@ struct overlay_root {
 	int dir_tree;
 };
 
-/* 1: @rootfs is an overlay, and *o says of what. 0: it is not. o_done() in any case. */
-int overlay_root_find(struct overlay_root *o, const char *rootfs, struct cis_error *err);
+/*
+ * 1: @rootfs is an overlay, and *o says of what. 0: it is not. o_done() in any case.
+ * @upper_only: the others are not looked for, and need not be there any more.
+ */
+int overlay_root_find(struct overlay_root *o, const char *rootfs, bool upper_only,
+		      struct cis_error *err);
 /* Clones of all layers, id-mapped by @userns. */
 int overlay_root_take(struct overlay_root *o, int userns, struct cis_error *err);
 void overlay_root_done(struct overlay_root *o);

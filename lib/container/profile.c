@@ -18,7 +18,6 @@
 #include "../isolate/ids.h"
 #include "../isolate/lsm.h"
 #include "../state.h"
-#include "idmap.h"
 
 int profile_is_docker(const struct cis_oci *rt, const struct config *c, struct cis_error *err)
 {
@@ -94,15 +93,11 @@ static int set_map(struct config_idmap **map, size_t *n, uint32_t base)
 /* Its own, or with @base those of the sandbox whose user namespace it joins. */
 static int take_ids(struct config *c, const char *owner, uint32_t base, struct cis_error *err)
 {
-	const struct config_namespace *user = config_namespace(c, CLONE_NEWUSER);
 	cleanup_close int dir = -1;
 	int r;
 
-	/* The engine's; of one that exists it may leave out what is in it. */
-	if (!base && user)
-		return user->path && (!c->n_uid_map || !c->n_gid_map)
-			       ? idmap_read(user->path, c, err)
-			       : 0;
+	if (!base && config_namespace(c, CLONE_NEWUSER))
+		return 0;
 	dir = r = state_open_ids(err);
 	if (r >= 0)
 		r = base ? ids_share(dir, owner, base, PROFILE_IDS, err)
@@ -385,6 +380,12 @@ int profile_divide(struct box *b, struct cis_error *err)
 		bool stage = m->bind || strcmp(m->type, "tmpfs") == 0 ||
 			     (b->foreign_net && strcmp(m->type, "sysfs") == 0);
 
+		if (strcmp(m->type, "overlay") == 0) {
+			cis_fail_plain(err, EOPNOTSUPP, "%s: an overlay cannot be id-mapped",
+				       m->destination);
+			return cis_hint(err, "give the volume without an overlay (podman: "
+					     "not with :O)");
+		}
 		for (size_t j = 0; j < i && stage; j++)
 			stage = b->by_stage[j] || !profile_is_below(m->destination,
 								    c->mounts[j].destination);

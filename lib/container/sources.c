@@ -200,7 +200,8 @@ int sources_idmap(struct box *b, struct config *c, int userns, struct cis_error 
 		const struct config_mount *m = &c->mounts[i];
 		int r;
 
-		if (b->trees[i] < 0 || !m->idmap || m->n_uids)
+		if (b->trees[i] < 0 || !m->idmap || m->n_uids ||
+		    (b->engine_ids && idmap_is_shifted(c, b->trees[i])))
 			continue;
 		r = idmap_by(b->trees[i], userns, m->idmap_recursive);
 		if (r < 0 && b->staged)

@@ -112,12 +112,12 @@ int sched_affinity_child(const char *cpus)
 	return r < 0 ? r : SYS(sched_setaffinity, 0, sizeof mask, mask);
 }
 
-int sched_affinity_reset_child(void)
+void sched_affinity_reset_child(void)
 {
 	unsigned long mask[MAX_CPUS / LONG_BITS];
 
 	memset(mask, 0xff, sizeof mask);
-	return SYS(sched_setaffinity, 0, sizeof mask, mask);
+	SYS(sched_setaffinity, 0, sizeof mask, mask);
 }
 
 int sched_mempolicy_child(int mode, const char *nodes)

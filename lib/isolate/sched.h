@@ -14,7 +14,7 @@ struct config_scheduler;
 int sched_policy_child(const struct config_scheduler *s); /* if given */
 int sched_ioprio_child(int ioprio);
 int sched_affinity_child(const char *cpus);
-int sched_affinity_reset_child(void); /* all that its groups allow */
+void sched_affinity_reset_child(void); /* all that its groups allow */
 int sched_mempolicy_child(int mode, const char *nodes); /* nodes may be NULL or "" */
 int sched_personality_child(unsigned long persona);
 int sched_oom_score_child(int procfd, int score); /* procfd: procfd_open() */

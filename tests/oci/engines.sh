@@ -58,7 +58,7 @@ house() {
 			for d in /run /dev/shm /var/lib/cni /etc/cni; do
 				[ ! -d $d ] || mount -t tmpfs none $d || exit
 			done
-			echo nobody:100000:65536 >/run/subids
+			printf "%s:100000:65536\n" nobody nogroup >/run/subids
 			for d in /etc/subuid /etc/subgid; do
 				[ ! -e $d ] || mount --bind /run/subids $d || exit
 			done

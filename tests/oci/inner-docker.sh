@@ -17,5 +17,5 @@ inner_docker() { # COMMAND...
 	tar -C "$rootfs" --owner=0 --group=0 -cf "$work/inner.tar" .
 	"$@" sh -c 'cat >/inner.tar' <"$work/inner.tar"
 	"$@" docker import /inner.tar bb >/dev/null
-	is "docker run inside" "$("$@" docker run --rm bb sh -c 'echo hello; ls /sys/class/net | tr "\n" " "' 2>&1 | tr -d '\r' | tr '\n' ' ')" "hello eth0 lo  "
+	is "docker run inside" "$("$@" docker run --rm bb sh -c 'echo hello; ls /sys/class/net | tr "\n" " "' 2>&1 | tr -d '\r' | tr '\n' ' ')" "hello eth0 lo "
 }

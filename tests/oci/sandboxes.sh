@@ -24,4 +24,4 @@ JSON
 dockerd_start
 docker_image
 sandbox() { docker run --runtime cisandbox "$@"; }
-docker run --rm --network host bb true # dockerd keeps the name of the host's network
+docker run --rm --userns host --network host bb true # dockerd keeps the name of the host's network
