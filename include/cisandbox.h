@@ -409,6 +409,52 @@ int cis_oci_resume(const struct cis_oci *rt, const char *id, struct cis_error *e
 int cis_oci_update(const struct cis_oci *rt, const char *id, const char *resources,
 		   struct cis_error *err);
 
+/*
+ * A container on disk, by the program criu, and back. Not with profile docker, with a
+ * terminal, with linux.intelRdt: -EINVAL. -ENOENT: criu is not installed. Its messages are
+ * dump.log and restore.log in the working directory.
+ */
+struct cis_oci_checkpoint {
+	const char *image_path;     /* made if it is not there; NULL: "checkpoint" */
+	const char *work_path;      /* for the log; NULL: the images' */
+	const char *parent_path;    /* the images before, relative to the images; may be NULL */
+	const char *manage_cgroups; /* soft, full, strict, ignore; NULL: soft */
+	int status_fd;              /* gets a NUL when criu is ready; 0: none */
+	uint64_t flags;
+};
+#define CIS_OCI_LEAVE_RUNNING      (1ULL << 0) /* checkpoint: it goes on */
+#define CIS_OCI_PRE_DUMP           (1ULL << 1) /* checkpoint: memory alone; it goes on */
+#define CIS_OCI_TCP_ESTABLISHED    (1ULL << 2)
+#define CIS_OCI_TCP_SKIP_IN_FLIGHT (1ULL << 3)
+#define CIS_OCI_TCP_CLOSE          (1ULL << 4)
+#define CIS_OCI_EXT_UNIX_SK        (1ULL << 5)
+#define CIS_OCI_SHELL_JOB          (1ULL << 6)
+#define CIS_OCI_FILE_LOCKS         (1ULL << 7)
+#define CIS_OCI_AUTO_DEDUP         (1ULL << 8)
+#define CIS_OCI_LINK_REMAP         (1ULL << 9)
+#define CIS_OCI_EMPTY_NETNS        (1ULL << 10) /* the network namespace without content */
+/* Afterwards there is no container any more, unless flags say that it goes on. */
+int cis_oci_checkpoint(const struct cis_oci *rt, const char *id,
+		       const struct cis_oci_checkpoint *how, size_t size,
+		       struct cis_error *err);
+
+struct cis_oci_restore {
+	const char *bundle, *config;    /* as in struct cis_oci_create */
+	const char *image_path, *work_path;
+	const char *manage_cgroups;
+	const char *lsm_profile;        /* "apparmor:NAME", "selinux:LABEL"; may be NULL */
+	const char *lsm_mount_context;
+	const char *pid_file;
+	int *ret_pid;                   /* host pid of init, our child; may be NULL */
+	uint64_t flags;                 /* CIS_OCI_TCP_ESTABLISHED ... */
+};
+/*
+ * Makes the container @id of the bundle and of the images; its command runs on, with the
+ * calling process's streams in the place of pipes and files that it had from outside.
+ */
+int cis_oci_restore(const struct cis_oci *rt, const char *id,
+		    const struct cis_oci_restore *how, size_t size, struct cis_error *err);
+
 /* The state object of the runtime-spec; an array of them. */
 int cis_oci_state_json(const struct cis_oci *rt, const char *id, char **ret,
 		       struct cis_error *err);

@@ -129,23 +129,39 @@ static const struct opt update_opts[] = {
 	HELP, END,
 };
 
-#define NO_FLAG(name) FLAG(name, 0, no_flag, "not supported")
-#define NO_TEXT(name) TEXT(name, 0, no_text, "VALUE", "not supported")
 #define CRIU_OPTS \
-	NO_TEXT("image-path"), NO_TEXT("work-path"), NO_FLAG("tcp-established"), \
-	NO_FLAG("ext-unix-sk"), NO_FLAG("shell-job"), NO_FLAG("file-locks"), \
-	NO_TEXT("manage-cgroups-mode"), NO_TEXT("empty-ns"), NO_FLAG("auto-dedup"), \
-	NO_FLAG("lazy-pages"), NO_FLAG("link-remap")
+	TEXT("image-path", 0, image_path, "DIR", "where its images are (default checkpoint)"), \
+	TEXT("work-path", 0, work_path, "DIR", "where criu writes its log (default: there)"), \
+	FLAG("tcp-established", 0, tcp_established, "with open TCP connections"), \
+	FLAG("ext-unix-sk", 0, ext_unix_sk, "with Unix sockets that lead outside"), \
+	FLAG("shell-job", 0, shell_job, "also when its session is not its own"), \
+	FLAG("file-locks", 0, file_locks, "with the locks it has on files"), \
+	TEXT("manage-cgroups-mode", 0, manage_cgroups, "soft|full|strict|ignore", \
+	     "what becomes of control groups (default soft)"), \
+	TEXT("empty-ns", 0, empty_ns, "network", "leave the content of a namespace out"), \
+	FLAG("auto-dedup", 0, auto_dedup, "keep each page of memory once"), \
+	FLAG("lazy-pages", 0, lazy_pages, "refused"), \
+	FLAG("link-remap", 0, link_remap, "with open files that are deleted")
 
 static const struct opt checkpoint_opts[] = {
-	CRIU_OPTS, NO_TEXT("parent-path"), NO_FLAG("leave-running"), NO_FLAG("pre-dump"),
-	NO_TEXT("status-fd"), NO_TEXT("page-server"), NO_FLAG("tcp-skip-in-flight"),
+	CRIU_OPTS,
+	TEXT("parent-path", 0, parent_path, "DIR", "images before these, relative to them"),
+	FLAG("leave-running", 0, leave_running, "it goes on, and is not deleted"),
+	FLAG("pre-dump", 0, pre_dump, "only its memory, ahead of time; it goes on"),
+	TEXT("status-fd", 0, status_fd, "FD", "write a NUL there when criu is ready"),
+	TEXT("page-server", 0, page_server, "ADDRESS:PORT", "refused"),
+	FLAG("tcp-skip-in-flight", 0, tcp_skip_in_flight, "without connections half made"),
 	HELP, END,
 };
 
 static const struct opt restore_opts[] = {
-	CRIU_OPTS, BUNDLE, PID_FILE, CONSOLE_SOCKET, DETACH, NO_SUBREAPER, NO_PIVOT,
-	NO_TEXT("lsm-profile"), NO_TEXT("lsm-mount-context"), NO_FLAG("tcp-close"), HELP, END,
+	CRIU_OPTS, BUNDLE, CONFIG, PID_FILE,
+	TEXT("console-socket", 0, console_socket, "SOCKET", "refused: no terminal comes back"),
+	DETACH, NO_SUBREAPER,
+	FLAG("no-pivot", 0, no_pivot, "accepted, as runc has it"),
+	TEXT("lsm-profile", 0, lsm_profile, "TYPE:NAME", "another AppArmor or SELinux label"),
+	TEXT("lsm-mount-context", 0, lsm_mount_context, "LABEL", "another label of mounts"),
+	FLAG("tcp-close", 0, tcp_close, "TCP connections come back closed"), HELP, END,
 };
 
 #define ENGINES \
@@ -186,9 +202,10 @@ const struct command commands[] = {
 	 events_opts, 1, 1},
 	{"spec", verb_spec, "", "Write a config.json to start from", spec_opts, 0, 0},
 	{"features", verb_features, "", "Print what this runtime can do", none, 0, 0},
-	{"checkpoint", verb_refused, "ID", "Not supported: it would take criu", checkpoint_opts,
-	 0, -1},
-	{"restore", verb_refused, "ID", "Not supported: it would take criu", restore_opts, 0, -1},
+	{"checkpoint", verb_checkpoint, "ID", "Write a running container to disk, with criu",
+	 checkpoint_opts, 1, 1},
+	{"restore", verb_restore, "ID", "Make a container that runs on from there",
+	 restore_opts, 1, 1},
 	{"install", verb_install, "", "Register this runtime with an engine",
 	 install_opts, 0, 0},
 	{"check", verb_check, "", "See with which engines it is registered",

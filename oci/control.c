@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The verbs that do one thing to a container and print nothing; and those that we refuse. */
+/* The verbs that do one thing to a container and print nothing. */
 #include <signal.h>
 
 #include "notify.h"
@@ -58,11 +58,4 @@ int verb_resume(struct call *c)
 	struct cis_error err = {0};
 
 	return done(cis_oci_resume(&c->rt, c->argv[0], &err), &err);
-}
-
-/* podman and CRI-O take a `checkpoint --help` that succeeds for support. */
-int verb_refused(struct call *c)
-{
-	return oci_fail("%s is not supported by " PROGRAM ", which does not work with criu",
-			c->command->name);
 }

@@ -71,7 +71,7 @@ static int call(struct call *c, int argc, char **argv)
 
 	if (opts_parse(cmd->name, cmd->opts, cmd->stop, argc, argv, &c->o, &c->argc))
 		return failed(cmd);
-	if (c->o.help && cmd->run != verb_refused)
+	if (c->o.help)
 		return help(cmd);
 	c->argv = argv;
 	argv[c->argc] = NULL;

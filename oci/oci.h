@@ -94,7 +94,8 @@ int verb_ps(struct call *c);
 int verb_events(struct call *c);
 int verb_spec(struct call *c);
 int verb_features(struct call *c);
-int verb_refused(struct call *c);
+int verb_checkpoint(struct call *c);
+int verb_restore(struct call *c);
 int verb_install(struct call *c);
 int verb_check(struct call *c);
 

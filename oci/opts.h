@@ -45,9 +45,11 @@ struct options {
 	/* install check */
 	bool docker, containerd, crio, podman, dry_run;
 	const char *name, *path, *file;
-	/* checkpoint restore: taken and dropped */
-	bool no_flag;
-	const char *no_text;
+	/* checkpoint restore; lazy_pages and page_server are refused */
+	const char *image_path, *work_path, *parent_path, *manage_cgroups, *empty_ns;
+	const char *status_fd, *lsm_profile, *lsm_mount_context, *page_server;
+	bool leave_running, pre_dump, tcp_established, tcp_skip_in_flight, tcp_close;
+	bool ext_unix_sk, shell_job, file_locks, auto_dedup, link_remap, lazy_pages;
 };
 
 enum opt_kind {

@@ -28,7 +28,7 @@ static const char *const search[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/
 static const char search_env[] =
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-static int find_program(const char *name, char **ret)
+int spawn_find(const char *name, char **ret)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(search); i++) {
 		cleanup_free char *path = NULL;
@@ -52,7 +52,7 @@ static int start(char *const argv[], int keep_fd, int in, int out, int err_fd, p
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
 	sigset_t none, all;
-	int r = find_program(argv[0], &program);
+	int r = spawn_find(argv[0], &program);
 
 	if (r < 0)
 		return r;

@@ -5,6 +5,9 @@
 
 #include "error.h"
 
+/* Where @name is among the system's bin and sbin directories; the caller frees. -ENOENT. */
+int spawn_find(const char *name, char **ret);
+
 /*
  * Runs argv[0] (from the system's bin and sbin directories) and waits. @keep_fd, if not
  * -1, stays open in it under the same number. stdout goes nowhere, the last

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../base/fd.h"
@@ -16,6 +17,7 @@
 #include "../base/str.h"
 #include "../base/sys.h"
 #include "../state.h"
+#include "config.h"
 #include "notify.h"
 
 #define DEFAULT_ROOT "/run/cisandbox-oci"
@@ -196,6 +198,54 @@ int container_write(struct container *ct, struct json *doc_consumed, struct cis_
 	return r < 0 ? cis_fail(err, -r, "write the state of %s", ct->id) : 0;
 }
 
+static void now_text(char *buf, size_t size)
+{
+	struct timespec now;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	n = strftime(buf, size, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(buf + n, size - n, ".%09ldZ", now.tv_nsec);
+}
+
+struct json *container_doc(const struct container *ct, const struct config *c, const char *bundle,
+			   const char *rootfs)
+{
+	struct json *o = json_object_new(), *annotations = json_object_new();
+	char created[64];
+
+	now_text(created, sizeof created);
+	json_set_string(o, "ociVersion", c->version);
+	json_set_string(o, "id", ct->id);
+	json_set_int(o, "pid", ct->init);
+	json_set_int(o, "startTime", (int64_t)ct->started);
+	json_set_string(o, "bundle", bundle);
+	json_set_string(o, "rootfs", rootfs);
+	json_set_string(o, "created", created);
+	for (size_t i = 0; i < c->n_annotations; i++)
+		json_set_string(annotations, c->annotations[i].key, c->annotations[i].value);
+	json_set(o, "annotations", annotations);
+	return o;
+}
+
+int container_keep_config(const struct container *ct, int bundle, const char *name,
+			  struct cis_error *err)
+{
+	cleanup_free char *text = NULL;
+	cleanup_close int fd = -1;
+	size_t len;
+	int r = io_read_file_at(bundle, name, JSON_MAX_TEXT, &text, &len);
+
+	if (r >= 0) {
+		fd = openat(ct->dir, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+			    0600);
+		r = fd < 0 ? -errno : io_write_all(fd, text, len);
+	}
+	return r < 0 ? cis_fail(err, -r, "keep config.json") : 0;
+}
+
 int container_leave_rdt(const struct container *ct, struct cis_error *err)
 {
 	cleanup_close int root = -1;
@@ -211,8 +261,10 @@ int container_remove(struct container *ct, struct cis_error *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(files) && ct->dir >= 0; i++)
 		unlinkat(ct->dir, files[i], 0);
-	if (ct->dir >= 0)
+	if (ct->dir >= 0) {
+		unlinkat(ct->dir, CONTAINER_CRIU_ROOT, AT_REMOVEDIR);
 		notify_remove(ct);
+	}
 	if (rmdir(ct->path) < 0 && errno != ENOENT)
 		return cis_fail(err, errno, "remove %s", ct->path);
 	return 0;

@@ -6,6 +6,7 @@
  *	state.json    what was made: written once create is through
  *	config.json   a copy of the bundle's: exec and hooks need it
  *	start         a socket init listens on while it is "created"; gone when started
+ *	root/         empty; restore has the root file system there, where only criu sees it
  *	notify/       if it is to tell that it is ready: notify.h
  */
 #ifndef CIS_CONTAINER_CONTAINER_H
@@ -19,6 +20,8 @@
 #include "../base/json.h"
 #include "../cgroup/place.h"
 #include "../cgroup/rdt.h"
+
+struct config;
 
 enum container_status { STATUS_CREATING, STATUS_CREATED, STATUS_RUNNING, STATUS_PAUSED,
 			STATUS_STOPPED };
@@ -46,6 +49,11 @@ int container_new(struct container *ct, const struct cis_oci *rt, const char *id
 /* Opens and reads it. -ENOENT "container does not exist". @lock: exclusively, waits. */
 int container_open(struct container *ct, const struct cis_oci *rt, const char *id, bool lock,
 		   struct cis_error *err);
+/* The document, but what is the maker's own: with init 0 as long as there is none. */
+struct json *container_doc(const struct container *ct, const struct config *c, const char *bundle,
+			   const char *rootfs);
+int container_keep_config(const struct container *ct, int bundle, const char *name,
+			  struct cis_error *err);
 /* Takes over @doc, adds the place, writes state.json. */
 int container_write(struct container *ct, struct json *doc_consumed, struct cis_error *err);
 /* What linux.intelRdt made for it. */
@@ -65,6 +73,7 @@ int container_pidfd(const struct container *ct);
 #define CONTAINER_SANDBOX_ROOT "sandboxRoot" /* in doc: profile docker; its root's host id */
 #define CONTAINER_SYSTEMD "systemd" /* in doc: true */
 #define CONTAINER_SOCKET "start"
+#define CONTAINER_CRIU_ROOT "root"
 void container_socket_path(const struct container *ct, char ret[static 64]);
 
 const char *container_root(const struct cis_oci *rt);

@@ -15,7 +15,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../base/fd.h"
@@ -574,68 +573,27 @@ static int converse(struct making *m, pid_t stage, struct cis_error *err)
 
 /* ---- what tells of it ----------------------------------------------------------------------- */
 
-static void now_text(char *buf, size_t size)
-{
-	struct timespec now;
-	struct tm tm;
-	size_t n;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	n = strftime(buf, size, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(buf + n, size - n, ".%09ldZ", now.tv_nsec);
-}
-
 /*
  * Twice: before there are groups, and when there is an init.
  */
 static int describe(struct making *m, struct cis_error *err)
 {
-	struct json *o, *annotations;
-	char created[64];
+	struct json *o;
 	uint64_t started = 0;
 
 	if (m->ct.doc && m->ct.init)
 		return 0;
 	if (*m->box.init && process_start_time(*m->box.init, &started, NULL) < 0)
 		return cis_fail_plain(err, ESRCH, "container init died");
-	o = json_object_new();
-	annotations = json_object_new();
-	now_text(created, sizeof created);
-	json_set_string(o, "ociVersion", m->config.version);
-	json_set_string(o, "id", m->ct.id);
-	json_set_int(o, "pid", *m->box.init);
-	json_set_int(o, "startTime", (int64_t)started);
-	json_set_string(o, "bundle", m->bundle_path);
-	json_set_string(o, "rootfs", m->box.rootfs);
-	json_set_string(o, "created", created);
-	for (size_t i = 0; i < m->config.n_annotations; i++)
-		json_set_string(annotations, m->config.annotations[i].key,
-				m->config.annotations[i].value);
-	json_set(o, "annotations", annotations);
+	m->ct.init = *m->box.init;
+	m->ct.started = started;
+	o = container_doc(&m->ct, &m->config, m->bundle_path, m->box.rootfs);
 	if (m->docker)
 		json_set_int(o, CONTAINER_SANDBOX_ROOT, m->box.base);
 	network_save(&m->network, o);
 	if (m->box.systemd)
 		json_set_bool(o, CONTAINER_SYSTEMD, true);
-	m->ct.init = *m->box.init;
-	m->ct.started = started;
 	return container_write(&m->ct, o, err);
-}
-
-static int keep_config(struct making *m, struct cis_error *err)
-{
-	cleanup_free char *text = NULL;
-	cleanup_close int fd = -1;
-	size_t len;
-	int r = io_read_file_at(m->bundle, config_name(m), JSON_MAX_TEXT, &text, &len);
-
-	if (r >= 0) {
-		fd = openat(m->ct.dir, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-			    0600);
-		r = fd < 0 ? -errno : io_write_all(fd, text, len);
-	}
-	return r < 0 ? cis_fail(err, -r, "keep config.json") : 0;
 }
 
 static int hand_over(struct making *m, struct cis_error *err)
@@ -646,7 +604,7 @@ static int hand_over(struct making *m, struct cis_error *err)
 	if (m->box.overlay)
 		overlay_root_refresh(m->box.rootfs);
 	if (r >= 0)
-		r = keep_config(m, err);
+		r = container_keep_config(&m->ct, m->bundle, config_name(m), err);
 	if (r >= 0 && m->how->pidfd_socket)
 		r = pidfd_give(*m->box.init, m->how->pidfd_socket, err);
 	/* Last: a pid file tells that it worked. */

@@ -272,7 +272,7 @@ static int run_poststop(const struct container *ct, struct cis_error *err)
 	return hooks_run(&c, HOOK_POSTSTOP, state, NULL, err);
 }
 
-static int delete(struct container *ct, bool force, struct cis_error *err)
+int container_delete(struct container *ct, bool force, struct cis_error *err)
 {
 	enum container_status status = container_status(ct);
 	int r = 0;
@@ -310,7 +310,7 @@ int cis_oci_delete(const struct cis_oci *rt, const char *id, int force, struct c
 	r = container_open(&ct, rt, id, true, err);
 	if (r == -ENOENT && force)
 		return 0;
-	return box_error(r < 0 ? r : delete(&ct, force, err), err);
+	return box_error(r < 0 ? r : container_delete(&ct, force, err), err);
 }
 
 /* ---- pause, resume, update ------------------------------------------------------------- */

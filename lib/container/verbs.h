@@ -8,5 +8,7 @@
 
 /* The config the container was made from. config_done() in any case. */
 int verb_config(const struct container *ct, struct config *ret, struct cis_error *err);
+/* All of a locked one; with @force one that runs, too. */
+int container_delete(struct container *ct, bool force, struct cis_error *err);
 
 #endif
