@@ -181,7 +181,7 @@ static int apply_scheduling(const struct finish *f, enum box_step *step)
 		*step = STEP_IOPRIO;
 		r = sched_ioprio_child(p->ioprio);
 	}
-	/* What the caller was confined to, as services of systemd may be, is not the container's. */
+	/* What confines the caller, as systemd does its services, is not for the container. */
 	if (r >= 0)
 		sched_affinity_reset_child();
 	if (r >= 0 && f->use_affinity && p->affinity_final) {
