@@ -15,14 +15,16 @@
 #include "place.h"
 
 /* "name=systemd" is the hierarchy without controllers whose mount ends in that. */
-static bool has_name(const struct place_group *g, const char *name, size_t len)
+static bool has_name(const struct place *p, const struct place_group *g, const char *name,
+		     size_t len)
 {
 	const char *mount = strrchr(g->mount, '/');
 
 	for (int c = 0; c < PLACE_CONTROLLERS; c++) {
 		const char *its = place_controller_name((enum place_controller)c, g->v2);
 
-		if ((g->controllers & 1u << c) && strlen(its) == len &&
+		/* cgroup2 has some of them always: v1's counts. */
+		if (place_of(p, (enum place_controller)c) == g && strlen(its) == len &&
 		    strncmp(its, name, len) == 0)
 			return true;
 	}
@@ -31,12 +33,12 @@ static bool has_name(const struct place_group *g, const char *name, size_t len)
 }
 
 /* @names: "cpu,memory" up to its colon; NULL: any. */
-static bool is_named(const struct place_group *g, const char *names)
+static bool is_named(const struct place *p, const struct place_group *g, const char *names)
 {
 	while (names && *names != ':') {
 		size_t n = strcspn(names, ",:");
 
-		if (has_name(g, names, n))
+		if (has_name(p, g, names, n))
 			return true;
 		names += n + (names[n] == ',');
 	}
@@ -78,7 +80,7 @@ int place_enter_sub(struct place *p, const char *spec, struct cis_error *err)
 		char where[PLACE_PATH + 192];
 		int r;
 
-		if (g->dir < 0 || !is_named(g, names))
+		if (g->dir < 0 || !is_named(p, g, names))
 			continue;
 		if (g->is_sub)
 			return cis_fail_plain(err, EINVAL,

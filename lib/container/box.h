@@ -70,6 +70,7 @@ enum box_kind {
 	BOX_SCOPE,        /* stage: put me into my scope of systemd's */
 	BOX_DEVICES,      /* stage: give me devices into my network namespace */
 	BOX_NETWORK,      /* stage: here is my network namespace, for its gate */
+	BOX_IDMAP,        /* init: id-map this tree; index: config.mounts */
 	BOX_HOOKS,        /* init: the namespaces are there, the root is not left yet */
 	BOX_CONSOLE,      /* init: with the terminal's master */
 	BOX_LISTENER,     /* init: with the seccomp listener */

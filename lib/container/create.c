@@ -80,6 +80,19 @@ static int open_bundle(struct making *m, struct cis_error *err)
 	return m->bundle < 0 ? cis_fail(err, errno, "bundle %s", path) : 0;
 }
 
+/* As runc has it, a place in the root may be told by its path on the host. */
+static void cut_rootfs(struct config *c, const char *rootfs)
+{
+	size_t n = strlen(rootfs);
+
+	for (size_t i = 0; i < c->n_mounts && n > 1; i++) {
+		char *to = c->mounts[i].destination;
+
+		if (str_starts(to, rootfs) && to[n] == '/')
+			memmove(to, to + n, strlen(to + n) + 1);
+	}
+}
+
 static int find_rootfs(struct making *m, struct cis_error *err)
 {
 	cleanup_free char *path = NULL;
@@ -93,7 +106,10 @@ static int find_rootfs(struct making *m, struct cis_error *err)
 	if (r < 0)
 		return cis_fail(err, ENOMEM, "rootfs");
 	m->box.rootfs = realpath(path, NULL);
-	return m->box.rootfs ? 0 : cis_fail(err, errno, "rootfs %s", path);
+	if (!m->box.rootfs)
+		return cis_fail(err, errno, "rootfs %s", path);
+	cut_rootfs(&m->config, m->box.rootfs);
+	return 0;
 }
 
 static int take_namespaces(struct making *m, struct cis_error *err)
@@ -526,6 +542,11 @@ static int on_record(struct making *m, const struct sync_msg *msg, int fd, pid_t
 	case BOX_DEVICES:
 		r = netdev_give(&m->config, stage, err);
 		return r < 0 ? r : go(m);
+	case BOX_IDMAP:
+		if (msg->index >= m->config.n_mounts)
+			return cis_fail(err, EPROTO, "mounts");
+		r = idmap_mount(fd, &m->config.mounts[msg->index], err);
+		return r < 0 ? cis_wrap(err, r, "mounts[%u]", msg->index) : go(m);
 	case BOX_HOOKS:
 		r = run_hooks(m, err);
 		return r < 0 ? r : go(m);

@@ -22,6 +22,7 @@
 #include "../isolate/lsm.h"
 #include "../isolate/procfd.h"
 #include "box.h"
+#include "sources.h"
 #include "systemd-init.h"
 
 /* ---- the root ---------------------------------------------------------------------- */
@@ -201,11 +202,42 @@ static bool is_late(const struct box *b, size_t i)
 	       !(b->staged && b->by_stage[i]);
 }
 
+/* By the caller, who has the host's privilege also when there is a user namespace. */
+static int have_idmapped(const struct box *b, size_t i, int tree)
+{
+	struct sync_msg m = {.kind = BOX_IDMAP, .index = (uint32_t)i};
+	int r = sync_send_fd(b->sync[1], &m, tree);
+
+	return r < 0 ? r : sync_recv(b->sync[1], &m, NULL, 0) > 0 ? 0 : -ECONNRESET;
+}
+
+/* Links on the way are the image's: they lead to no place of the host. */
+static int bind_from_root(const struct box *b, size_t i, const char *source, int root)
+{
+	const struct config_mount *m = &b->c->mounts[i];
+	cleanup_close int from = rooted_open(root, source, O_PATH), tree = -1;
+	struct stat st;
+	int r;
+
+	if (from < 0)
+		return from;
+	tree = SYS(open_tree, from, "",
+		   AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+			   (m->recursive ? AT_RECURSIVE : 0));
+	r = tree < 0 ? tree : SYS(newfstatat, tree, "", &st, AT_EMPTY_PATH);
+	if (r >= 0)
+		r = sources_set_attrs_child(tree, m);
+	if (r >= 0 && m->n_uids)
+		r = have_idmapped(b, i, tree);
+	return r < 0 ? r : rooted_attach(root, m->destination, tree, !S_ISDIR(st.st_mode));
+}
+
 static int mount_one(const struct box *b, size_t i, int root)
 {
 	const struct config_mount *m = &b->c->mounts[i];
 	struct config_mount now = *m;
 	bool late = is_late(b, i);
+	const char *from = sources_in_root(b, m);
 	cleanup_close int made = -1;
 	int r;
 
@@ -218,6 +250,8 @@ static int mount_one(const struct box *b, size_t i, int root)
 	}
 	if (b->trees[i] >= 0)
 		return rooted_attach(root, m->destination, b->trees[i], b->is_file[i]);
+	if (from)
+		return bind_from_root(b, i, from, root);
 	if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0)
 		return cgroups_mount_child(b, m, root);
 	if (b->staged && strcmp(m->type, "proc") == 0 && strcmp(m->destination, "/proc") == 0) {

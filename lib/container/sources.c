@@ -22,7 +22,7 @@ static const struct {
 
 /* ---- mounts ------------------------------------------------------------------------- */
 
-static int set_attrs(int tree, const struct config_mount *m)
+int sources_set_attrs_child(int tree, const struct config_mount *m)
 {
 	struct mount_attr one = {.attr_set = m->set, .attr_clr = m->clear};
 	struct mount_attr all = {
@@ -37,6 +37,17 @@ static int set_attrs(int tree, const struct config_mount *m)
 	if (r >= 0 && (one.attr_set || one.attr_clr))
 		r = sys_mount_setattr(tree, 0, &one);
 	return r;
+}
+
+const char *sources_in_root(const struct box *b, const struct config_mount *m)
+{
+	size_t n = strlen(b->rootfs);
+
+	/* What has the container's own map is mapped once that is known, not later. */
+	if (!m->bind || m->remount || (m->idmap && !m->n_uids) || b->staged || !m->source ||
+	    n <= 1 || strncmp(m->source, b->rootfs, n) != 0)
+		return NULL;
+	return m->source[n] == '/' ? m->source + n : m->source[n] ? NULL : "/";
 }
 
 static int take_bind(struct box *b, size_t i, int bundle, struct cis_error *err)
@@ -55,7 +66,7 @@ static int take_bind(struct box *b, size_t i, int bundle, struct cis_error *err)
 		return cis_fail(err, -r, "error mounting \"%s\" to rootfs at \"%s\"", m->source,
 				m->destination);
 	b->is_file[i] = !S_ISDIR(st.st_mode);
-	r = set_attrs(b->trees[i], m);
+	r = sources_set_attrs_child(b->trees[i], m);
 	if (r < 0)
 		return cis_fail(err, -r, "error setting the options of \"%s\" at \"%s\"",
 				m->source, m->destination);
@@ -82,7 +93,8 @@ static int take_mounts(struct box *b, int bundle, struct cis_error *err)
 			continue;
 		if (strcmp(c->mounts[i].destination, "/dev") == 0)
 			b->own_dev = false;
-		r = take_bind(b, i, bundle, err);
+		if (!sources_in_root(b, &c->mounts[i]))
+			r = take_bind(b, i, bundle, err);
 	}
 	return r;
 }

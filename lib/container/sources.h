@@ -12,6 +12,12 @@ int sources_take(struct box *b, int bundle, struct cis_error *err);
  * is b->c: one that cannot be may become another.
  */
 int sources_idmap(struct box *b, struct config *c, int userns, struct cis_error *err);
+/*
+ * Where in the root mount @m has its source, or NULL. Such a bind is not taken before: what
+ * stands there may be another mount of the config.
+ */
+const char *sources_in_root(const struct box *b, const struct config_mount *m);
+int sources_set_attrs_child(int tree, const struct config_mount *m);
 /* Once the groups are made, for a container that shares the host's cgroup namespace. */
 int sources_take_groups(struct box *b, struct cis_error *err);
 void sources_done(struct box *b);
