@@ -11,6 +11,7 @@
  *	         the host's privilege; then goes over into the founder's namespaces,
  *	         clones init, and is gone
  *	init     its clone by CLONE_PARENT, so the caller's child; pid 1 inside
+ *	helper   the caller's clone without any power; serves the virtual files (vfs/vfs.h)
  *	payload  init's child; becomes the user's command. Services are its like.
  *
  * Wires (both SOCK_SEQPACKET, records of sync.h)
@@ -99,6 +100,8 @@ static void hint_op(const struct op *op, int errnum, struct cis_error *err)
 		cis_hint(err, "no more processes: the pids limit, or one of the host");
 	else if (makes_namespaces(op) && errnum == EPERM)
 		cis_hint(err, "user namespaces are forbidden here: see cisandbox check");
+	else if (op->kind == OP_COVER)
+		cis_hint(err, "--vfs=off does without");
 	else if (op->kind == OP_MOUNT && errnum == EPERM)
 		cis_hint(err, "the host's own /proc or /sys is partly covered, as in a "
 			      "container; see cisandbox check");
@@ -349,6 +352,15 @@ static int watch_init(const struct launch *l, struct launched *ret, struct cis_e
 	return ret->pidfd < 0 ? cis_fail(err, -ret->pidfd, "watch init") : 0;
 }
 
+static int start_vfs(struct launch *l, struct cis_error *err)
+{
+	int r;
+
+	vfs_connect(l->vfs, l->group);
+	r = vfs_spawn(l->vfs);
+	return r < 0 ? cis_fail(err, -r, "clone the helper of the virtual files") : 0;
+}
+
 int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 {
 	int r = clone_child(l, CLONE_NEWNS | CLONE_INTO_CGROUP,
@@ -358,7 +370,11 @@ int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 	close_childrens_ends(l);
 	if (r < 0)
 		return cis_fail(err, -r, "clone the stage");
-	r = converse(l, ret, err);
+	/* Beside the stage, which takes longer; init waits for its first answer. */
+	if (l->plan->has_vfs)
+		r = start_vfs(l, err);
+	if (r >= 0)
+		r = converse(l, ret, err);
 	if (r >= 0)
 		r = watch_init(l, ret, err);
 	if (r >= 0) {

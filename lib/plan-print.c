@@ -9,7 +9,7 @@
 
 static const char *slot_name(unsigned int slot, char buf[static 16])
 {
-	static const char *const names[] = {"", "image", "scratch", "root", "dev"};
+	static const char *const names[] = {"", "image", "scratch", "root", "dev", "vfs"};
 
 	if (slot < SLOT_BIND)
 		return names[slot];
@@ -48,6 +48,16 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 		break;
 	case OP_CGROUP:
 		describe_limits(p->spec, buf, n);
+		break;
+	case OP_VFS:
+		snprintf(buf, n, "make the file system of virtual files");
+		break;
+	case OP_CPUS:
+		snprintf(buf, n, "run on as many cpus as %llu.%03llu come to", value / 1000,
+			 value % 1000);
+		break;
+	case OP_COVER:
+		snprintf(buf, n, "cover parts of /proc and /sys with virtual files");
 		break;
 	case OP_CLONE_TREE:
 		snprintf(buf, n, "clone the mount of %s%s as %s", op->source, readonly, slot);

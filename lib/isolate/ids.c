@@ -14,7 +14,9 @@
 #include "../base/str.h"
 
 #define POOL_FIRST 0x70000000ULL
-#define POOL_END 0x7FFE0000ULL
+#define POOL_END 0x7FFD0000ULL
+#define HELPERS_FIRST POOL_END /* 65536 more, one for each range of the pool */
+#define RANGE_MIN 65536
 
 struct range {
 	uint64_t first, end;
@@ -161,6 +163,13 @@ int ids_alloc(int dirfd, const char *sandbox_id, uint32_t count, uint32_t *ret_b
 		return cis_fail(err, -r, "ids: take a range of %u ids", count);
 	*ret_base = (uint32_t)base;
 	return 0;
+}
+
+uint32_t ids_of_helper(uint32_t base, uint32_t count)
+{
+	if (base < POOL_FIRST || base >= POOL_END)
+		return base + count - 1;
+	return (uint32_t)(HELPERS_FIRST + (base - POOL_FIRST) / RANGE_MIN);
 }
 
 void ids_release(int dirfd, const char *sandbox_id)

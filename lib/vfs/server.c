@@ -14,8 +14,10 @@
 
 #define ROOT FUSE_ROOT_ID
 #define FIRST_NODE 2
-/* The kernel need not ask again for names and owners: they never change. */
+/* The kernel need not ask again for names: they never change. */
 #define FOREVER (1ULL << 30)
+/* What a file has in sysfs. Programs know not to trust it. */
+#define SIZE_SHOWN 4096
 #define SLOT_BITS 8
 
 #ifndef FOPEN_NOFLUSH
@@ -43,11 +45,12 @@ static size_t make_text(struct server *s, size_t file)
 
 	if (v->current) {
 		text_bytes(&out, v->copy[v->current - 1].text, v->copy[v->current - 1].len);
-		return out.len;
+	} else {
+		vfs_numbers_read(&n, s->sources, &s->shared->facts, f->needs, file, s->scratch,
+				 sizeof s->scratch);
+		f->generate(&n, &out);
 	}
-	vfs_numbers_read(&n, s->sources, &s->shared->facts, f->needs, file, s->scratch,
-			 sizeof s->scratch);
-	f->generate(&n, &out);
+	s->last_len[file] = out.len;
 	return out.len;
 }
 
@@ -134,13 +137,25 @@ static void on_init(const struct wire_request *q, struct wire_answer *a)
 	a->len = sizeof a->init;
 }
 
-static struct fuse_attr attributes(const struct server *s, uint64_t node)
+/*
+ * sendfile(2), busybox's cat, goes by the size since Linux 6.5, and tail(1) by that of
+ * files larger than a page: these are measured.
+ */
+static uint64_t shown_size(struct server *s, size_t file)
+{
+	size_t len = s->last_len[file] ? s->last_len[file] : make_text(s, file);
+
+	return len <= SIZE_SHOWN ? SIZE_SHOWN : make_text(s, file);
+}
+
+static struct fuse_attr attributes(struct server *s, uint64_t node)
 {
 	bool root = node == ROOT;
 
 	return (struct fuse_attr){
 		.ino = node,
 		.mode = root ? S_IFDIR | 0555 : S_IFREG | vfs_files[node - FIRST_NODE].mode,
+		.size = root ? 0 : shown_size(s, node - FIRST_NODE),
 		.nlink = root ? 2 : 1,
 		.uid = s->owner,
 		.gid = s->owner,
@@ -148,9 +163,10 @@ static struct fuse_attr attributes(const struct server *s, uint64_t node)
 	};
 }
 
-static void give_attributes(const struct server *s, uint64_t node, struct wire_answer *a)
+/* Valid for no time: a short read by sendfile(2) has the kernel lower the size. */
+static void give_attributes(struct server *s, uint64_t node, struct wire_answer *a)
 {
-	a->attr = (struct fuse_attr_out){.attr_valid = FOREVER, .attr = attributes(s, node)};
+	a->attr = (struct fuse_attr_out){.attr = attributes(s, node)};
 	a->len = sizeof a->attr;
 }
 
@@ -166,7 +182,6 @@ static void on_lookup(struct server *s, const struct wire_request *q, struct wir
 	a->entry = (struct fuse_entry_out){
 		.nodeid = FIRST_NODE + i,
 		.entry_valid = FOREVER,
-		.attr_valid = FOREVER,
 		.attr = attributes(s, FIRST_NODE + i),
 	};
 	a->len = sizeof a->entry;

@@ -29,9 +29,30 @@ void vfs_init(struct vfs *v)
 	vfs_sources_init(&v->sources);
 }
 
+static int wait_for(int pidfd, siginfo_t *info)
+{
+	while (waitid(P_PIDFD, (id_t)pidfd, info, WEXITED | __WALL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+void vfs_drop(struct vfs *v)
+{
+	if (v->pidfd >= 0)
+		sys_pidfd_send_signal(v->pidfd, SIGKILL);
+	/* The last descriptor of the connection ends all waiting. */
+	v->helper.conn = fd_close(v->helper.conn);
+}
+
 void vfs_done(struct vfs *v)
 {
-	vfs_stop(v);
+	siginfo_t info;
+
+	vfs_drop(v);
+	if (v->pidfd >= 0)
+		wait_for(v->pidfd, &info);
+	fd_close(v->pidfd);
 	vfs_sources_done(&v->sources);
 	if (v->helper.shared)
 		munmap(v->helper.shared, sizeof *v->helper.shared);
@@ -151,14 +172,6 @@ int vfs_spawn(struct vfs *v)
 	return r < 0 ? r : 0;
 }
 
-static int wait_for(int pidfd, siginfo_t *info)
-{
-	while (waitid(P_PIDFD, (id_t)pidfd, info, WEXITED | __WALL) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return 0;
-}
-
 unsigned int vfs_bury(struct vfs *v, int *ret_status)
 {
 	siginfo_t info = {0};
@@ -172,19 +185,6 @@ unsigned int vfs_bury(struct vfs *v, int *ret_status)
 		return 0;
 	over = MIN(v->quick_deaths - FREE_DEATHS, 10u);
 	return MIN((unsigned int)DELAY_MSEC << over, (unsigned int)DELAY_MAX_MSEC);
-}
-
-void vfs_stop(struct vfs *v)
-{
-	siginfo_t info;
-
-	/* The last descriptor of the connection ends all waiting. */
-	if (v->pidfd >= 0)
-		sys_pidfd_send_signal(v->pidfd, SIGKILL);
-	v->helper.conn = fd_close(v->helper.conn);
-	if (v->pidfd >= 0)
-		wait_for(v->pidfd, &info);
-	v->pidfd = fd_close(v->pidfd);
 }
 
 /* ---- load ------------------------------------------------------------------------------- */

@@ -4,9 +4,9 @@
  * helpers, and the helper of the moment.
  *
  *	vfs_make()    opens /dev/fuse and makes the mount, detached      prepare.c
- *	vfs_connect() opens what there is to read, once groups exist     prepare.c
+ *	vfs_connect() opens what there is to read, once groups exist     launch.c
  *	vfs_spawn()   clones a helper; again when it has died            launch.c, supervise.c
- *	vfs_stop()    kills it and drops the connection: whoever waits inside for an
+ *	vfs_drop()    kills it and drops the connection: whoever waits inside for an
  *	              answer is woken by an error instead of hanging
  *
  * The file system is of the host's user namespace, as the root's overlay is: made there it
@@ -48,7 +48,8 @@ int vfs_spawn(struct vfs *v);
 unsigned int vfs_bury(struct vfs *v, int *ret_status);
 /* So many quick deaths are worth an event. */
 #define VFS_CRASH_LOOP 8
-void vfs_stop(struct vfs *v);
+/* Kills it and drops the connection; vfs_done() waits for it. */
+void vfs_drop(struct vfs *v);
 
 /* Every VFS_LOAD_SEC seconds: what runs and waits in there now. */
 #define VFS_LOAD_SEC 5
