@@ -62,8 +62,6 @@ const struct vfs_file vfs_files[] = {
 	INT("proc/sys/kernel/sysrq", 0, INT_HIGHEST),
 	INT("proc/sys/kernel/yama/ptrace_scope", 0, 3),
 	INTS("proc/sys/kernel/printk", 4, 0, INT_HIGHEST),
-	{"proc/sys/kernel/core_pattern", 0644, VFS_NEED_HOST, gen_copy, value_string, 0,
-	 VFS_VALUE_MAX - 1, 1},
 };
 
 const size_t vfs_n_files = ARRAY_SIZE(vfs_files);

@@ -18,7 +18,7 @@
 #include "text.h"
 
 #define VFS_TEXT_MAX (1u << 20) /* of one file: /proc/cpuinfo of 512 cpus is 700K */
-#define VFS_VALUE_MAX 128       /* of a writable file, as in the kernel's core_pattern */
+#define VFS_VALUE_MAX 128       /* of a writable file: a few numbers */
 
 struct vfs_file {
 	const char *path; /* without the first slash; exists on the host too, or is left out */
@@ -53,10 +53,8 @@ void gen_product_uuid(const struct vfs_numbers *n, struct text *out);
 /* The raw text of the file's source. */
 void gen_copy(const struct vfs_numbers *n, struct text *out);
 
-/* value.c: as the kernel's proc_dointvec_minmax() and proc_dostring(). */
+/* value.c: as the kernel's proc_dointvec_minmax(). */
 int value_ints(const struct vfs_file *f, const char *old, const char *text, size_t len,
 	       struct text *out);
-int value_string(const struct vfs_file *f, const char *old, const char *text, size_t len,
-		 struct text *out);
 
 #endif

@@ -240,8 +240,8 @@ static void read_quota(const struct vfs_sources *s, enum vfs_source quota,
 
 	read_line(s->fd[quota], buf, sizeof buf);
 	vfs_parse_cpu_max(buf, ret_quota, ret_period);
-	if (!s->cpu_v2)
-		*ret_period = read_line(s->fd[period], buf, sizeof buf) ? text_read_num(buf, NULL) : 0;
+	if (!s->cpu_v2 && read_line(s->fd[period], buf, sizeof buf))
+		*ret_period = text_read_num(buf, NULL);
 	if (!*ret_period)
 		*ret_period = PERIOD_DEFAULT;
 }

@@ -258,8 +258,11 @@ static void on_write(struct server *s, const struct wire_request *q, struct wire
 	}
 	a->write = (struct fuse_write_out){.size = (uint32_t)q->data_len};
 	a->len = sizeof a->write;
-	/* The kernel takes a value whole: what is written behind it has no effect. */
-	if (q->write->offset)
+	/*
+	 * The kernel takes a value whole: what is written behind it has no effect. Who
+	 * appends is at the end of the size we show, and means the start.
+	 */
+	if (q->write->offset && !(q->write->flags & O_APPEND))
 		return;
 	len = make_text(s, file);
 	s->text[MIN(len, sizeof s->text - 1)] = '\0';

@@ -73,16 +73,3 @@ int value_ints(const struct vfs_file *f, const char *old, const char *text, size
 	text_str(out, "\n");
 	return 0;
 }
-
-/* Up to the first line's end; cut off at f->max, as the kernel does without a word. */
-int value_string(const struct vfs_file *f, const char *old, const char *text, size_t len,
-		 struct text *out)
-{
-	const char *end = memchr(text, '\n', len);
-	size_t n = end ? (size_t)(end - text) : len;
-
-	(void)old;
-	text_bytes(out, text, MIN(n, (size_t)f->max));
-	text_str(out, "\n");
-	return 0;
-}

@@ -407,7 +407,6 @@ static void test_values(void **state)
 		{"proc/sys/kernel/panic", "-1\n", 0, "-1\n"},
 		{"proc/sys/kernel/printk", "4 3 2 1\n", 0, "4\t3\t2\t1\n"},
 		{"proc/sys/kernel/printk", "4\n", 0, "4\t6\t1\t7\n"},
-		{"proc/sys/kernel/core_pattern", "|/bin/x %p\nrest", 0, "|/bin/x %p\n"},
 	};
 
 	(void)state;
