@@ -16,8 +16,8 @@
 const struct vfs_file vfs_files[] = {
 	READONLY("proc/meminfo", MEMORY, gen_meminfo),
 	READONLY("proc/swaps", MEMORY, gen_swaps),
-	READONLY("proc/cpuinfo", VFS_NEED_CPU | VFS_NEED_HOST, gen_cpuinfo),
-	READONLY("proc/stat", CPU_TIME | VFS_NEED_LOAD, gen_stat),
+	READONLY("proc/cpuinfo", VFS_NEED_CPU | VFS_NEED_HOST | VFS_LONG, gen_cpuinfo),
+	READONLY("proc/stat", CPU_TIME | VFS_NEED_LOAD | VFS_LONG, gen_stat),
 	READONLY("proc/uptime", CPU_TIME, gen_uptime),
 	READONLY("proc/loadavg", VFS_NEED_LOAD, gen_loadavg),
 	/* The host's disks; the sandbox has none of its own. */

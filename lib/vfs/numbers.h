@@ -29,6 +29,7 @@
 #define VFS_NEED_PRESSURE_IO (1u << 7)
 #define VFS_NEED_PRESSURE_IRQ (1u << 8)
 #define VFS_NEED_MEMINFO (1u << 9) /* the host's, in @meminfo */
+#define VFS_LONG (1u << 10) /* the text may be longer than a page */
 
 /* Bytes, from memory.stat of either version. */
 struct vfs_memory_stat {

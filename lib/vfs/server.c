@@ -18,6 +18,8 @@
 #define FOREVER (1ULL << 30)
 /* What a file has in sysfs. Programs know not to trust it. */
 #define SIZE_SHOWN 4096
+/* A text of that length may be longer than a page the next time. */
+#define NEAR_A_PAGE (SIZE_SHOWN - 512)
 #define SLOT_BITS 8
 
 #ifndef FOPEN_NOFLUSH
@@ -128,7 +130,7 @@ static void on_init(const struct wire_request *q, struct wire_answer *a)
 		.major = FUSE_KERNEL_VERSION,
 		.minor = FUSE_KERNEL_MINOR_VERSION,
 		.max_readahead = q->init->max_readahead,
-		.flags = q->init->flags & FUSE_PARALLEL_DIROPS,
+		.flags = q->init->flags & (FUSE_PARALLEL_DIROPS | FUSE_DO_READDIRPLUS),
 		.max_background = 16,
 		.congestion_threshold = 12,
 		.max_write = WIRE_WRITE_MAX,
@@ -139,13 +141,29 @@ static void on_init(const struct wire_request *q, struct wire_answer *a)
 
 /*
  * sendfile(2), busybox's cat, goes by the size since Linux 6.5, and tail(1) by that of
- * files larger than a page: these are measured.
+ * files larger than a page: of those that may be, it is measured each time.
  */
-static uint64_t shown_size(struct server *s, size_t file)
+static bool is_long(struct server *s, uint64_t node)
 {
-	size_t len = s->last_len[file] ? s->last_len[file] : make_text(s, file);
+	size_t file = node - FIRST_NODE;
 
-	return len <= SIZE_SHOWN ? SIZE_SHOWN : make_text(s, file);
+	if (node == ROOT || !(vfs_files[file].needs & VFS_LONG))
+		return false;
+	if (!s->last_len[file])
+		make_text(s, file);
+	return s->last_len[file] > NEAR_A_PAGE;
+}
+
+static uint64_t shown_size(struct server *s, uint64_t node)
+{
+	if (node == ROOT)
+		return 0;
+	return is_long(s, node) ? MAX(make_text(s, node - FIRST_NODE), SIZE_SHOWN) : SIZE_SHOWN;
+}
+
+static uint64_t attributes_last(struct server *s, uint64_t node)
+{
+	return is_long(s, node) ? 0 : FOREVER;
 }
 
 static struct fuse_attr attributes(struct server *s, uint64_t node)
@@ -155,7 +173,7 @@ static struct fuse_attr attributes(struct server *s, uint64_t node)
 	return (struct fuse_attr){
 		.ino = node,
 		.mode = root ? S_IFDIR | 0555 : S_IFREG | vfs_files[node - FIRST_NODE].mode,
-		.size = root ? 0 : shown_size(s, node - FIRST_NODE),
+		.size = shown_size(s, node),
 		.nlink = root ? 2 : 1,
 		.uid = s->owner,
 		.gid = s->owner,
@@ -163,11 +181,23 @@ static struct fuse_attr attributes(struct server *s, uint64_t node)
 	};
 }
 
-/* Valid for no time: a short read by sendfile(2) has the kernel lower the size. */
 static void give_attributes(struct server *s, uint64_t node, struct wire_answer *a)
 {
-	a->attr = (struct fuse_attr_out){.attr = attributes(s, node)};
+	a->attr = (struct fuse_attr_out){
+		.attr_valid = attributes_last(s, node),
+		.attr = attributes(s, node),
+	};
 	a->len = sizeof a->attr;
+}
+
+static struct fuse_entry_out entry(struct server *s, uint64_t node)
+{
+	return (struct fuse_entry_out){
+		.nodeid = node,
+		.entry_valid = FOREVER,
+		.attr_valid = attributes_last(s, node),
+		.attr = attributes(s, node),
+	};
 }
 
 static void on_lookup(struct server *s, const struct wire_request *q, struct wire_answer *a)
@@ -179,12 +209,39 @@ static void on_lookup(struct server *s, const struct wire_request *q, struct wir
 		wire_error(a, ENOENT);
 		return;
 	}
-	a->entry = (struct fuse_entry_out){
-		.nodeid = FIRST_NODE + i,
-		.entry_valid = FOREVER,
-		.attr = attributes(s, FIRST_NODE + i),
-	};
+	a->entry = entry(s, FIRST_NODE + i);
 	a->len = sizeof a->entry;
+}
+
+/*
+ * The list with all that a lookup would tell: when init has read it, no file has to be
+ * looked up any more.
+ */
+static void on_readdirplus(struct server *s, const struct wire_request *q,
+			   struct wire_answer *a)
+{
+	struct text out = {.buf = s->list, .size = MIN(q->read->size, sizeof s->list)};
+	struct fuse_direntplus d;
+	char digits[8];
+
+	for (uint64_t i = q->read->offset; i < vfs_n_files; i++) {
+		struct text name = {.buf = digits, .size = sizeof digits};
+
+		text_num(&name, i);
+		memset(&d, 0, sizeof d);
+		if (out.size - out.len < FUSE_DIRENT_ALIGN(sizeof d + name.len))
+			break;
+		d.entry_out = entry(s, FIRST_NODE + i);
+		d.dirent.ino = FIRST_NODE + i;
+		d.dirent.off = i + 1;
+		d.dirent.type = S_IFREG >> 12;
+		d.dirent.namelen = (uint32_t)name.len;
+		text_bytes(&out, (const char *)&d, offsetof(struct fuse_direntplus, dirent.name));
+		text_bytes(&out, digits, name.len);
+		text_bytes(&out, "\0\0\0\0\0\0\0", -out.len % 8);
+	}
+	a->data = out.buf;
+	a->len = out.len;
 }
 
 static void on_setattr(struct server *s, const struct wire_request *q, struct wire_answer *a)
@@ -339,7 +396,13 @@ void server_answer(struct server *s, const struct wire_request *q, struct wire_a
 	case FUSE_OPENDIR:
 		a->len = sizeof a->open;
 		break;
-	case FUSE_READDIR: /* nobody needs a list */
+	case FUSE_READDIRPLUS:
+		if (q->node == ROOT)
+			on_readdirplus(s, q, a);
+		else
+			wire_error(a, ENOTDIR);
+		break;
+	case FUSE_READDIR: /* the kernel asks the other */
 	case FUSE_RELEASEDIR:
 		break;
 	case FUSE_MKNOD:
@@ -366,6 +429,25 @@ void server_answer(struct server *s, const struct wire_request *q, struct wire_a
 
 /* ---- the loop ----------------------------------------------------------------------- */
 
+/*
+ * A read into the page cache, by sendfile(2) or a mapping, as far as can be told. The
+ * kernel takes a short one for the file's new end, and the next text may be longer.
+ */
+static bool may_be_cached(const struct wire_request *q, const struct wire_answer *a)
+{
+	return q->read->offset == 0 && q->read->size == SIZE_SHOWN && a->len < SIZE_SHOWN;
+}
+
+static void forget_size(int fd, uint64_t node)
+{
+	struct fuse_notify_inval_inode_out what = {.ino = node, .off = -1};
+	struct fuse_out_header h = {.len = sizeof h + sizeof what,
+				    .error = FUSE_NOTIFY_INVAL_INODE};
+	struct iovec iov[] = {{&h, sizeof h}, {&what, sizeof what}};
+
+	SYS(writev, fd, iov, 2);
+}
+
 int server_step(struct server *s, int fd, size_t n)
 {
 	struct wire_request q;
@@ -390,6 +472,8 @@ int server_step(struct server *s, int fd, size_t n)
 	}
 	/* ENOENT: whoever asked is gone. */
 	s->shared->answered = q.unique;
+	if (q.opcode == FUSE_READ && may_be_cached(&q, &a))
+		forget_size(fd, q.node);
 	return r == -ENODEV || r == -EPERM ? r : 0;
 }
 

@@ -59,8 +59,9 @@ struct server {
 	uid_t owner; /* of the files: the sandbox's root */
 	uint32_t generation;
 	unsigned int n_big;
-	size_t last_len[VFS_FILES_MAX]; /* of its text */
 	struct server_slot slots[SERVER_SLOTS];
+	size_t last_len[VFS_FILES_MAX]; /* of its text */
+	char list[4096];
 	char text[VFS_TEXT_MAX]; /* the one just made */
 	char scratch[2 * VFS_TEXT_MAX];
 };

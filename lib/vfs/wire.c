@@ -18,6 +18,7 @@ static size_t argument_size(uint32_t opcode)
 		return sizeof(struct fuse_open_in);
 	case FUSE_READ:
 	case FUSE_READDIR:
+	case FUSE_READDIRPLUS:
 		return sizeof(struct fuse_read_in);
 	case FUSE_WRITE:
 		return sizeof(struct fuse_write_in);

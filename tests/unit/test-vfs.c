@@ -596,6 +596,7 @@ static void test_rest(void **state)
 	uint64_t meminfo = node_of("proc/meminfo"), sysctl = node_of("proc/sys/kernel/panic");
 	struct fuse_setattr_in mode = {.valid = FATTR_MODE}, size = {.valid = FATTR_SIZE};
 	struct fuse_init_in init = {.major = 7, .minor = 40, .flags = ~0u};
+	struct fuse_read_in list = {.size = 1000};
 	struct wire_answer a;
 
 	(void)state;
@@ -611,6 +612,14 @@ static void test_rest(void **state)
 	assert_int_equal(ask(FUSE_GETATTR, UINT64_MAX, "", 0, NULL, 0).header.error, -ENOENT);
 	assert_int_equal(ask(FUSE_POLL, 2, "", 0, NULL, 0).header.error, -ENOSYS);
 	assert_int_equal(ask(FUSE_MKDIR, 1, "", 0, NULL, 0).header.error, -EPERM);
+	a = ask(FUSE_READDIRPLUS, 1, &list, sizeof list, NULL, 0);
+	assert_int_equal(a.len, 6 * 160); /* as many as there is room for */
+	list.offset = vfs_n_files - 1;
+	assert_int_equal(ask(FUSE_READDIRPLUS, 1, &list, sizeof list, NULL, 0).len, 160);
+	list.offset = vfs_n_files;
+	assert_int_equal(ask(FUSE_READDIRPLUS, 1, &list, sizeof list, NULL, 0).len, 0);
+	list.offset = UINT64_MAX;
+	assert_int_equal(ask(FUSE_READDIRPLUS, 1, &list, sizeof list, NULL, 0).len, 0);
 	a = ask(FUSE_INIT, 0, &init, sizeof init, NULL, 0);
 	assert_int_equal(a.init.major, 7);
 	assert_int_equal(a.init.max_write, WIRE_WRITE_MAX);
@@ -646,7 +655,7 @@ static void test_mutations(void **state)
 {
 	static const uint32_t opcodes[] = {FUSE_LOOKUP, FUSE_GETATTR, FUSE_SETATTR, FUSE_OPEN,
 					   FUSE_READ,   FUSE_WRITE,   FUSE_RELEASE, FUSE_INIT,
-					   FUSE_STATFS, FUSE_OPENDIR, FUSE_READDIR, FUSE_IOCTL};
+					   FUSE_STATFS, FUSE_OPENDIR, FUSE_READDIRPLUS, FUSE_IOCTL};
 	int rounds = getenv("CISANDBOX_SLOW") ? 3000000 : 200000;
 	unsigned int answered = 0;
 
