@@ -69,6 +69,7 @@
  */
 #include "launch.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -316,12 +317,33 @@ static void close_childrens_ends(struct launch *l)
 		l->stdio[i] = fd_close(l->stdio[i]);
 }
 
+/* The next record; meanwhile a helper that dies is replaced, or init might wait for ever. */
+static int hear(struct launch *l, struct sync_msg *ret, int *ret_fd)
+{
+	for (;;) {
+		struct pollfd p[] = {{.fd = l->sync[0], .events = POLLIN},
+				     {.fd = l->vfs->pidfd, .events = POLLIN}};
+		int status, r = poll(p, 2, -1);
+
+		if (r < 0 && errno != EINTR)
+			return -errno;
+		if (r > 0 && p[0].revents)
+			return sync_recv(l->sync[0], ret, ret_fd, 0);
+		if (r <= 0 || !p[1].revents)
+			continue;
+		vfs_bury(l->vfs, &status);
+		r = l->vfs->quick_deaths < VFS_CRASH_LOOP ? vfs_spawn(l->vfs) : -ECHILD;
+		if (r < 0)
+			return r;
+	}
+}
+
 /* Until the command runs; with services until they are about to start. */
 static int converse(struct launch *l, struct launched *ret, struct cis_error *err)
 {
 	for (;;) {
 		struct sync_msg m;
-		int fd = -1, r = sync_recv(l->sync[0], &m, &fd, 0);
+		int fd = -1, r = hear(l, &m, &fd);
 
 		if (r < 0)
 			return cis_fail(err, -r, "hear from the sandbox");
@@ -381,6 +403,8 @@ int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 		ret->sync = steal_fd(&l->sync[0]);
 		return 0;
 	}
+	/* Nobody who waits for the helper can be killed before it is gone. */
+	vfs_drop(l->vfs);
 	/* In this order: when the stage is dead nobody can clone init any more. */
 	l->stage = end_child(l->stage);
 	if (*l->init)

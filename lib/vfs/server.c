@@ -448,6 +448,16 @@ static void forget_size(int fd, uint64_t node)
 	SYS(writev, fd, iov, 2);
 }
 
+static int send_error(int fd, uint64_t unique, int errnum)
+{
+	struct wire_answer a = {.header.error = -errnum};
+	struct iovec iov[2];
+	int n;
+
+	wire_finish(&a, unique, iov, &n);
+	return SYS(writev, fd, iov, n);
+}
+
 int server_step(struct server *s, int fd, size_t n)
 {
 	struct wire_request q;
@@ -465,11 +475,8 @@ int server_step(struct server *s, int fd, size_t n)
 	}
 	wire_finish(&a, q.unique, iov, &n_iov);
 	r = SYS(writev, fd, iov, n_iov);
-	if (r == -EINVAL) { /* no answer to that: but nobody must wait for ever */
-		wire_error(&a, EIO);
-		wire_finish(&a, q.unique, iov, &n_iov);
-		r = SYS(writev, fd, iov, n_iov);
-	}
+	if (r == -EINVAL) /* no answer to that: but nobody must wait for ever */
+		r = send_error(fd, q.unique, EIO);
 	/* ENOENT: whoever asked is gone. */
 	s->shared->answered = q.unique;
 	if (q.opcode == FUSE_READ && may_be_cached(&q, &a))
@@ -477,15 +484,22 @@ int server_step(struct server *s, int fd, size_t n)
 	return r == -ENODEV || r == -EPERM ? r : 0;
 }
 
-/* What a dead helper left unanswered. */
+/* What a dead helper left unanswered; if two of them died over it, it is no good. */
 static void finish_for_another(struct server *s, int fd)
 {
 	struct fuse_in_header h;
 
 	memcpy(&h, s->shared->request, sizeof h);
-	if (h.len >= sizeof h && h.len <= sizeof s->shared->request &&
-	    h.unique != s->shared->answered)
-		server_step(s, fd, h.len);
+	if (h.len < sizeof h || h.len > sizeof s->shared->request ||
+	    h.unique == s->shared->answered)
+		return;
+	if (h.unique == s->shared->taken_over) {
+		send_error(fd, h.unique, EIO);
+		s->shared->answered = h.unique;
+		return;
+	}
+	s->shared->taken_over = h.unique;
+	server_step(s, fd, h.len);
 }
 
 int server_run(struct server *s, int fd)
