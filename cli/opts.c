@@ -116,6 +116,13 @@ static int set_net(struct front *f, const char *v)
 	return strcmp(v, "none") == 0 ? cis_sandbox_set_net(f->sb, CIS_NET_NONE) : -EINVAL;
 }
 
+static int set_vfs(struct front *f, const char *v)
+{
+	if (strcmp(v, "on") == 0)
+		return cis_sandbox_set_vfs(f->sb, CIS_VFS_ON);
+	return strcmp(v, "off") == 0 ? cis_sandbox_set_vfs(f->sb, CIS_VFS_OFF) : -EINVAL;
+}
+
 static int add_bind(struct front *f, const char *v)
 {
 	struct cis_error err = {0};
@@ -281,6 +288,7 @@ static const struct opt {
 	{"disk", 0, RUN, "SIZE", set_disk, "limit of all that is written (default 512M)"},
 	{"ids", 0, RUN, "N", set_ids, "user and group ids inside (default 65536)"},
 	{"net", 0, RUN, "none", set_net, "network: none has loopback only"},
+	{"vfs", 0, RUN, "on|off", set_vfs, "/proc and /sys show its own limits (default on)"},
 	{"bind", 'v', RUN, "SRC:DST[:ro|rw]", add_bind, "a host directory or file inside"},
 	{"timeout", 0, RUN, "DURATION", set_timeout, "end it after that; exit status 124"},
 	{"name", 0, RUN, "ID", set_name, "its name (default random)"},

@@ -157,6 +157,19 @@ enum cis_net {
 };
 int cis_sandbox_set_net(struct cis_sandbox *sb, enum cis_net mode);
 
+/*
+ * Virtual files over parts of /proc and /sys: memory, cpus, uptime and load are the
+ * sandbox's own, and sysctls that are the host's alone have a value of its own. A helper
+ * process serves them; dispatch() starts another when it dies. A convenience: no
+ * limit depends on them.
+ */
+enum cis_vfs {
+	CIS_VFS_AUTO, /* where the host has /dev/fuse; CIS_EVENT_VFS says if not */
+	CIS_VFS_ON,   /* or start() fails with -ENOENT or the like */
+	CIS_VFS_OFF,
+};
+int cis_sandbox_set_vfs(struct cis_sandbox *sb, enum cis_vfs mode);
+
 /* What a job may do beyond the default; each costs safety, see SECURITY.md. */
 #define CIS_NO_NEW_PRIVS   (1ULL << 0) /* set-user-id programs gain nothing */
 #define CIS_ALLOW_BPF      (1ULL << 1)
@@ -221,6 +234,7 @@ enum cis_event_kind {
 	CIS_EVENT_PIDS_LIMIT,   /* value: forks refused, where the host counts them */
 	CIS_EVENT_DISK_LIMIT,   /* value: bytes in use */
 	CIS_EVENT_TIMEOUT,
+	CIS_EVENT_VFS, /* no virtual files (value: errno), or their helper keeps dying (0) */
 };
 struct cis_event {
 	int kind; /* enum cis_event_kind */

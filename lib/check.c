@@ -656,7 +656,7 @@ static const struct item items[] = {
 	{"nf_tables", "iptables inside docker", check_nf_tables},
 	{"bridge", "--docker", check_bridge},
 	{"veth", "--docker", check_veth},
-	{"fuse", "fuse-overlayfs inside", check_fuse},
+	{"fuse", "--vfs, and fuse-overlayfs inside", check_fuse},
 	{"tun", "rootless podman and VPNs inside", check_tun},
 	{"inner-userns", "rootless podman, bwrap, userns-remap inside",
 	 check_inner_userns},

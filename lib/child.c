@@ -26,6 +26,7 @@
 #include "net/netlink.h"
 #include "sync.h"
 #include "tty.h"
+#include "vfs/cover.h"
 
 /* Who makes which; the stage takes over the founder's. */
 #define FOUNDERS_NAMESPACES (CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
@@ -134,6 +135,14 @@ static void append_offset(char *buf, size_t size, const char *clock, clockid_t i
 	strcat(buf, " 0\n");
 }
 
+/* So that nproc(1) and who asks like it is told what /proc/cpuinfo says. Not a limit. */
+static int set_affinity(const struct launch *l)
+{
+	const cpu_set_t *cpus = &l->vfs->helper.shared->facts.cpus;
+
+	return SYS(sched_setaffinity, 0, sizeof *cpus, cpus);
+}
+
 /* Uptime inside counts from the start of the sandbox. */
 static int own_clock(void)
 {
@@ -229,6 +238,8 @@ static int stage_op(struct launch *l, const struct op *op)
 		return group_join_v1_child(l->group);
 	case OP_RLIMIT:
 		return set_rlimit(&l->plan->spec->ulimits[op->value]);
+	case OP_CPUS:
+		return set_affinity(l);
 	case OP_CLOCK:
 		return own_clock();
 	case OP_OWNER:
@@ -302,11 +313,16 @@ void stage_main(struct launch *l)
 
 /* ---- ops of init ----------------------------------------------------------------- */
 
+/* What init has open. */
+struct inside {
+	int root, vfs;
+};
+
 /*
  * The clone's copy of the root is cloned once more, since its flags are locked to its
  * place, and a locked mount cannot become the root of the namespace.
  */
-static int enter_root(int *ret_root)
+static int enter_root(const struct launch *l, struct inside *in)
 {
 	int root = sys_open_tree(AT_FDCWD, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | AT_RECURSIVE);
 	int r;
@@ -316,7 +332,9 @@ static int enter_root(int *ret_root)
 	r = SYS(move_mount, root, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH);
 	if (r >= 0)
 		r = SYS(fchdir, root);
-	*ret_root = root;
+	in->root = root;
+	if (r >= 0 && l->plan->has_vfs) /* while it can be seen */
+		r = in->vfs = SYS(openat, root, "proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return r;
 }
 
@@ -353,15 +371,25 @@ static int open_tty(struct launch *l)
 	return sync_send_fd(l->sync[1], &m, master);
 }
 
-static int init_op(struct launch *l, const struct op *op, int *root)
+static int cover(struct inside *in)
+{
+	int r = vfs_cover_child(in->root, in->vfs);
+
+	in->vfs = fd_close(in->vfs);
+	return r;
+}
+
+static int init_op(struct launch *l, const struct op *op, struct inside *in)
 {
 	switch ((enum op_kind)op->kind) {
 	case OP_ENTER_ROOT:
-		return enter_root(root);
+		return enter_root(l, in);
 	case OP_MOUNT:
-		return mount_inside(op, *root);
+		return mount_inside(op, in->root);
+	case OP_COVER:
+		return cover(in);
 	case OP_PIVOT:
-		*root = fd_close(*root);
+		in->root = fd_close(in->root);
 		return pivot();
 	case OP_TTY:
 		return open_tty(l);
@@ -384,7 +412,8 @@ static void init_close_others(const struct launch *l)
 
 static void init_setup(struct launch *l)
 {
-	int root = -1, r;
+	struct inside in = {-1, -1};
+	int r;
 
 	SYS(prctl, PR_SET_NAME, "cis:init", 0, 0, 0);
 	args_hide_child(&l->args, "cisandbox-init");
@@ -400,7 +429,7 @@ static void init_setup(struct launch *l)
 			continue;
 		if (r >= 0)
 			r = i == l->plan->fault ? -EIO
-						: init_op(l, &l->plan->ops[i], &root);
+						: init_op(l, &l->plan->ops[i], &in);
 		if (r < 0)
 			die(l, i, r);
 	}

@@ -123,6 +123,15 @@ static void close_others(const struct join *j)
 	fd_close_others(keep, n);
 }
 
+/* The cpus that it is shown. */
+static void take_affinity(pid_t init)
+{
+	cpu_set_t cpus;
+
+	if (SYS(sched_getaffinity, init, sizeof cpus, &cpus) > 0)
+		SYS(sched_setaffinity, 0, sizeof cpus, &cpus);
+}
+
 /* What the sandbox was given; init has them. What we may not raise stays lower. */
 static void take_rlimits(pid_t init)
 {
@@ -143,6 +152,7 @@ static void joiner_main(struct join *j)
 	SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	close_others(j);
 	args_hide_child(&j->args, "cisandbox-exec");
+	take_affinity(j->init);
 	take_rlimits(j->init); /* now, where we may raise ours */
 	r = group_join_v1_child(j->group);
 	if (r >= 0)

@@ -11,6 +11,7 @@
  *	         the host's privilege; then goes over into the founder's namespaces,
  *	         clones init, and is gone
  *	init     its clone by CLONE_PARENT, so the caller's child; pid 1 inside
+ *	helper   the caller's clone without any power; serves the virtual files (vfs/vfs.h)
  *	payload  init's child; becomes the user's command. Services are its like.
  *
  * Wires (both SOCK_SEQPACKET, records of sync.h)
@@ -68,6 +69,7 @@
  */
 #include "launch.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +101,8 @@ static void hint_op(const struct op *op, int errnum, struct cis_error *err)
 		cis_hint(err, "no more processes: the pids limit, or one of the host");
 	else if (makes_namespaces(op) && errnum == EPERM)
 		cis_hint(err, "user namespaces are forbidden here: see cisandbox check");
+	else if (op->kind == OP_COVER)
+		cis_hint(err, "--vfs=off does without");
 	else if (op->kind == OP_MOUNT && errnum == EPERM)
 		cis_hint(err, "the host's own /proc or /sys is partly covered, as in a "
 			      "container; see cisandbox check");
@@ -313,12 +317,33 @@ static void close_childrens_ends(struct launch *l)
 		l->stdio[i] = fd_close(l->stdio[i]);
 }
 
+/* The next record; meanwhile a helper that dies is replaced, or init might wait for ever. */
+static int hear(struct launch *l, struct sync_msg *ret, int *ret_fd)
+{
+	for (;;) {
+		struct pollfd p[] = {{.fd = l->sync[0], .events = POLLIN},
+				     {.fd = l->vfs->pidfd, .events = POLLIN}};
+		int status, r = poll(p, 2, -1);
+
+		if (r < 0 && errno != EINTR)
+			return -errno;
+		if (r > 0 && p[0].revents)
+			return sync_recv(l->sync[0], ret, ret_fd, 0);
+		if (r <= 0 || !p[1].revents)
+			continue;
+		vfs_bury(l->vfs, &status);
+		r = l->vfs->quick_deaths < VFS_CRASH_LOOP ? vfs_spawn(l->vfs) : -ECHILD;
+		if (r < 0)
+			return r;
+	}
+}
+
 /* Until the command runs; with services until they are about to start. */
 static int converse(struct launch *l, struct launched *ret, struct cis_error *err)
 {
 	for (;;) {
 		struct sync_msg m;
-		int fd = -1, r = sync_recv(l->sync[0], &m, &fd, 0);
+		int fd = -1, r = hear(l, &m, &fd);
 
 		if (r < 0)
 			return cis_fail(err, -r, "hear from the sandbox");
@@ -349,6 +374,15 @@ static int watch_init(const struct launch *l, struct launched *ret, struct cis_e
 	return ret->pidfd < 0 ? cis_fail(err, -ret->pidfd, "watch init") : 0;
 }
 
+static int start_vfs(struct launch *l, struct cis_error *err)
+{
+	int r;
+
+	vfs_connect(l->vfs, l->group);
+	r = vfs_spawn(l->vfs);
+	return r < 0 ? cis_fail(err, -r, "clone the helper of the virtual files") : 0;
+}
+
 int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 {
 	int r = clone_child(l, CLONE_NEWNS | CLONE_INTO_CGROUP,
@@ -358,13 +392,19 @@ int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 	close_childrens_ends(l);
 	if (r < 0)
 		return cis_fail(err, -r, "clone the stage");
-	r = converse(l, ret, err);
+	/* Beside the stage, which takes longer; init waits for its first answer. */
+	if (l->plan->has_vfs)
+		r = start_vfs(l, err);
+	if (r >= 0)
+		r = converse(l, ret, err);
 	if (r >= 0)
 		r = watch_init(l, ret, err);
 	if (r >= 0) {
 		ret->sync = steal_fd(&l->sync[0]);
 		return 0;
 	}
+	/* Nobody who waits for the helper can be killed before it is gone. */
+	vfs_drop(l->vfs);
 	/* In this order: when the stage is dead nobody can clone init any more. */
 	l->stage = end_child(l->stage);
 	if (*l->init)

@@ -18,6 +18,7 @@
 #include "plan.h"
 #include "state.h"
 #include "sync.h"
+#include "vfs/vfs.h"
 
 #define LAUNCH_STACK 65536
 
@@ -25,6 +26,7 @@ struct launch {
 	struct plan *plan;         /* borrowed */
 	const struct state *state; /* borrowed */
 	struct group *group;       /* borrowed */
+	struct vfs *vfs;           /* borrowed */
 	uid_t base;                /* host id of the sandbox's root */
 	uint32_t count;
 	int sync[2];               /* the caller's end; the children's */

@@ -9,7 +9,7 @@
 
 static const char *slot_name(unsigned int slot, char buf[static 16])
 {
-	static const char *const names[] = {"", "image", "scratch", "root", "dev"};
+	static const char *const names[] = {"", "image", "scratch", "root", "dev", "vfs"};
 
 	if (slot < SLOT_BIND)
 		return names[slot];
@@ -32,6 +32,25 @@ static void describe_limits(const struct spec *s, char *buf, size_t n)
 		snprintf(buf + k, n - (size_t)k, ", pids %llu", (unsigned long long)s->pids);
 }
 
+/* Ops with nothing to be said about them but what they are. */
+static const char *const plain_words[] = {
+	[OP_JOIN] = "join the control groups",
+	[OP_CLOCK] = "make a time namespace",
+	[OP_FOUND] = "clone the founder",
+	[OP_MAP] = "map the ids into the user namespace",
+	[OP_USERNS] = "make the user namespace",
+	[OP_NETNS] = "make network, ipc and uts namespaces",
+	[OP_SPAWN] = "clone init into these, and new pid, cgroup and mount "
+		     "namespaces",
+	[OP_OWNER] = "take the effective id of the sandbox's root",
+	[OP_ATTACH_LAYERS] = "attach the scratch, and the image in it",
+	[OP_ENTER_ROOT] = "enter its own copy of the root",
+	[OP_PIVOT] = "change the root and leave the host's behind",
+	[OP_TTY] = "open a terminal",
+	[OP_VFS] = "make the file system of virtual files",
+	[OP_COVER] = "cover parts of /proc and /sys with virtual files",
+};
+
 void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t n)
 {
 	unsigned long long value = op->value;
@@ -49,14 +68,15 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 	case OP_CGROUP:
 		describe_limits(p->spec, buf, n);
 		break;
+	case OP_CPUS:
+		snprintf(buf, n, "run on as many cpus as %llu.%03llu come to", value / 1000,
+			 value % 1000);
+		break;
 	case OP_CLONE_TREE:
 		snprintf(buf, n, "clone the mount of %s%s as %s", op->source, readonly, slot);
 		break;
 	case OP_SCRATCH:
 		snprintf(buf, n, "make a scratch disk of %llu bytes (%s)", value, op->text);
-		break;
-	case OP_JOIN:
-		snprintf(buf, n, "join the control groups");
 		break;
 	case OP_RLIMIT:
 		snprintf(buf, n, "set resource limit %d to %llu:%llu",
@@ -64,33 +84,8 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 			 (unsigned long long)p->spec->ulimits[value].limit.rlim_cur,
 			 (unsigned long long)p->spec->ulimits[value].limit.rlim_max);
 		break;
-	case OP_CLOCK:
-		snprintf(buf, n, "make a time namespace");
-		break;
-	case OP_FOUND:
-		snprintf(buf, n, "clone the founder");
-		break;
-	case OP_MAP:
-		snprintf(buf, n, "map the ids into the user namespace");
-		break;
-	case OP_USERNS:
-		snprintf(buf, n, "make the user namespace");
-		break;
-	case OP_NETNS:
-		snprintf(buf, n, "make network, ipc and uts namespaces");
-		break;
-	case OP_SPAWN:
-		snprintf(buf, n, "clone init into these, and new pid, cgroup and mount "
-				 "namespaces");
-		break;
-	case OP_OWNER:
-		snprintf(buf, n, "take the effective id of the sandbox's root");
-		break;
 	case OP_IDMAP:
 		snprintf(buf, n, "id-map %s", slot);
-		break;
-	case OP_ATTACH_LAYERS:
-		snprintf(buf, n, "attach the scratch, and the image in it");
 		break;
 	case OP_MKDIR:
 		snprintf(buf, n, "make directory %s on the %s", op->target, slot);
@@ -109,15 +104,9 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 	case OP_BIND_SCRATCH:
 		snprintf(buf, n, "attach %s of the scratch at /%s", op->source, op->target);
 		break;
-	case OP_ENTER_ROOT:
-		snprintf(buf, n, "enter its own copy of the root");
-		break;
 	case OP_MOUNT:
 		snprintf(buf, n, "mount %s on /%s%s%s", op->text, op->target,
 			 op->options ? " with " : "", op->options ? op->options : "");
-		break;
-	case OP_PIVOT:
-		snprintf(buf, n, "change the root and leave the host's behind");
 		break;
 	case OP_HOSTNAME:
 		snprintf(buf, n, "set the host name %s", op->text ? op->text : "(the id)");
@@ -125,8 +114,8 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 	case OP_LINK_UP:
 		snprintf(buf, n, "set %s up", op->text);
 		break;
-	case OP_TTY:
-		snprintf(buf, n, "open a terminal");
+	default:
+		snprintf(buf, n, "%s", plain_words[op->kind]);
 		break;
 	}
 }

@@ -18,6 +18,7 @@
 #include "fs/path.h"
 #include "image.h"
 #include "isolate/seccomp.h"
+#include "vfs/vfs.h"
 
 #define BARE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
@@ -174,6 +175,8 @@ static int plan_host(struct plan *p)
 		r = add(p, (struct op){OP_SCRATCH, BY_CALLER, .slot = SLOT_SCRATCH,
 				       .value = disk,
 				       .text = disk > SPEC_DISK_IN_MEMORY ? "ext4" : "tmpfs"});
+	if (r >= 0 && p->has_vfs)
+		r = add(p, (struct op){OP_VFS, BY_CALLER, .slot = SLOT_VFS});
 	if (r >= 0)
 		r = add(p, (struct op){OP_MAP, BY_CALLER});
 	if (r >= 0)
@@ -220,6 +223,8 @@ static int plan_root(struct plan *p, int rootfd)
 	bool on_disk = p->spec->disk > SPEC_DISK_IN_MEMORY;
 	int r = add(p, (struct op){OP_JOIN, BY_STAGE});
 
+	if (r >= 0 && p->has_vfs && p->spec->cpus_milli)
+		r = add(p, (struct op){OP_CPUS, BY_STAGE, .value = p->spec->cpus_milli});
 	for (size_t i = 0; i < p->spec->n_ulimits && r >= 0; i++)
 		r = add(p, (struct op){OP_RLIMIT, BY_STAGE, .value = i});
 	if (r >= 0)
@@ -326,11 +331,14 @@ static int add_mount(struct plan *p, const char *type, const char *target,
 static int plan_inside(struct plan *p, int rootfd)
 {
 	struct stat st;
-	int r = add(p, (struct op){OP_SPAWN, BY_STAGE});
+	int r = 0;
 
+	if (p->has_vfs) /* below the mounts of init, and hidden by them */
+		r = add(p, (struct op){OP_ATTACH, BY_STAGE, .slot = SLOT_VFS, .target = "proc"});
+	if (r >= 0)
+		r = add(p, (struct op){OP_SPAWN, BY_STAGE});
 	if (r >= 0)
 		r = add(p, (struct op){OP_ENTER_ROOT, BY_INIT});
-
 	if (r >= 0)
 		r = add_mount(p, "tmpfs", "proc", "mode=755,size=4k,nr_inodes=8", BARE);
 	if (r >= 0)
@@ -356,6 +364,8 @@ static int plan_inside(struct plan *p, int rootfd)
 	    S_ISDIR(st.st_mode))
 		r = add_mount(p, "tmpfs", "run", "mode=755",
 			      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	if (r >= 0 && p->has_vfs)
+		r = add(p, (struct op){OP_COVER, BY_INIT});
 	if (r >= 0)
 		r = add(p, (struct op){OP_PIVOT, BY_INIT});
 	if (r >= 0 && p->spec->tty)
@@ -392,6 +402,7 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	r = spec_validate(spec, err);
 	if (r < 0)
 		return r;
+	p->has_vfs = spec->vfs == CIS_VFS_ON || (spec->vfs == CIS_VFS_AUTO && vfs_probe() == 0);
 	rootfd = open_rootfs(p, err);
 	if (rootfd < 0)
 		return rootfd;

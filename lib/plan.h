@@ -27,6 +27,7 @@ enum op_kind {
 	OP_SCRATCH,     /* value: bytes; text: "tmpfs" or "ext4"; slot */
 	OP_MAP,         /* the ids, into the founder's user namespace */
 	OP_CGROUP,      /* the groups, their limits, the delegation */
+	OP_VFS,         /* slot: gets the file system with the virtual files */
 	/* founder, while the caller goes on */
 	OP_USERNS,      /* its end is what OP_MAP waits for */
 	OP_NETNS,       /* after OP_MAP: network, ipc and uts namespaces */
@@ -35,6 +36,7 @@ enum op_kind {
 	/* stage, with the host's privilege, in a mount namespace of its own */
 	OP_JOIN,        /* the v1 groups */
 	OP_RLIMIT,      /* value: index into spec.ulimits */
+	OP_CPUS,        /* value: thousandths of a cpu; affinity to as many as that comes to */
 	OP_CLOCK,       /* a time namespace whose uptime starts now */
 	OP_OWNER,       /* the effective id of the sandbox's root, all capabilities */
 	OP_IDMAP,       /* slot */
@@ -48,6 +50,7 @@ enum op_kind {
 	/* init */
 	OP_ENTER_ROOT,  /* the root that the stage built becomes the working directory */
 	OP_MOUNT,       /* text: type; options; target; value: MOUNT_ATTR_* */
+	OP_COVER,       /* parts of /proc and /sys by virtual files */
 	OP_PIVOT,
 	OP_TTY,         /* a terminal; its master goes to the caller */
 };
@@ -57,7 +60,7 @@ enum op_kind {
 #define OP_DEV_CONSOLE 1u
 
 /* Descriptors that ops hand on; binds follow from SLOT_BIND. */
-enum slot { SLOT_NONE, SLOT_IMAGE, SLOT_SCRATCH, SLOT_ROOT, SLOT_DEV, SLOT_BIND };
+enum slot { SLOT_NONE, SLOT_IMAGE, SLOT_SCRATCH, SLOT_ROOT, SLOT_DEV, SLOT_VFS, SLOT_BIND };
 
 struct op {
 	uint8_t kind, who;
@@ -88,6 +91,7 @@ struct plan {
 	const struct spec *spec; /* borrowed: outlives the plan */
 	struct op *ops;
 	size_t n_ops;
+	bool has_vfs;       /* virtual files, asked for or by default */
 	unsigned int fault; /* index of an op that is to fail (fault.h) */
 	struct strv strings; /* everything ops point to */
 	int *fds;            /* by slot, -1 while empty */

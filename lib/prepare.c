@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -80,6 +81,17 @@ static int make_scratch(struct cis_sandbox *sb, const struct op *op, struct cis_
 	return 0;
 }
 
+static int make_vfs(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
+{
+	cpu_set_t allowed, shown;
+
+	if (sched_getaffinity(0, sizeof allowed, &allowed) < 0)
+		return cis_fail(err, errno, "virtual files: which cpus there are");
+	vfs_pick_cpus(sb->spec.cpus_milli, sb->base / SPEC_IDS_UNIT, &allowed, &shown);
+	return vfs_make(&sb->vfs, sb->base, ids_of_helper(sb->base, sb->count), &shown,
+			&sb->plan.fds[op->slot], err);
+}
+
 int prepare_run(struct cis_sandbox *sb, struct launch *l, struct cis_error *err)
 {
 	int r = 0;
@@ -106,6 +118,9 @@ int prepare_run(struct cis_sandbox *sb, struct launch *l, struct cis_error *err)
 			break;
 		case OP_CGROUP:
 			r = make_groups(sb, err);
+			break;
+		case OP_VFS:
+			r = make_vfs(sb, op, err);
 			break;
 		case OP_CLONE_TREE:
 			r = clone_tree(sb, op, err);

@@ -38,8 +38,9 @@ int cis_sandbox_new(struct cis_sandbox **ret)
 	state_init(&sb->state);
 	group_init(&sb->group);
 	container_init(&sb->container);
+	vfs_init(&sb->vfs);
 	sb->audit = sb->sync = sb->pidfd = sb->tty = -1;
-	sb->timeout = sb->grace = sb->tick = sb->image_lock = sb->bundle = -1;
+	sb->timeout = sb->grace = sb->tick = sb->image_lock = sb->bundle = sb->respawn = -1;
 	for (size_t i = 0; i < 3; i++)
 		sb->stdio[i] = -1;
 	for (size_t i = 0; i < N_RELAYS; i++)
@@ -62,6 +63,8 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 	for (size_t i = 0; i < N_RELAYS; i++)
 		relay_free(sb->relays[i]);
 	container_done(&sb->container);
+	vfs_done(&sb->vfs);
+	fd_close(sb->respawn);
 	fd_close(sb->bundle);
 	plan_done(&sb->plan);
 	spec_done(&sb->spec);
@@ -206,6 +209,14 @@ int cis_sandbox_set_net(struct cis_sandbox *sb, enum cis_net mode)
 	return 0;
 }
 
+int cis_sandbox_set_vfs(struct cis_sandbox *sb, enum cis_vfs mode)
+{
+	if (mode != CIS_VFS_AUTO && mode != CIS_VFS_ON && mode != CIS_VFS_OFF)
+		return -EINVAL;
+	sb->spec.vfs = mode;
+	return 0;
+}
+
 int cis_sandbox_set_flags(struct cis_sandbox *sb, uint64_t set)
 {
 	if (set & ~(CIS_NO_NEW_PRIVS | CIS_ALLOW_BPF | CIS_ALLOW_PERF | CIS_ALLOW_IO_URING))
@@ -298,6 +309,7 @@ static int make(struct cis_sandbox *sb, bool *ret_payload_runs, struct cis_error
 	l.plan = &sb->plan;
 	l.state = &sb->state;
 	l.group = &sb->group;
+	l.vfs = &sb->vfs;
 	r = fail_at(prepare_run(sb, &l, err), CIS_STAGE_PREPARE, err);
 	if (r >= 0)
 		r = fail_at(launch(sb, &l, ret_payload_runs, err), CIS_STAGE_SETUP, err);
@@ -327,6 +339,8 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 		return fail_at(r, CIS_STAGE_RUN, err);
 	audit_line(sb, "started", argv[0], "pid", (uint64_t)sb->pid, "id_base",
 		   (uint64_t)sb->base, NULL);
+	if (!sb->plan.has_vfs && sb->spec.vfs == CIS_VFS_AUTO)
+		supervise_note_no_vfs(sb);
 	if (payload_runs)
 		supervise_payload_runs(sb);
 	return 0;

@@ -20,6 +20,7 @@
 #include "plan.h"
 #include "relay.h"
 #include "state.h"
+#include "vfs/vfs.h"
 
 /*
  *	NEW ---start()---> RUNNING ---payload ends---> ENDED
@@ -56,6 +57,11 @@ struct cis_sandbox {
 	struct relay *relays[N_RELAYS];
 	int watched[N_RELAYS]; /* what of relays[i] is in the epoll set */
 
+	struct vfs vfs;
+	struct vfs_load load;
+	unsigned int ticks;
+	int respawn; /* timerfd: when the next helper starts, or -1 */
+
 	bool payload_runs, payload_ended, timed_out, has_last_figures;
 	int exit_status;
 	struct cis_event events[N_EVENTS];
@@ -81,6 +87,8 @@ int start_bundle(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 int supervise_begin(struct cis_sandbox *sb, struct cis_error *err);
 /* Init has said so. */
 void supervise_payload_runs(struct cis_sandbox *sb);
+/* There are no virtual files; nobody had asked for them. */
+void supervise_note_no_vfs(struct cis_sandbox *sb);
 /* Everybody dies, everything made is removed. Idempotent. */
 void supervise_finish(struct cis_sandbox *sb);
 void supervise_usage(struct cis_sandbox *sb);

@@ -119,6 +119,16 @@ static int read_net(struct spec *s, const struct json *v, struct cis_error *err)
 	return 0;
 }
 
+static int read_vfs(struct spec *s, const struct json *v, struct cis_error *err)
+{
+	bool on;
+	int r = json_want_bool(v, &on, err);
+
+	if (r >= 0)
+		s->vfs = on ? CIS_VFS_ON : CIS_VFS_OFF;
+	return r;
+}
+
 static int read_env(struct spec *s, const struct json *v, struct cis_error *err)
 {
 	int r = json_want(v, JSON_ARRAY, err);
@@ -328,6 +338,7 @@ static const struct {
 	{"ids", read_ids},
 	{"timeout", read_timeout},
 	{"net", read_net},
+	{"vfs", read_vfs},
 	{"binds", read_binds},
 	{"ulimits", read_ulimits},
 	{"scratch_dirs", read_scratch_dirs},

@@ -47,6 +47,7 @@ struct spec {
 	uint64_t memory, cpus_milli, pids, disk, ids, timeout_ms;
 	uint64_t flags; /* CIS_NO_NEW_PRIVS, CIS_ALLOW_* */
 	enum cis_net net;
+	enum cis_vfs vfs;
 	bool tty;
 	unsigned short rows, cols;
 	bool interactive; /* something will be written to stdin */

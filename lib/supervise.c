@@ -30,7 +30,16 @@
 #define LOG_TAIL 300
 
 /* What an epoll event is about; relays follow. */
-enum source { SRC_SYNC, SRC_PID, SRC_TIMEOUT, SRC_GRACE, SRC_TICK, SRC_RELAY };
+enum source {
+	SRC_SYNC,
+	SRC_PID,
+	SRC_TIMEOUT,
+	SRC_GRACE,
+	SRC_TICK,
+	SRC_HELPER,
+	SRC_RESPAWN,
+	SRC_RELAY
+};
 
 /* ---- beginning ------------------------------------------------------------------ */
 
@@ -128,6 +137,8 @@ int supervise_begin(struct cis_sandbox *sb, struct cis_error *err)
 		r = add_timer(sb, &sb->timeout, sb->spec.timeout_ms, false, SRC_TIMEOUT);
 	if (r >= 0 && !sb->entered)
 		r = add_timer(sb, &sb->tick, TICK_MSEC, true, SRC_TICK);
+	if (r >= 0 && sb->vfs.pidfd >= 0)
+		r = watch(sb, sb->vfs.pidfd, EPOLLIN, SRC_HELPER);
 	for (size_t i = 0; i < N_RELAYS && r >= 0; i++)
 		r = rewatch(sb, i);
 	return r < 0 ? cis_fail(err, -r, "watch the sandbox") : 0;
@@ -370,6 +381,68 @@ static void on_timeout(struct cis_sandbox *sb)
 	sb->timeout = fd_close(sb->timeout);
 }
 
+/* ---- virtual files ------------------------------------------------------------------- */
+
+/* As often as the kernel does for its own. */
+static void note_load(struct cis_sandbox *sb)
+{
+	struct vfs_facts *facts = &sb->vfs.helper.shared->facts;
+	struct group_tasks tasks;
+
+	group_tasks(&sb->group, &tasks);
+	vfs_load_add(&sb->load, tasks.running + tasks.blocked);
+	for (size_t i = 0; i < ARRAY_SIZE(facts->load); i++)
+		facts->load[i] = vfs_load_hundredths(&sb->load, i);
+	facts->running = tasks.running;
+	facts->blocked = tasks.blocked;
+	facts->tasks = tasks.all;
+}
+
+void supervise_note_no_vfs(struct cis_sandbox *sb)
+{
+	char text[160];
+	int r = -vfs_probe();
+
+	snprintf(text, sizeof text,
+		 "/proc and /sys show the host's numbers: /dev/fuse: %s (\"modprobe fuse\", "
+		 "or --vfs=off to say so)",
+		 strerror(r));
+	post(sb, CIS_EVENT_VFS, (uint64_t)r, "vfs.off", text);
+}
+
+static void start_helper(struct cis_sandbox *sb)
+{
+	sb->respawn = fd_close(sb->respawn);
+	if (vfs_spawn(&sb->vfs) < 0)
+		add_timer(sb, &sb->respawn, TICK_MSEC, false, SRC_RESPAWN);
+	else
+		watch(sb, sb->vfs.pidfd, EPOLLIN, SRC_HELPER);
+}
+
+static void on_helper_death(struct cis_sandbox *sb)
+{
+	unsigned int delay;
+	char text[120];
+	int status;
+
+	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->vfs.pidfd, NULL);
+	delay = vfs_bury(&sb->vfs, &status);
+	/* Its file system is gone: so is, in a moment, all inside. */
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return;
+	snprintf(text, sizeof text, "the helper of the virtual files died (%s %d)",
+		 WIFSIGNALED(status) ? "signal" : "status",
+		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	if (sb->vfs.quick_deaths == VFS_CRASH_LOOP)
+		post(sb, CIS_EVENT_VFS, 0, "vfs.crashes", text);
+	else
+		audit_line(sb, "vfs.died", text, NULL);
+	if (!delay || add_timer(sb, &sb->respawn, delay, false, SRC_RESPAWN) < 0)
+		start_helper(sb);
+}
+
+/* ---- ticks --------------------------------------------------------------------------- */
+
 static void on_tick(struct cis_sandbox *sb)
 {
 	struct figures f;
@@ -379,6 +452,8 @@ static void on_tick(struct cis_sandbox *sb)
 		return;
 	read_figures(sb, &f);
 	check_limits(sb, &f);
+	if (vfs_is_on(&sb->vfs) && ++sb->ticks % VFS_LOAD_SEC == 0)
+		note_load(sb);
 }
 
 /* Init (or the entered command) is dead: its status, unless init told the payload's. */
@@ -461,6 +536,12 @@ static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err
 	case SRC_TICK:
 		on_tick(sb);
 		return 0;
+	case SRC_HELPER:
+		on_helper_death(sb);
+		return 0;
+	case SRC_RESPAWN:
+		start_helper(sb);
+		return 0;
 	default:
 		break;
 	}
@@ -496,11 +577,14 @@ static void release_children(struct cis_sandbox *sb)
 {
 	siginfo_t info;
 
+	/* First: nobody inside may hang in a read while it is killed. */
+	vfs_drop(&sb->vfs);
 	kill_all(sb);
 	if (sb->pidfd >= 0)
 		launch_reap(sb->pidfd, &info);
 	for (size_t i = 0; i < N_RELAYS; i++)
 		end_relay(sb, i);
+	vfs_done(&sb->vfs);
 }
 
 static void undo(struct cis_sandbox *sb)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Prints the seccomp filters of all sets of CIS_ALLOW_* flags as a C header. */
+/*
+ * Prints the seccomp filters of all sets of CIS_ALLOW_* flags, and that of the helper of
+ * lib/vfs, as a C header.
+ */
 #include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,19 +12,37 @@
 
 static const uint64_t allow[] = {CIS_ALLOW_BPF, CIS_ALLOW_PERF, CIS_ALLOW_IO_URING};
 
+static void print_program(const char *name, struct sock_filter *f, unsigned short n)
+{
+	printf("static const struct sock_filter %s[] = {\n", name);
+	for (unsigned short i = 0; i < n; i++)
+		printf("\t{%#x, %u, %u, %#x},\n", f[i].code, f[i].jt, f[i].jf, f[i].k);
+	printf("};\n");
+	free(f);
+}
+
 static void print_filter(uint64_t flags)
 {
 	struct cis_error error = {0};
 	struct sock_filter *f;
 	unsigned short n;
+	char name[32];
 
 	if (seccomp_compile(flags, &f, &n, &error) < 0)
 		errx(1, "%s", error.message);
-	printf("static const struct sock_filter filter_%llu[] = {\n", (unsigned long long)flags);
-	for (unsigned short i = 0; i < n; i++)
-		printf("\t{%#x, %u, %u, %#x},\n", f[i].code, f[i].jt, f[i].jf, f[i].k);
-	printf("};\n");
-	free(f);
+	snprintf(name, sizeof name, "filter_%llu", (unsigned long long)flags);
+	print_program(name, f, n);
+}
+
+static void print_vfs_filter(void)
+{
+	struct cis_error error = {0};
+	struct sock_filter *f;
+	unsigned short n;
+
+	if (seccomp_compile_vfs(&f, &n, &error) < 0)
+		errx(1, "%s", error.message);
+	print_program("filter_vfs", f, n);
 }
 
 int main(void)
@@ -41,5 +62,6 @@ int main(void)
 		       (unsigned long long)sets[i], (unsigned long long)sets[i],
 		       (unsigned long long)sets[i]);
 	printf("};\n");
+	print_vfs_filter();
 	return 0;
 }

@@ -300,8 +300,9 @@ static int signal_procs(int dir)
 	return n;
 }
 
-/* Depth first over the groups below @dir. @fn gets (parent dir, name, dir). */
-static int walk(int dir, int (*fn)(int parent, const char *name, int fd))
+/* Depth first over the groups below @dir. */
+typedef int walk_fn(int parent, const char *name, int fd, void *arg);
+static int walk(int dir, walk_fn *fn, void *arg)
 {
 	int sum = 0, copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = copy < 0 ? NULL : fdopendir(copy);
@@ -317,25 +318,75 @@ static int walk(int dir, int (*fn)(int parent, const char *name, int fd))
 		sub = openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 		if (sub < 0)
 			continue;
-		sum += MAX(walk(sub, fn), 0);
-		sum += MAX(fn(dir, e->d_name, sub), 0);
+		sum += MAX(walk(sub, fn, arg), 0);
+		sum += MAX(fn(dir, e->d_name, sub, arg), 0);
 	}
 	closedir(d);
 	return sum;
 }
 
-static int kill_one(int parent, const char *name, int fd)
+static int kill_one(int parent, const char *name, int fd, void *arg)
 {
+	(void)arg;
 	(void)parent;
 	(void)name;
 	return signal_procs(fd);
 }
 
-static int remove_one(int parent, const char *name, int fd)
+static int remove_one(int parent, const char *name, int fd, void *arg)
 {
+	(void)arg;
 	(void)fd;
 	unlinkat(parent, name, AT_REMOVEDIR);
 	return 0;
+}
+
+/* R, S, D ...: behind the name, which may hold anything. */
+static char state_of(const char *tid)
+{
+	char path[64], buf[512], *end;
+	cleanup_close int fd = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof path, "/proc/%s/stat", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, buf, sizeof buf - 1);
+	if (n <= 0)
+		return 'X';
+	buf[n] = '\0';
+	end = strrchr(buf, ')');
+	return end && end[1] ? end[2] : 'X';
+}
+
+static int count_one(int parent, const char *name, int fd, void *arg)
+{
+	struct group_tasks *t = arg;
+	cleanup_free char *text = NULL;
+	char *save = NULL;
+
+	(void)parent;
+	(void)name;
+	if (io_read_file_at(fd, "cgroup.threads", 4 << 20, &text, NULL) < 0)
+		return 0;
+	for (char *tid = strtok_r(text, "\n", &save); tid; tid = strtok_r(NULL, "\n", &save)) {
+		char state = state_of(tid);
+
+		t->all++;
+		t->running += state == 'R';
+		t->blocked += state == 'D';
+	}
+	return 0;
+}
+
+void group_tasks(const struct group *g, struct group_tasks *ret)
+{
+	int top = g->dirs[g->hs.unified];
+
+	*ret = (struct group_tasks){0};
+	if (top < 0)
+		return;
+	count_one(-1, NULL, top, ret);
+	walk(top, count_one, ret);
 }
 
 static void nap(unsigned int usec)
@@ -353,7 +404,7 @@ int group_kill(const struct group *g)
 				continue;
 			/* Atomic where it exists (5.14): a fork cannot slip through. */
 			io_write_file_at(g->dirs[i], "cgroup.kill", "1");
-			alive += MAX(walk(g->dirs[i], kill_one), 0);
+			alive += MAX(walk(g->dirs[i], kill_one, NULL), 0);
 			alive += MAX(signal_procs(g->dirs[i]), 0);
 		}
 		if (!alive)
@@ -375,7 +426,7 @@ static int remove_in(const struct group *g, size_t i, int root)
 		if (r == 0 || r == -ENOENT)
 			return 0;
 		if (g->dirs[i] >= 0)
-			walk(g->dirs[i], remove_one);
+			walk(g->dirs[i], remove_one, NULL);
 		/* The kernel has killed all that were inside; this is for the rest. */
 		if (tries == 10)
 			group_kill(g);

@@ -15,7 +15,9 @@
 
 #define POOL_FIRST 0x70000000ULL
 #define MAX_OWNERS (1UL << 20)
-#define POOL_END 0x7FFE0000ULL
+#define POOL_END 0x7FFD0000ULL
+#define HELPERS_FIRST POOL_END /* 65536 more, one for each range of the pool */
+#define RANGE_MIN 65536
 
 struct range {
 	uint64_t first, end;
@@ -108,17 +110,25 @@ static int find_gap(const struct range *pool, const struct ranges *taken, uint64
 	return -ENOSPC;
 }
 
+/* Whole or not at all: whoever is killed leaves no range without an owner. Under the lock. */
+static int write_owners(int dirfd, const char *name, const char *owners)
+{
+	cleanup_close int fd =
+		openat(dirfd, ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : io_write_all(fd, owners, strlen(owners));
+
+	if (r >= 0 && renameat(dirfd, ".new", dirfd, name) < 0)
+		r = -errno;
+	return r;
+}
+
 static int lend(int dirfd, const char *sandbox_id, uint64_t base, uint64_t count)
 {
 	char name[64];
-	cleanup_close int fd = -1;
 
 	snprintf(name, sizeof name, "%llu+%llu", (unsigned long long)base,
 		 (unsigned long long)count);
-	fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	return io_write_all(fd, sandbox_id, strlen(sandbox_id));
+	return write_owners(dirfd, name, sandbox_id);
 }
 
 static int pick(int dirfd, uint32_t count, struct range *pool, uint64_t *ret)
@@ -175,20 +185,21 @@ bool ids_are_lent(int dirfd, uint32_t base, uint32_t count)
 int ids_share(int dirfd, const char *sandbox_id, uint32_t base, uint32_t count,
 	      struct cis_error *err)
 {
-	cleanup_close int lock = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	cleanup_close int lock = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_free char *before = NULL, *owners = NULL;
 	char name[64];
 	int r;
 
 	if (lock < 0 || flock(lock, LOCK_EX) < 0)
 		return cis_fail(err, errno, "ids: lock the table of id ranges");
 	snprintf(name, sizeof name, "%u+%u", base, count);
-	fd = openat(dirfd, name, O_WRONLY | O_APPEND | O_CLOEXEC);
-	if (fd < 0)
-		return cis_fail(err, errno, "ids: share the range of %u ids from %u", count, base);
-	r = io_write_all(fd, "\n", 1);
+	r = io_read_file_at(dirfd, name, MAX_OWNERS, &before, NULL);
 	if (r >= 0)
-		r = io_write_all(fd, sandbox_id, strlen(sandbox_id));
-	return r < 0 ? cis_fail(err, -r, "ids: share a range of %u ids", count) : 0;
+		r = str_format(&owners, "%s\n%s", before, sandbox_id);
+	if (r >= 0)
+		r = write_owners(dirfd, name, owners);
+	return r < 0 ? cis_fail(err, -r, "ids: share the range of %u ids from %u", count, base)
+		     : 0;
 }
 
 /* What is left of @owners, a line each, without @sandbox_id. False: it was not there. */
@@ -218,7 +229,6 @@ static bool strike_out(char *owners, const char *sandbox_id)
 static void give_back(int dirfd, const char *name, const char *sandbox_id)
 {
 	cleanup_free char *owners = NULL;
-	cleanup_close int fd = -1;
 
 	if (io_read_file_at(dirfd, name, MAX_OWNERS, &owners, NULL) < 0 ||
 	    !strike_out(owners, sandbox_id))
@@ -227,9 +237,14 @@ static void give_back(int dirfd, const char *name, const char *sandbox_id)
 		unlinkat(dirfd, name, 0);
 		return;
 	}
-	fd = openat(dirfd, ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd >= 0 && io_write_all(fd, owners, strlen(owners)) >= 0)
-		renameat(dirfd, ".new", dirfd, name);
+	write_owners(dirfd, name, owners);
+}
+
+uint32_t ids_of_helper(uint32_t base, uint32_t count)
+{
+	if (base < POOL_FIRST || base >= POOL_END)
+		return base + count - 1;
+	return (uint32_t)(HELPERS_FIRST + (base - POOL_FIRST) / RANGE_MIN);
 }
 
 void ids_release(int dirfd, const char *sandbox_id)

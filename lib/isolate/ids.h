@@ -3,7 +3,7 @@
  * Host id ranges, each lent to one sandbox at a time.
  *
  * The pool is what /etc/subuid and /etc/subgid give to the name "cisandbox";
- * without such a line, 1879048192-2147352575, which systemd's table of
+ * without such a line, 1879048192-2147287039, which systemd's table of
  * ids leaves unused. Ranges that others have in those files are passed over. A lent
  * range is a file "BASE+COUNT" in the ids directory that holds the sandbox's
  * id; it exists before the range is used and goes when the sandbox is gone. Sandboxes that
@@ -27,6 +27,12 @@ bool ids_are_lent(int dirfd, uint32_t base, uint32_t count);
 /* Another user of a range that is lent. -ENOENT: it is not. */
 int ids_share(int dirfd, const char *sandbox_id, uint32_t base, uint32_t count,
 	      struct cis_error *err);
+/*
+ * The id of a helper that serves the sandbox, which must not be root's inside: of our own
+ * pool one that is lent to nobody; else the last of the sandbox's, 65535 inside, which is
+ * no user's by convention.
+ */
+uint32_t ids_of_helper(uint32_t base, uint32_t count);
 
 /* Gives back every range lent to that sandbox. */
 void ids_release(int dirfd, const char *sandbox_id);

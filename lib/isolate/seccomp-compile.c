@@ -217,3 +217,38 @@ int seccomp_compile(uint64_t flags, struct sock_filter **ret, unsigned short *re
 	*ret_n = (unsigned short)(n + len / sizeof **ret);
 	return 0;
 }
+
+/*
+ * What lib/vfs/server.c calls, on descriptors it was born with. Memory without PROT_EXEC
+ * only: the third argument is compared under a mask.
+ */
+static int add_vfs_rules(scmp_filter_ctx ctx)
+{
+	static const int calls[] = {SCMP_SYS(read),	   SCMP_SYS(pread64),
+				    SCMP_SYS(writev),	   SCMP_SYS(munmap),
+				    SCMP_SYS(clock_gettime), SCMP_SYS(exit_group),
+				    SCMP_SYS(exit),	   SCMP_SYS(restart_syscall)};
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+				 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+
+	for (size_t i = 0; i < ARRAY_SIZE(calls) && r >= 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+	return r;
+}
+
+int seccomp_compile_vfs(struct sock_filter **ret, unsigned short *ret_n, struct cis_error *err)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	char *program = NULL;
+	size_t len = 0;
+	int r = ctx ? add_vfs_rules(ctx) : -ENOMEM;
+
+	if (r >= 0)
+		r = export_program(ctx, &program, &len);
+	seccomp_release(ctx);
+	if (r < 0)
+		return cis_fail(err, -r, "seccomp: compile the helper's filter");
+	*ret = (struct sock_filter *)(void *)program;
+	*ret_n = (unsigned short)(len / sizeof **ret);
+	return 0;
+}

@@ -18,6 +18,12 @@ const struct sock_filter *seccomp_filter(uint64_t flags, unsigned short *ret_n)
 	return NULL;
 }
 
+const struct sock_filter *seccomp_vfs_filter(unsigned short *ret_n)
+{
+	*ret_n = ARRAY_SIZE(filter_vfs);
+	return filter_vfs;
+}
+
 int seccomp_install_child(const struct sock_filter *filter, unsigned short n)
 {
 	struct sock_fprog program = {.len = n, .filter = (struct sock_filter *)filter};

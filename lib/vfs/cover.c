@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cover.h"
+
+#include "../base/fd.h"
+#include "../base/num.h"
+#include "../base/sys.h"
+#include "files.h"
+
+static int cover_one(int root, int vfs, size_t i)
+{
+	cleanup_close int at = sys_openat2(root, vfs_files[i].path, O_PATH, 0,
+					   RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	cleanup_close int tree = -1;
+	char name[24] = "";
+
+	if (at < 0)
+		return at == -ENOENT ? 0 : at;
+	num_append(name, sizeof name, i);
+	tree = sys_open_tree(vfs, name, OPEN_TREE_CLONE);
+	return tree < 0 ? tree : sys_move_mount(tree, at);
+}
+
+/* The list answers, in a few requests, what would be one for each file. */
+static int read_list(int vfs)
+{
+	cleanup_close int list = SYS(openat, vfs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char buf[4096];
+	int r = list < 0 ? list : 1;
+
+	while (r > 0)
+		r = SYS(getdents64, list, buf, sizeof buf);
+	return r;
+}
+
+int vfs_cover_child(int root, int vfs)
+{
+	int r = read_list(vfs);
+
+	for (size_t i = 0; i < vfs_n_files && r >= 0; i++)
+		r = cover_one(root, vfs, i);
+	return r;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Init: puts the virtual files where they belong. */
+#ifndef CIS_VFS_COVER_H
+#define CIS_VFS_COVER_H
+
+/*
+ * Over those files below @root that this kernel has. @vfs: the directory of the file
+ * system. Clones made here, in the sandbox's own namespace, are not locked: root inside may
+ * take them off, and a nested proc may be mounted (plan.c). Raw calls.
+ */
+int vfs_cover_child(int root, int vfs);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "helper.h"
+
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "../base/fd.h"
+#include "../base/sys.h"
+#include "../isolate/seccomp.h"
+
+static void close_others(const struct helper *h)
+{
+	int keep[1 + VFS_N_SOURCES + VFS_HOST_FILES_MAX];
+	size_t n = 0;
+
+	fd_keep(keep, &n, h->conn);
+	for (size_t i = 0; i < VFS_N_SOURCES; i++)
+		fd_keep(keep, &n, h->sources->fd[i]);
+	for (size_t i = 0; i < VFS_HOST_FILES_MAX; i++)
+		fd_keep(keep, &n, h->sources->host[i]);
+	fd_close_others(keep, n);
+	for (int i = 0; i < 3; i++)
+		fd_close(i);
+}
+
+static int limit(int resource)
+{
+	static const struct rlimit none;
+
+	return SYS(prlimit64, 0, resource, &none, NULL);
+}
+
+/* Files and processes: it makes none. What it may read it has open. */
+static int set_limits(void)
+{
+	static const int none[] = {RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_FSIZE, RLIMIT_CORE,
+				   RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE, RLIMIT_SIGPENDING};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(none) && r >= 0; i++)
+		r = limit(none[i]);
+	return r;
+}
+
+static int drop_privilege(uid_t id)
+{
+	static const struct __user_cap_data_struct no_caps[2];
+	int r = sys_setgroups(0, NULL);
+
+	if (r >= 0)
+		r = sys_setresgid(id, id, id);
+	if (r >= 0)
+		r = sys_setresuid(id, id, id);
+	if (r >= 0)
+		r = sys_capset(no_caps);
+	if (r >= 0)
+		r = SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	return r < 0 ? r : SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+static int confine(const struct helper *h)
+{
+	unsigned short n;
+	const struct sock_filter *filter = seccomp_vfs_filter(&n);
+	int r = set_limits();
+
+	if (r >= 0)
+		r = drop_privilege(h->id);
+	return r < 0 ? r : seccomp_install_child(filter, n);
+}
+
+void helper_main(const struct helper *h)
+{
+	struct server *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	SYS(prctl, PR_SET_NAME, "cis:vfs", 0, 0, 0);
+	close_others(h);
+	SYS(chdir, "/");
+	if (s == MAP_FAILED || confine(h) < 0)
+		_exit(1);
+	server_init(s, h->sources, h->shared, h->owner);
+	_exit(server_run(s, h->conn) == -ENODEV ? 0 : 1);
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vfs.h"
+
+#include <errno.h>
+#include <linux/sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "../base/fd.h"
+#include "../base/process.h"
+#include "../base/sys.h"
+#include "../cgroup/group.h"
+#include "../fs/mount.h"
+
+#define DEVICE "/dev/fuse"
+#define QUICK_MSEC 100
+/* So many die at once before the next has to wait: 10 ms, 20, 40 up to a second. */
+#define FREE_DEATHS 4
+#define DELAY_MSEC 10
+#define DELAY_MAX_MSEC 1000
+
+void vfs_init(struct vfs *v)
+{
+	*v = (struct vfs){.pidfd = -1, .helper.conn = -1};
+	vfs_sources_init(&v->sources);
+}
+
+static int wait_for(int pidfd, siginfo_t *info)
+{
+	while (waitid(P_PIDFD, (id_t)pidfd, info, WEXITED | __WALL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+void vfs_drop(struct vfs *v)
+{
+	if (v->pidfd >= 0)
+		sys_pidfd_send_signal(v->pidfd, SIGKILL);
+	/* The last descriptor of the connection ends all waiting. */
+	v->helper.conn = fd_close(v->helper.conn);
+}
+
+void vfs_done(struct vfs *v)
+{
+	siginfo_t info;
+
+	vfs_drop(v);
+	if (v->pidfd >= 0)
+		wait_for(v->pidfd, &info);
+	fd_close(v->pidfd);
+	vfs_sources_done(&v->sources);
+	if (v->helper.shared)
+		munmap(v->helper.shared, sizeof *v->helper.shared);
+	vfs_init(v);
+}
+
+bool vfs_is_on(const struct vfs *v)
+{
+	return v->helper.conn >= 0;
+}
+
+int vfs_probe(void)
+{
+	cleanup_close int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : 0;
+}
+
+/* ---- making it --------------------------------------------------------------------- */
+
+static int make_uuid(char ret[static 37])
+{
+	unsigned char b[16];
+
+	if (getrandom(b, sizeof b, 0) != sizeof b)
+		return -EIO;
+	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+	for (size_t i = 0, at = 0; i < sizeof b; i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			ret[at++] = '-';
+		at += (size_t)snprintf(ret + at, 37 - at, "%02x", b[i]);
+	}
+	return 0;
+}
+
+static int fill_facts(struct vfs_facts *f, const cpu_set_t *cpus)
+{
+	struct timespec boot;
+	int r = make_uuid(f->boot_id);
+
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	f->started_usec = (uint64_t)boot.tv_sec * 1000000 + (uint64_t)boot.tv_nsec / 1000;
+	f->boot_sec = (uint64_t)time(NULL);
+	f->cpus = *cpus;
+	return r < 0 ? r : make_uuid(f->product_uuid);
+}
+
+static int make_shared(struct vfs *v, const cpu_set_t *cpus)
+{
+	void *map = mmap(NULL, sizeof *v->helper.shared, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	v->helper.shared = map;
+	return fill_facts(&v->helper.shared->facts, cpus);
+}
+
+int vfs_make(struct vfs *v, uid_t base, uid_t id, const cpu_set_t *cpus, int *ret_mount,
+	     struct cis_error *err)
+{
+	char options[160];
+	int r;
+
+	v->helper.conn = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (v->helper.conn < 0) {
+		cis_fail(err, errno, "virtual files: open " DEVICE);
+		return cis_hint(err, "load the module with \"modprobe fuse\", or say --vfs=off");
+	}
+	v->helper.owner = base;
+	v->helper.id = id;
+	v->helper.sources = &v->sources;
+	r = make_shared(v, cpus);
+	if (r < 0)
+		return cis_fail(err, -r, "virtual files");
+	snprintf(options, sizeof options,
+		 "fd=%d,rootmode=40555,user_id=%u,group_id=%u,allow_other,default_permissions,"
+		 "subtype=cisandbox",
+		 v->helper.conn, base, base);
+	r = mount_new("fuse", "cisandbox", options,
+		      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	if (r < 0)
+		return cis_fail(err, -r, "virtual files: make the file system");
+	*ret_mount = r;
+	return 0;
+}
+
+void vfs_connect(struct vfs *v, const struct group *g)
+{
+	vfs_sources_open(&v->sources, g);
+}
+
+/* ---- helpers ------------------------------------------------------------------------- */
+
+static uint64_t now_msec(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+int vfs_spawn(struct vfs *v)
+{
+	struct clone_args args = {
+		.flags = CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)&v->pidfd,
+	};
+	int r = process_clone(&args);
+
+	if (r == 0)
+		helper_main(&v->helper);
+	if (r < 0)
+		v->pidfd = -1;
+	v->spawned_msec = now_msec();
+	return r < 0 ? r : 0;
+}
+
+unsigned int vfs_bury(struct vfs *v, int *ret_status)
+{
+	siginfo_t info = {0};
+	unsigned int over;
+
+	wait_for(v->pidfd, &info);
+	v->pidfd = fd_close(v->pidfd);
+	*ret_status = info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status;
+	v->quick_deaths = now_msec() - v->spawned_msec < QUICK_MSEC ? v->quick_deaths + 1 : 0;
+	if (v->quick_deaths < FREE_DEATHS)
+		return 0;
+	over = MIN(v->quick_deaths - FREE_DEATHS, 10u);
+	return MIN((unsigned int)DELAY_MSEC << over, (unsigned int)DELAY_MAX_MSEC);
+}
+
+/* ---- load ------------------------------------------------------------------------------- */
+
+#define FIXED_SHIFT 11
+#define FIXED_ONE (1u << FIXED_SHIFT)
+
+void vfs_load_add(struct vfs_load *l, unsigned int active)
+{
+	/* e^(-5 s / 1 min), / 5 min, / 15 min: the kernel's own */
+	static const uint64_t decay[] = {1884, 2014, 2037};
+	uint64_t now = (uint64_t)active * FIXED_ONE;
+
+	for (size_t i = 0; i < ARRAY_SIZE(decay); i++) {
+		uint64_t sum = l->average[i] * decay[i] + now * (FIXED_ONE - decay[i]);
+
+		if (now >= l->average[i])
+			sum += FIXED_ONE - 1;
+		l->average[i] = sum / FIXED_ONE;
+	}
+}
+
+uint32_t vfs_load_hundredths(const struct vfs_load *l, size_t i)
+{
+	return (uint32_t)((l->average[i] * 100 + FIXED_ONE / 2) / FIXED_ONE);
+}
+
+/* ---- cpus -------------------------------------------------------------------------------- */
+
+void vfs_pick_cpus(uint64_t milli, unsigned int turn, const cpu_set_t *allowed, cpu_set_t *ret)
+{
+	unsigned int all = (unsigned int)CPU_COUNT(allowed), wanted, first, at = 0;
+
+	*ret = *allowed;
+	wanted = (unsigned int)MIN((milli + 999) / 1000, (uint64_t)all);
+	if (!milli || wanted == all)
+		return;
+	CPU_ZERO(ret);
+	first = (unsigned int)((uint64_t)turn * wanted % all);
+	for (size_t i = 0; i < CPU_SETSIZE; i++) {
+		if (!CPU_ISSET(i, allowed))
+			continue;
+		if ((at++ + all - first) % all < wanted)
+			CPU_SET(i, ret);
+	}
+}
