@@ -155,6 +155,7 @@ static int add_options(struct restoring *m, struct cis_error *err)
 	criu_add(c, "restore");
 	criu_add(c, "--restore-detached");
 	criu_add(c, "--restore-sibling");
+	criu_add(c, "--mntns-compat-mode");
 	r = criu_set_paths(c, how->image_path, how->work_path, "restore.log", false, err);
 	if (r >= 0)
 		r = criu_add_common(c, how->flags, how->manage_cgroups, err);
