@@ -162,6 +162,16 @@ int cis_sandbox_set_net(struct cis_sandbox *sb, enum cis_net mode);
 #define CIS_ALLOW_BPF      (1ULL << 1)
 #define CIS_ALLOW_PERF     (1ULL << 2)
 #define CIS_ALLOW_IO_URING (1ULL << 3)
+/*
+ * What a helper answers in the kernel's place: cisandbox-security(7) says how. With any of
+ * them nobody inside can be the listener of a seccomp filter. When start() or enter() is
+ * through with its command the helper ends; what is left inside then gets ENOSYS.
+ */
+#define CIS_TRAP_MKNOD   (1ULL << 16) /* harmless character devices can be made */
+#define CIS_TRAP_SYSINFO (1ULL << 17) /* the sandbox's own figures */
+#define CIS_TRAP_SWAPON  (1ULL << 18) /* and swapoff: without effect */
+#define CIS_TRAP_REBOOT  (1ULL << 19) /* Ctrl-Alt-Del on and off: without effect */
+#define CIS_TRAP_MODULE  (1ULL << 20) /* loading: without effect */
 int cis_sandbox_set_flags(struct cis_sandbox *sb, uint64_t set);
 
 /*
@@ -221,6 +231,7 @@ enum cis_event_kind {
 	CIS_EVENT_PIDS_LIMIT,   /* value: forks refused, where the host counts them */
 	CIS_EVENT_DISK_LIMIT,   /* value: bytes in use */
 	CIS_EVENT_TIMEOUT,
+	CIS_EVENT_TRAPS,        /* the helper of CIS_TRAP_* died; value: times in a row */
 };
 struct cis_event {
 	int kind; /* enum cis_event_kind */
