@@ -305,7 +305,7 @@ static const struct opt {
 	{"label", 'l', RUN, "K=V", add_label, "a label that inspect shows"},
 	{"ulimit", 0, RUN, "NAME=SOFT[:HARD]", add_ulimit, "a resource limit, as in nofile=1024"},
 	{"allow-syscalls", 0, RUN, "bpf|perf|io_uring", allow, "what the filter refuses otherwise"},
-	{"trap", 0, RUN, "mknod|sysinfo|...", trap, "have a helper of ours answer that system call"},
+	{"trap", 0, RUN, "mknod|sysinfo|...", trap, "have a helper answer that system call"},
 	{"no-new-privs", 0, RUN, NULL, no_new_privs, "set-user-id programs gain nothing"},
 	{"audit", 0, RUN, "FILE", set_audit, "append events and usage as JSON lines"},
 	{"detach", 'd', RUN, NULL, set_detach, "go to the background, print the ID"},

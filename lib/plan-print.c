@@ -35,6 +35,12 @@ static void describe_limits(const struct spec *s, char *buf, size_t n)
 		snprintf(buf + k, n - (size_t)k, ", harmless devices only");
 }
 
+static void describe_overlay(const struct op *op, char *buf, size_t n)
+{
+	snprintf(buf, n, "mount the overlay of image and scratch%s%s", op->source,
+		 op->flags & OP_NODES ? ", with device nodes" : "");
+}
+
 static void describe_traps(const struct spec *s, char *buf, size_t n)
 {
 	const char *name;
@@ -111,8 +117,7 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 		snprintf(buf, n, "make directory %s on the %s", op->target, slot);
 		break;
 	case OP_OVERLAY:
-		snprintf(buf, n, "mount the overlay of image and scratch%s%s", op->source,
-			 op->flags & OP_NODES ? ", with device nodes" : "");
+		describe_overlay(op, buf, n);
 		break;
 	case OP_DEV:
 		snprintf(buf, n, "make /dev%s",

@@ -44,7 +44,9 @@ static int restrict_devices(const struct cis_sandbox *sb, struct cis_error *err)
 	cleanup(device_policy_done) struct device_policy policy = {0};
 	int k = device_policy_make(&policy, &r, err);
 
-	return k < 0 ? k : device_program_attach(sb->group.dirs[sb->group.hs.unified], &policy, err);
+	if (k < 0)
+		return k;
+	return device_program_attach(sb->group.dirs[sb->group.hs.unified], &policy, err);
 }
 
 static int make_groups(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)

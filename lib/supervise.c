@@ -30,7 +30,16 @@
 #define LOG_TAIL 300
 
 /* What an epoll event is about; relays follow. */
-enum source { SRC_SYNC, SRC_PID, SRC_TIMEOUT, SRC_GRACE, SRC_TICK, SRC_TRAPS, SRC_TRAP_PAUSE, SRC_RELAY };
+enum source {
+	SRC_SYNC,
+	SRC_PID,
+	SRC_TIMEOUT,
+	SRC_GRACE,
+	SRC_TICK,
+	SRC_TRAPS,
+	SRC_TRAP_PAUSE,
+	SRC_RELAY
+};
 
 /* ---- beginning ------------------------------------------------------------------ */
 
