@@ -278,8 +278,11 @@ static int run(struct cis_sandbox *sb, struct cis_error *err)
 	launch_reap(joiner, &info);
 	if (r >= 0 && listener >= 0)
 		r = notify_start(&sb->notify, steal_fd(&listener), &sb->group, err);
-	if (r < 0 && command >= 0)
+	if (r < 0 && command >= 0) {
+		/* It may run, and wait for an answer that nobody gives. */
+		sys_pidfd_send_signal(command, SIGKILL);
 		launch_reap(command, &info);
+	}
 	if (r < 0)
 		return r;
 	fd_close(sb->pidfd);

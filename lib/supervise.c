@@ -394,9 +394,11 @@ static void on_tick(struct cis_sandbox *sb)
 
 static int traps_again(struct cis_sandbox *sb, struct cis_error *err)
 {
-	int r = notify_again(&sb->notify);
+	int r;
 
+	/* Before the clone, whose copy of it would keep it in the epoll set. */
 	sb->trap_pause = fd_close(sb->trap_pause);
+	r = notify_again(&sb->notify);
 	if (r >= 0)
 		r = watch(sb, sb->notify.pidfd, EPOLLIN, SRC_TRAPS);
 	return r < 0 ? cis_fail(err, -r, "traps: start the helper again") : 0;
