@@ -220,6 +220,23 @@ static int allow(struct front *f, const char *v)
 	return -EINVAL;
 }
 
+static int trap(struct front *f, const char *v)
+{
+	static const struct {
+		const char *name;
+		uint64_t flag;
+	} known[] = {
+		{"mknod", CIS_TRAP_MKNOD},   {"sysinfo", CIS_TRAP_SYSINFO},
+		{"swapon", CIS_TRAP_SWAPON}, {"reboot", CIS_TRAP_REBOOT},
+		{"module", CIS_TRAP_MODULE},
+	};
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (strcmp(known[i].name, v) == 0)
+			return cis_sandbox_set_flags(f->sb, known[i].flag);
+	return -EINVAL;
+}
+
 static int no_new_privs(struct front *f, const char *v)
 {
 	(void)v;
@@ -296,6 +313,7 @@ static const struct opt {
 	{"label", 'l', RUN, "K=V", add_label, "a label that inspect shows"},
 	{"ulimit", 0, RUN, "NAME=SOFT[:HARD]", add_ulimit, "a resource limit, as in nofile=1024"},
 	{"allow-syscalls", 0, RUN, "bpf|perf|io_uring", allow, "what the filter refuses otherwise"},
+	{"trap", 0, RUN, "mknod|sysinfo|...", trap, "have a helper answer that system call"},
 	{"no-new-privs", 0, RUN, NULL, no_new_privs, "set-user-id programs gain nothing"},
 	{"audit", 0, RUN, "FILE", set_audit, "append events and usage as JSON lines"},
 	{"detach", 'd', RUN, NULL, set_detach, "go to the background, print the ID"},

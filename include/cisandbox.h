@@ -175,6 +175,16 @@ int cis_sandbox_set_vfs(struct cis_sandbox *sb, enum cis_vfs mode);
 #define CIS_ALLOW_BPF      (1ULL << 1)
 #define CIS_ALLOW_PERF     (1ULL << 2)
 #define CIS_ALLOW_IO_URING (1ULL << 3)
+/*
+ * What a helper answers in the kernel's place: cisandbox-security(7) says how. With any of
+ * them nobody inside can be the listener of a seccomp filter. When start() or enter() is
+ * through with its command the helper ends; what is left inside then gets ENOSYS.
+ */
+#define CIS_TRAP_MKNOD   (1ULL << 16) /* harmless character devices can be made */
+#define CIS_TRAP_SYSINFO (1ULL << 17) /* the sandbox's own figures */
+#define CIS_TRAP_SWAPON  (1ULL << 18) /* and swapoff: without effect */
+#define CIS_TRAP_REBOOT  (1ULL << 19) /* Ctrl-Alt-Del on and off: without effect */
+#define CIS_TRAP_MODULE  (1ULL << 20) /* loading: without effect */
 int cis_sandbox_set_flags(struct cis_sandbox *sb, uint64_t set);
 
 /*
@@ -188,7 +198,7 @@ int cis_sandbox_set_stdio(struct cis_sandbox *sb, int in, int out, int err_fd);
  * to tell of a new size. */
 int cis_sandbox_set_tty(struct cis_sandbox *sb, unsigned int rows, unsigned int cols);
 
-/* One JSON object a line: started, service, ready, limit.hit, timeout, exited. */
+/* One JSON object a line: started, service, ready, limit.hit, traps.died, timeout, exited. */
 int cis_sandbox_set_audit(struct cis_sandbox *sb, int fd);
 
 /* ---- 3. start it ----------------------------------------------------- */
@@ -235,6 +245,7 @@ enum cis_event_kind {
 	CIS_EVENT_DISK_LIMIT,   /* value: bytes in use */
 	CIS_EVENT_TIMEOUT,
 	CIS_EVENT_VFS, /* no virtual files (value: errno), or their helper keeps dying (0) */
+	CIS_EVENT_TRAPS,        /* the helper of CIS_TRAP_* died; value: times in a row */
 };
 struct cis_event {
 	int kind; /* enum cis_event_kind */

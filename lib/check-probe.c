@@ -273,7 +273,7 @@ static int try_overlay(int image, int scratch)
 		r = path_make(scratch, "root/work", false);
 	if (r < 0)
 		return r;
-	root = overlay_mount_stage(image, scratch, "/root");
+	root = overlay_mount_stage(image, scratch, "/root", false);
 	if (root < 0)
 		return root;
 	/* A name that the directory below, somebody's, surely does not have. */

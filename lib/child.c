@@ -24,6 +24,7 @@
 #include "isolate/userns.h"
 #include "launch.h"
 #include "net/netlink.h"
+#include "notify/helper.h"
 #include "sync.h"
 #include "tty.h"
 #include "vfs/cover.h"
@@ -253,7 +254,7 @@ static int stage_op(struct launch *l, const struct op *op)
 		return make_scratch_dir(l, fds[op->slot], op);
 	case OP_OVERLAY:
 		fds[op->slot] = overlay_mount_stage(fds[SLOT_IMAGE], fds[SLOT_SCRATCH],
-						    op->source);
+						    op->source, op->flags & OP_NODES);
 		return fds[op->slot] < 0 ? fds[op->slot] : attach_root(l, fds[op->slot]);
 	case OP_DEV:
 		fds[op->slot] = dev_make_stage(l->base, op->flags & OP_DEV_CONSOLE);
@@ -379,6 +380,15 @@ static int cover(struct inside *in)
 	return r;
 }
 
+/* On init itself: all that it starts has it, and there is one listener for all. */
+static int install_traps(const struct launch *l)
+{
+	struct sync_msg m = {.kind = SYNC_TRAP};
+	cleanup_close int fd = notify_install_child(l->plan->filter, l->plan->n_filter);
+
+	return fd < 0 ? fd : sync_send_fd(l->sync[1], &m, fd);
+}
+
 static int init_op(struct launch *l, const struct op *op, struct inside *in)
 {
 	switch ((enum op_kind)op->kind) {
@@ -393,6 +403,8 @@ static int init_op(struct launch *l, const struct op *op, struct inside *in)
 		return pivot();
 	case OP_TTY:
 		return open_tty(l);
+	case OP_TRAP:
+		return install_traps(l);
 	default:
 		return -ENOSYS;
 	}

@@ -90,6 +90,15 @@ static void fail(const struct join *j, int r)
 	_exit(127);
 }
 
+/* With a listener of its own: what init listens to is not for us to join. */
+static int install_traps(const struct join *j)
+{
+	struct sync_msg m = {.kind = SYNC_TRAP};
+	cleanup_close int fd = notify_install_child(j->plan->filter, j->plan->n_filter);
+
+	return fd < 0 ? fd : sync_send_fd(j->report, &m, fd);
+}
+
 static void command_main(struct join *j)
 {
 	struct sync_msg m = {.kind = SYNC_TTY};
@@ -105,6 +114,11 @@ static void command_main(struct join *j)
 			fail(j, r);
 		for (size_t i = 0; i < 3; i++)
 			j->stdio[i] = slave;
+	}
+	if (j->plan->spec->flags & TRAPS) {
+		r = install_traps(j);
+		if (r < 0)
+			fail(j, r);
 	}
 	payload_exec(j->plan, &j->plan->payload, j->stdio, j->report);
 }
@@ -192,7 +206,8 @@ static int clone_joiner(struct join *j, int *ret_pidfd)
 }
 
 /* Until the report ends, which is the execve; or says what failed. */
-static int converse(struct cis_sandbox *sb, int report, int *ret_pidfd, struct cis_error *err)
+static int converse(struct cis_sandbox *sb, int report, int *ret_pidfd, int *ret_listener,
+		    struct cis_error *err)
 {
 	for (;;) {
 		struct sync_msg m;
@@ -209,6 +224,8 @@ static int converse(struct cis_sandbox *sb, int report, int *ret_pidfd, struct c
 			*ret_pidfd = sys_pidfd_open(m.value);
 		} else if (m.kind == SYNC_TTY) {
 			sb->tty = fd;
+		} else if (m.kind == SYNC_TRAP) {
+			*ret_listener = fd;
 		} else {
 			return launch_explain(&sb->plan, &m, err);
 		}
@@ -231,6 +248,8 @@ static int build(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 	int r = root;
 
 	sb->plan.spec = &sb->spec;
+	if (r >= 0 && (sb->spec.flags & TRAPS))
+		r = notify_look(&sb->notify, sb->pid, sb->base, sb->spec.flags, err);
 	if (r >= 0)
 		r = plan_payload(&sb->plan, &sb->spec, argv, root, err);
 	return r;
@@ -244,7 +263,7 @@ static int run(struct cis_sandbox *sb, struct cis_error *err)
 		.init = sb->pid,
 		.pidfd = sb->pidfd,
 	};
-	cleanup_close int report = -1, joiner = -1, command = -1;
+	cleanup_close int report = -1, joiner = -1, command = -1, listener = -1;
 	siginfo_t info;
 	int pair[2], r;
 
@@ -265,10 +284,15 @@ static int run(struct cis_sandbox *sb, struct cis_error *err)
 		fd_close(j.stdio[i]);
 	if (r < 0)
 		return cis_fail(err, -r, "enter %s", sb->state.id);
-	r = converse(sb, report, &command, err);
+	r = converse(sb, report, &command, &listener, err);
 	launch_reap(joiner, &info);
-	if (r < 0 && command >= 0)
+	if (r >= 0 && listener >= 0)
+		r = notify_start(&sb->notify, steal_fd(&listener), &sb->group, err);
+	if (r < 0 && command >= 0) {
+		/* It may run, and wait for an answer that nobody gives. */
+		sys_pidfd_send_signal(command, SIGKILL);
 		launch_reap(command, &info);
+	}
 	if (r < 0)
 		return r;
 	fd_close(sb->pidfd);

@@ -103,6 +103,9 @@ static void hint_op(const struct op *op, int errnum, struct cis_error *err)
 		cis_hint(err, "user namespaces are forbidden here: see cisandbox check");
 	else if (op->kind == OP_COVER)
 		cis_hint(err, "--vfs=off does without");
+	else if (op->kind == OP_TRAP && errnum == EBUSY)
+		cis_hint(err, "somebody outside traps system calls already, and only one "
+			      "can: start without --trap");
 	else if (op->kind == OP_MOUNT && errnum == EPERM)
 		cis_hint(err, "the host's own /proc or /sys is partly covered, as in a "
 			      "container; see cisandbox check");
@@ -355,6 +358,9 @@ static int converse(struct launch *l, struct launched *ret, struct cis_error *er
 		case SYNC_TTY:
 			ret->tty = fd;
 			break;
+		case SYNC_TRAP:
+			ret->listener = fd;
+			break;
 		case SYNC_PAYLOAD:
 			ret->payload_runs = true;
 			return 0;
@@ -388,7 +394,7 @@ int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 	int r = clone_child(l, CLONE_NEWNS | CLONE_INTO_CGROUP,
 			    l->group->dirs[l->group->hs.unified], &l->stage, stage_main);
 
-	*ret = (struct launched){.sync = -1, .pidfd = -1, .tty = -1};
+	*ret = (struct launched){.sync = -1, .pidfd = -1, .tty = -1, .listener = -1};
 	close_childrens_ends(l);
 	if (r < 0)
 		return cis_fail(err, -r, "clone the stage");
@@ -410,5 +416,6 @@ int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 	if (*l->init)
 		end_child(sys_pidfd_open(*l->init));
 	ret->tty = fd_close(ret->tty);
+	ret->listener = fd_close(ret->listener);
 	return r;
 }

@@ -18,6 +18,7 @@
 #include "base/sys.h"
 #include "isolate/seccomp.h"
 #include "launch.h"
+#include "notify/traps.h"
 #include "sync.h"
 #include "tty.h"
 
@@ -64,7 +65,10 @@ static int set_filter(const struct plan *p)
 
 	if (p->spec->flags & CIS_NO_NEW_PRIVS)
 		r = SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	return r < 0 ? r : seccomp_install_child(p->filter, p->n_filter);
+	/* With traps it is there already: whoever cloned us installed it. */
+	if (r < 0 || p->spec->flags & TRAPS)
+		return r;
+	return seccomp_install_child(p->filter, p->n_filter);
 }
 
 /* As a shell: the first that can be executed; EACCES beats ENOENT in the report. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "notify/traps.h"
 #include "plan.h"
 
 static const char *slot_name(unsigned int slot, char buf[static 16])
@@ -29,7 +30,27 @@ static void describe_limits(const struct spec *s, char *buf, size_t n)
 			      (unsigned long long)s->cpus_milli / 1000,
 			      (unsigned long long)s->cpus_milli % 1000);
 	if (s->pids)
-		snprintf(buf + k, n - (size_t)k, ", pids %llu", (unsigned long long)s->pids);
+		k += snprintf(buf + k, n - (size_t)k, ", pids %llu", (unsigned long long)s->pids);
+	if (s->flags & CIS_TRAP_MKNOD)
+		snprintf(buf + k, n - (size_t)k, ", harmless devices only");
+}
+
+static void describe_overlay(const struct op *op, char *buf, size_t n)
+{
+	snprintf(buf, n, "mount the overlay of image and scratch%s%s", op->source,
+		 op->flags & OP_NODES ? ", with device nodes" : "");
+}
+
+static void describe_traps(const struct spec *s, char *buf, size_t n)
+{
+	const char *name;
+
+	snprintf(buf, n, "install the seccomp filter and trap");
+	for (size_t i = 0; (name = trap_name(s->flags, i)); i++) {
+		size_t k = strlen(buf);
+
+		snprintf(buf + k, n - k, "%s %s", i ? "," : "", name);
+	}
 }
 
 /* Ops with nothing to be said about them but what they are. */
@@ -91,7 +112,7 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 		snprintf(buf, n, "make directory %s on the %s", op->target, slot);
 		break;
 	case OP_OVERLAY:
-		snprintf(buf, n, "mount the overlay of image and scratch%s", op->source);
+		describe_overlay(op, buf, n);
 		break;
 	case OP_DEV:
 		snprintf(buf, n, "make /dev%s",
@@ -113,6 +134,9 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 		break;
 	case OP_LINK_UP:
 		snprintf(buf, n, "set %s up", op->text);
+		break;
+	case OP_TRAP:
+		describe_traps(p->spec, buf, n);
 		break;
 	default:
 		snprintf(buf, n, "%s", plain_words[op->kind]);
@@ -148,7 +172,8 @@ int plan_print(const struct plan *p, char **ret)
 	}
 	for (size_t i = 0; i < p->n_services; i++)
 		print_exec(f, "service", &p->services[i]);
-	fprintf(f, "payload seccomp filter%s%s%s%s\n",
+	fprintf(f, "payload %sseccomp filter%s%s%s%s\n",
+		p->spec->flags & TRAPS ? "init's " : "",
 		p->spec->flags & CIS_ALLOW_BPF ? ", bpf allowed" : "",
 		p->spec->flags & CIS_ALLOW_PERF ? ", perf allowed" : "",
 		p->spec->flags & CIS_ALLOW_IO_URING ? ", io_uring allowed" : "",

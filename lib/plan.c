@@ -18,6 +18,7 @@
 #include "fs/path.h"
 #include "image.h"
 #include "isolate/seccomp.h"
+#include "notify/traps.h"
 #include "vfs/vfs.h"
 
 #define BARE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
@@ -84,6 +85,20 @@ static int fill_env(struct plan_exec *e, const struct spec *s, const char *home)
 	return r;
 }
 
+static int plan_filter(struct plan *p, uint64_t flags, struct cis_error *err)
+{
+	int r = 0;
+
+	p->filter = seccomp_filter(flags, &p->n_filter);
+	if (!p->filter)
+		return cis_fail_plain(err, ENOSYS, "no seccomp filter for these flags");
+	if (flags & TRAPS)
+		r = trap_filter(flags, p->filter, p->n_filter, &p->trap_filter, &p->n_filter);
+	if (p->trap_filter)
+		p->filter = p->trap_filter;
+	return r < 0 ? cis_fail(err, -r, "plan") : 0;
+}
+
 int plan_payload(struct plan *p, const struct spec *s, char *const argv[], int rootfd,
 		 struct cis_error *err)
 {
@@ -96,9 +111,6 @@ int plan_payload(struct plan *p, const struct spec *s, char *const argv[], int r
 	r = passwd_lookup(rootfd, s->user ? s->user : "0:0", &user, err);
 	if (r < 0)
 		return r;
-	p->filter = seccomp_filter(s->flags, &p->n_filter);
-	if (!p->filter)
-		return cis_fail_plain(err, ENOSYS, "no seccomp filter for these flags");
 	e->name = "command";
 	e->uid = user.uid;
 	e->gid = user.gid;
@@ -110,7 +122,10 @@ int plan_payload(struct plan *p, const struct spec *s, char *const argv[], int r
 	if (r >= 0)
 		r = str_set(&e->cwd, s->workdir ? s->workdir : "/");
 	passwd_entry_done(&user);
-	return r < 0 ? cis_fail(err, -r, "plan") : fill_candidates(e, err);
+	if (r < 0)
+		return cis_fail(err, -r, "plan");
+	r = plan_filter(p, s->flags, err);
+	return r < 0 ? r : fill_candidates(e, err);
 }
 
 static int plan_service(struct plan_exec *e, const struct spec_service *svc,
@@ -151,6 +166,11 @@ static int plan_services(struct plan *p, struct cis_error *err)
 
 /* ---- the parts of the plan ----------------------------------------------------- */
 
+static uint32_t nodes_flag(const struct spec *s)
+{
+	return s->flags & CIS_TRAP_MKNOD ? OP_NODES : 0;
+}
+
 static int plan_host(struct plan *p)
 {
 	const struct spec *s = p->spec;
@@ -180,7 +200,7 @@ static int plan_host(struct plan *p)
 	if (r >= 0)
 		r = add(p, (struct op){OP_MAP, BY_CALLER});
 	if (r >= 0)
-		r = add(p, (struct op){OP_CGROUP, BY_CALLER});
+		r = add(p, (struct op){OP_CGROUP, BY_CALLER, .flags = nodes_flag(s)});
 	return r;
 }
 
@@ -246,7 +266,7 @@ static int plan_root(struct plan *p, int rootfd)
 		r = add_scratch_dir(p, rootfd, "root/work", "");
 	if (r >= 0)
 		r = add(p, (struct op){OP_OVERLAY, BY_STAGE, .slot = SLOT_ROOT,
-				       .source = "/root"});
+				       .source = "/root", .flags = nodes_flag(p->spec)});
 	if (r >= 0)
 		r = add(p, (struct op){OP_DEV, BY_STAGE, .slot = SLOT_DEV,
 				       .flags = p->spec->tty ? OP_DEV_CONSOLE : 0});
@@ -370,6 +390,8 @@ static int plan_inside(struct plan *p, int rootfd)
 		r = add(p, (struct op){OP_PIVOT, BY_INIT});
 	if (r >= 0 && p->spec->tty)
 		r = add(p, (struct op){OP_TTY, BY_INIT});
+	if (r >= 0 && (p->spec->flags & TRAPS))
+		r = add(p, (struct op){OP_TRAP, BY_INIT});
 	return r;
 }
 
@@ -444,6 +466,7 @@ void plan_done(struct plan *p)
 	for (size_t i = 0; i < p->n_services; i++)
 		plan_exec_done(&p->services[i]);
 	plan_exec_done(&p->payload);
+	free(p->trap_filter);
 	free(p->services);
 	free(p->fds);
 	free(p->ops);

@@ -26,7 +26,7 @@ enum op_kind {
 	OP_CLONE_TREE,  /* source: host path; slot: gets a detached copy of the mount */
 	OP_SCRATCH,     /* value: bytes; text: "tmpfs" or "ext4"; slot */
 	OP_MAP,         /* the ids, into the founder's user namespace */
-	OP_CGROUP,      /* the groups, their limits, the delegation */
+	OP_CGROUP,      /* the groups, their limits, the delegation; flags: OP_NODES */
 	OP_VFS,         /* slot: gets the file system with the virtual files */
 	/* founder, while the caller goes on */
 	OP_USERNS,      /* its end is what OP_MAP waits for */
@@ -42,7 +42,7 @@ enum op_kind {
 	OP_IDMAP,       /* slot */
 	OP_ATTACH_LAYERS, /* scratch and image, in the stage's own namespace */
 	OP_MKDIR,       /* slot, target: on the scratch, parents too; value: mode; uid, gid */
-	OP_OVERLAY,     /* source: where on the scratch; slot: gets the root */
+	OP_OVERLAY,     /* source: where on the scratch; slot: gets the root; flags: OP_NODES */
 	OP_DEV,         /* slot: gets the tmpfs with its nodes; flags: OP_DEV_CONSOLE */
 	OP_ATTACH,      /* slot at target in the new root; flags: OP_TARGET_FILE */
 	OP_BIND_SCRATCH, /* source: directory on the scratch, at target */
@@ -52,12 +52,14 @@ enum op_kind {
 	OP_MOUNT,       /* text: type; options; target; value: MOUNT_ATTR_* */
 	OP_COVER,       /* parts of /proc and /sys by virtual files */
 	OP_PIVOT,
+	OP_TRAP,        /* the filter for all that follows; its listener goes to the caller */
 	OP_TTY,         /* a terminal; its master goes to the caller */
 };
 
 #define OP_TREE_READONLY 1u
 #define OP_TARGET_FILE 1u
 #define OP_DEV_CONSOLE 1u
+#define OP_NODES 1u /* device nodes count, and the groups say which may be opened */
 
 /* Descriptors that ops hand on; binds follow from SLOT_BIND. */
 enum slot { SLOT_NONE, SLOT_IMAGE, SLOT_SCRATCH, SLOT_ROOT, SLOT_DEV, SLOT_VFS, SLOT_BIND };
@@ -100,7 +102,8 @@ struct plan {
 	struct plan_exec payload;
 	struct plan_exec *services;
 	size_t n_services;
-	const struct sock_filter *filter; /* static */
+	const struct sock_filter *filter; /* static, or this one */
+	struct sock_filter *trap_filter;
 	unsigned short n_filter;
 	char *rootfs_path; /* host path of the read-only root */
 };

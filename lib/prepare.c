@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "cgroup/devices.h"
 #include "fs/mount.h"
 #include "fs/scratch.h"
 #include "isolate/ids.h"
@@ -34,7 +35,22 @@ static int take_ids(struct cis_sandbox *sb, const struct op *op, struct cis_erro
 	return r < 0 ? r : ids_alloc(dir, sb->state.id, sb->count, &sb->base, err);
 }
 
-static int make_groups(struct cis_sandbox *sb, struct cis_error *err)
+/* Where device nodes count: what /dev has and terminals can be opened, and nothing else. */
+static int restrict_devices(const struct cis_sandbox *sb, struct cis_error *err)
+{
+	struct config_device_rule fuse = {
+		.allow = true, .type = 'c', .major = 10, .minor = 229, .read = true,
+		.write = true, .mknod = true};
+	const struct config_resources r = {.devices = &fuse, .n_devices = 1};
+	cleanup(device_policy_done) struct device_policy policy = {0};
+	int k = device_policy_make(&policy, &r, err);
+
+	if (k < 0)
+		return k;
+	return device_program_attach(sb->group.dirs[sb->group.hs.unified], &policy, err);
+}
+
+static int make_groups(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
 {
 	const struct group_limits limits = {
 		.memory = sb->spec.memory,
@@ -48,7 +64,8 @@ static int make_groups(struct cis_sandbox *sb, struct cis_error *err)
 	if (r < 0)
 		return r;
 	state_group_name(&sb->state, name);
-	return group_create(&sb->group, name, &limits, sb->base, root, err);
+	r = group_create(&sb->group, name, &limits, sb->base, root, err);
+	return r < 0 || !(op->flags & OP_NODES) ? r : restrict_devices(sb, err);
 }
 
 static int clone_tree(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
@@ -117,7 +134,7 @@ int prepare_run(struct cis_sandbox *sb, struct launch *l, struct cis_error *err)
 			r = launch_map(l, err);
 			break;
 		case OP_CGROUP:
-			r = make_groups(sb, err);
+			r = make_groups(sb, op, err);
 			break;
 		case OP_VFS:
 			r = make_vfs(sb, op, err);

@@ -39,8 +39,10 @@ int cis_sandbox_new(struct cis_sandbox **ret)
 	group_init(&sb->group);
 	container_init(&sb->container);
 	vfs_init(&sb->vfs);
+	notify_init(&sb->notify);
 	sb->audit = sb->sync = sb->pidfd = sb->tty = -1;
 	sb->timeout = sb->grace = sb->tick = sb->image_lock = sb->bundle = sb->respawn = -1;
+	sb->trap_pause = -1;
 	for (size_t i = 0; i < 3; i++)
 		sb->stdio[i] = -1;
 	for (size_t i = 0; i < N_RELAYS; i++)
@@ -65,6 +67,8 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 	container_done(&sb->container);
 	vfs_done(&sb->vfs);
 	fd_close(sb->respawn);
+	notify_done(&sb->notify);
+	fd_close(sb->trap_pause);
 	fd_close(sb->bundle);
 	plan_done(&sb->plan);
 	spec_done(&sb->spec);
@@ -219,7 +223,7 @@ int cis_sandbox_set_vfs(struct cis_sandbox *sb, enum cis_vfs mode)
 
 int cis_sandbox_set_flags(struct cis_sandbox *sb, uint64_t set)
 {
-	if (set & ~(CIS_NO_NEW_PRIVS | CIS_ALLOW_BPF | CIS_ALLOW_PERF | CIS_ALLOW_IO_URING))
+	if (set & ~(CIS_NO_NEW_PRIVS | CIS_ALLOW_BPF | CIS_ALLOW_PERF | CIS_ALLOW_IO_URING | TRAPS))
 		return -EINVAL;
 	sb->spec.flags |= set;
 	return 0;
@@ -276,6 +280,17 @@ static int fail_at(int r, enum cis_stage stage, struct cis_error *err)
 	return r;
 }
 
+/* Takes @listener. */
+static int start_traps(struct cis_sandbox *sb, int listener, struct cis_error *err)
+{
+	int r = notify_look(&sb->notify, sb->pid, sb->base, sb->spec.flags, err);
+
+	if (r >= 0)
+		return notify_start(&sb->notify, listener, &sb->group, err);
+	fd_close(listener);
+	return r;
+}
+
 static int launch(struct cis_sandbox *sb, struct launch *l, bool *ret_payload_runs,
 		  struct cis_error *err)
 {
@@ -292,12 +307,14 @@ static int launch(struct cis_sandbox *sb, struct launch *l, bool *ret_payload_ru
 	sb->pid = done.init;
 	sb->tty = done.tty;
 	*ret_payload_runs = done.payload_runs;
+	if (done.listener >= 0)
+		r = start_traps(sb, done.listener, err);
 	/* Attached by now. Closing the last descriptor of a mount takes the kernel a while:
 	 * here the command runs meanwhile, at the end somebody would wait. */
 	for (size_t i = 0; i < sb->plan.n_fds; i++)
 		if (i != SLOT_SCRATCH)
 			sb->plan.fds[i] = fd_close(sb->plan.fds[i]);
-	return supervise_begin(sb, err);
+	return r < 0 ? r : supervise_begin(sb, err);
 }
 
 static int make(struct cis_sandbox *sb, bool *ret_payload_runs, struct cis_error *err)

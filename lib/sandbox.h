@@ -17,6 +17,7 @@
 #include "cgroup/group.h"
 #include "container/container.h"
 #include "launch.h"
+#include "notify/helper.h"
 #include "plan.h"
 #include "relay.h"
 #include "state.h"
@@ -53,6 +54,8 @@ struct cis_sandbox {
 	pid_t pid;
 	int tty;
 	int timeout, grace, tick; /* timerfds */
+	struct notify notify;     /* who answers trapped system calls */
+	int trap_pause;           /* timerfd: until the next such helper, or -1 */
 	int image_lock;           /* the image must not go while we run */
 	struct relay *relays[N_RELAYS];
 	int watched[N_RELAYS]; /* what of relays[i] is in the epoll set */

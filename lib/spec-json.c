@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "notify/traps.h"
 #include "profiles.h"
 #include "spec.h"
 
@@ -191,6 +192,23 @@ static int read_allow(struct spec *s, const struct json *v, struct cis_error *er
 	return r;
 }
 
+static int read_trap(struct spec *s, const struct json *v, struct cis_error *err)
+{
+	int r = json_want(v, JSON_ARRAY, err);
+
+	for (const struct json *it = v->first; it && r >= 0; it = it->next) {
+		const char *name;
+
+		r = json_want_string(it, &name, err);
+		if (r >= 0 && !trap_flag(name))
+			r = json_fail(it, err, EINVAL, "\"%s\" cannot be trapped (%s)", name,
+				      TRAP_NAMES);
+		if (r >= 0)
+			s->flags |= trap_flag(name);
+	}
+	return r;
+}
+
 static int read_bind(struct spec *s, const struct json *v, struct cis_error *err)
 {
 	static const char *const keys[] = {"source", "target", "readonly", NULL};
@@ -345,6 +363,7 @@ static const struct {
 	{"services", read_services},
 	{"no_new_privs", read_no_new_privs},
 	{"allow", read_allow},
+	{"trap", read_trap},
 };
 
 int spec_load_json(struct spec *s, const char *text, size_t len, const char *name,

@@ -45,7 +45,7 @@ struct spec {
 	struct spec_service *services;
 	size_t n_services;
 	uint64_t memory, cpus_milli, pids, disk, ids, timeout_ms;
-	uint64_t flags; /* CIS_NO_NEW_PRIVS, CIS_ALLOW_* */
+	uint64_t flags; /* CIS_NO_NEW_PRIVS, CIS_ALLOW_*, CIS_TRAP_* */
 	enum cis_net net;
 	enum cis_vfs vfs;
 	bool tty;

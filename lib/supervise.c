@@ -38,6 +38,8 @@ enum source {
 	SRC_TICK,
 	SRC_HELPER,
 	SRC_RESPAWN,
+	SRC_TRAPS,
+	SRC_TRAP_PAUSE,
 	SRC_RELAY
 };
 
@@ -133,6 +135,8 @@ int supervise_begin(struct cis_sandbox *sb, struct cis_error *err)
 		r = watch(sb, sb->sync, EPOLLIN, SRC_SYNC);
 	if (r >= 0)
 		r = watch(sb, sb->pidfd, EPOLLIN, SRC_PID);
+	if (r >= 0 && sb->notify.pidfd >= 0)
+		r = watch(sb, sb->notify.pidfd, EPOLLIN, SRC_TRAPS);
 	if (r >= 0 && sb->spec.timeout_ms)
 		r = add_timer(sb, &sb->timeout, sb->spec.timeout_ms, false, SRC_TIMEOUT);
 	if (r >= 0 && !sb->entered)
@@ -456,6 +460,39 @@ static void on_tick(struct cis_sandbox *sb)
 		note_load(sb);
 }
 
+static int traps_again(struct cis_sandbox *sb, struct cis_error *err)
+{
+	int r;
+
+	/* Before the clone, whose copy of it would keep it in the epoll set. */
+	sb->trap_pause = fd_close(sb->trap_pause);
+	r = notify_again(&sb->notify);
+	if (r >= 0)
+		r = watch(sb, sb->notify.pidfd, EPOLLIN, SRC_TRAPS);
+	return r < 0 ? cis_fail(err, -r, "traps: start the helper again") : 0;
+}
+
+/* The listener is with us: trapped calls wait for the next helper. */
+static int traps_ended(struct cis_sandbox *sb, struct cis_error *err)
+{
+	uint64_t pause;
+	int r;
+
+	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->notify.pidfd, NULL);
+	if (!notify_ended(&sb->notify, &pause))
+		return 0;
+	/* Of a crash loop ever fewer; the audit has them all. */
+	if (sb->notify.deaths & (sb->notify.deaths - 1))
+		audit_line(sb, "traps.died", NULL, "value", (uint64_t)sb->notify.deaths, NULL);
+	else
+		post(sb, CIS_EVENT_TRAPS, sb->notify.deaths, "traps.died",
+		     "the helper that answers trapped system calls died; another takes over");
+	if (!pause)
+		return traps_again(sb, err);
+	r = add_timer(sb, &sb->trap_pause, pause, false, SRC_TRAP_PAUSE);
+	return r < 0 ? cis_fail(err, -r, "traps: wait for the next helper") : 0;
+}
+
 /* Init (or the entered command) is dead: its status, unless init told the payload's. */
 static int reap(struct cis_sandbox *sb, struct cis_error *err)
 {
@@ -542,6 +579,10 @@ static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err
 	case SRC_RESPAWN:
 		start_helper(sb);
 		return 0;
+	case SRC_TRAPS:
+		return traps_ended(sb, err);
+	case SRC_TRAP_PAUSE:
+		return traps_again(sb, err);
 	default:
 		break;
 	}
@@ -582,6 +623,7 @@ static void release_children(struct cis_sandbox *sb)
 	kill_all(sb);
 	if (sb->pidfd >= 0)
 		launch_reap(sb->pidfd, &info);
+	notify_done(&sb->notify);
 	for (size_t i = 0; i < N_RELAYS; i++)
 		end_relay(sb, i);
 	vfs_done(&sb->vfs);

@@ -43,7 +43,7 @@ static struct layer_path layer(int fd, const char *place, const char *below)
 	return p;
 }
 
-int overlay_mount_stage(int image_fd, int scratch_fd, const char *place)
+int overlay_mount_stage(int image_fd, int scratch_fd, const char *place, bool nodes)
 {
 	struct layer_path lower = layer(image_fd, "", "");
 	struct layer_path upper = layer(scratch_fd, place, "/upper");
@@ -67,5 +67,5 @@ int overlay_mount_stage(int image_fd, int scratch_fd, const char *place)
 		r = sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL);
 	if (r < 0)
 		return r;
-	return sys_fsmount(fs, MOUNT_ATTR_NODEV);
+	return sys_fsmount(fs, nodes ? 0 : MOUNT_ATTR_NODEV);
 }

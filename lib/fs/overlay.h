@@ -3,6 +3,8 @@
 #ifndef CIS_FS_OVERLAY_H
 #define CIS_FS_OVERLAY_H
 
+#include <stdbool.h>
+
 /*
  * Runs in a mount namespace of our own: the scratch goes over the directory @at, the
  * image into it. They stay there, below what is attached at @at next.
@@ -12,9 +14,9 @@ int overlay_attach_layers_stage(int image_fd, int scratch_fd, const char *at);
 /*
  * Runs in the stage, whose file-system ids are the sandbox's root: whatever
  * the overlay makes in "@place/upper" and "@place/work" of the scratch then
- * belongs to it. Both must exist, and the layers be attached. fd of the detached
- * overlay, or -errno.
+ * belongs to it. Both must exist, and the layers be attached. @nodes: device nodes count.
+ * fd of the detached overlay, or -errno.
  */
-int overlay_mount_stage(int image_fd, int scratch_fd, const char *place);
+int overlay_mount_stage(int image_fd, int scratch_fd, const char *place, bool nodes);
 
 #endif

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Trapped system calls, from inside:
+ *
+ *	traps sysinfo              what it says, key=value
+ *	traps sysinfo-bad          errno for addresses that are not mapped, read-only, wild
+ *	traps mknod PATH MAJ MIN   errno=N of mknod(2); MODE 0600
+ *	traps mknodat DIR NAME     errno=N of mknodat(2) of null below a descriptor of DIR
+ *	traps bad-path             errno for paths that are not mapped, too long, at an edge
+ *	traps calls                errno of swapon, swapoff, reboot(CAD_OFF), the modules'
+ *	traps listener             errno=N of asking for a listener of its own
+ *	traps time N               ns=N a sysinfo(2), untrapped=N a getppid(2): best of rounds
+ *	traps storm SECONDS JOBS   JOBS processes make and ask, calls=N enosys=N other=N
+ *	traps race SECONDS A B     a thread exchanges the path between A and B meanwhile
+ *	traps victims N            N callers killed in the midst of a call, one after another
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "only-inside.h"
+
+#define NULL_DEV makedev(1, 3)
+
+static int err_of(long r)
+{
+	return r < 0 ? errno : 0;
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void say_sysinfo(void)
+{
+	struct sysinfo s = {0};
+
+	printf("errno=%d\n", err_of(syscall(SYS_sysinfo, &s)));
+	printf("total=%lu\nfree=%lu\nswap=%lu\nuptime=%ld\nprocs=%u\nunit=%u\nload1=%lu\n",
+	       s.totalram, s.freeram, s.totalswap, s.uptime, s.procs, s.mem_unit, s.loads[0]);
+}
+
+static void sysinfo_bad(void)
+{
+	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const char *ro = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	munmap(page + 4096, 4096);
+	printf("null=%d\n", err_of(syscall(SYS_sysinfo, NULL)));
+	printf("edge=%d\n", err_of(syscall(SYS_sysinfo, page + 4090)));
+	printf("readonly=%d\n", err_of(syscall(SYS_sysinfo, ro)));
+	printf("kernel=%d\n", err_of(syscall(SYS_sysinfo, (void *)~0xfffUL)));
+}
+
+static void bad_path(void)
+{
+	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	static char long_path[5000];
+
+	munmap(page + 4096, 4096);
+	memset(long_path, 'a', sizeof long_path - 1);
+	printf("null=%d\n", err_of(syscall(SYS_mknod, NULL, S_IFCHR, NULL_DEV)));
+	strcpy(page + 4096 - 10, "/tmp/edge");
+	printf("edge=%d\n", err_of(syscall(SYS_mknod, page + 4096 - 10, S_IFCHR, NULL_DEV)));
+	memcpy(page + 4096 - 9, "/tmp/over", 9);
+	printf("over=%d\n", err_of(syscall(SYS_mknod, page + 4096 - 9, S_IFCHR, NULL_DEV)));
+	printf("long=%d\n", err_of(syscall(SYS_mknod, long_path, S_IFCHR, NULL_DEV)));
+	printf("empty=%d\n", err_of(syscall(SYS_mknod, "", S_IFCHR, NULL_DEV)));
+	printf("slash=%d\n", err_of(syscall(SYS_mknod, "/tmp/x/", S_IFCHR, NULL_DEV)));
+	printf("root=%d\n", err_of(syscall(SYS_mknod, "/", S_IFCHR, NULL_DEV)));
+	printf("dots=%d\n", err_of(syscall(SYS_mknod, "/tmp/..", S_IFCHR, NULL_DEV)));
+	printf("exists=%d\n", err_of(syscall(SYS_mknod, "/tmp/edge", S_IFCHR, NULL_DEV)));
+	printf("fd=%d\n", err_of(syscall(SYS_mknodat, 77, "x", S_IFCHR, NULL_DEV)));
+	printf("file=%d\n", err_of(syscall(SYS_mknodat, open("/bin/busybox", O_RDONLY), "x",
+					   S_IFCHR, NULL_DEV)));
+	printf("fifo=%d\n", err_of(syscall(SYS_mknod, "/tmp/fifo", S_IFIFO | 0600, 0)));
+	printf("whiteout=%d\n", err_of(syscall(SYS_mknod, "/dev/shm/white", S_IFCHR, 0)));
+}
+
+static void say_calls(void)
+{
+	printf("swapon=%d\n", err_of(syscall(SYS_swapon, "/bin/busybox", 0)));
+	printf("swapon_none=%d\n", err_of(syscall(SYS_swapon, "/does/not/exist", 0)));
+	printf("swapon_flags=%d\n", err_of(syscall(SYS_swapon, "/bin/busybox", -1)));
+	printf("swapoff=%d\n", err_of(syscall(SYS_swapoff, "/dev/sda2")));
+	printf("cad=%d\n", err_of(syscall(SYS_reboot, 0xfee1dead, 672274793, 0, NULL)));
+	printf("cad_magic=%d\n", err_of(syscall(SYS_reboot, 1, 2, 0, NULL)));
+	printf("init_module=%d\n", err_of(syscall(SYS_init_module, "x", 1, "")));
+	printf("finit_module=%d\n", err_of(syscall(SYS_finit_module, 0, "", 0)));
+	printf("delete_module=%d\n", err_of(syscall(SYS_delete_module, "overlay", 0)));
+	printf("kexec=%d\n", err_of(syscall(SYS_kexec_load, 0, 0, NULL, 0)));
+}
+
+static void ask_listener(void)
+{
+	struct sock_filter allow[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+	struct sock_fprog program = {1, allow};
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	printf("errno=%d\n", err_of(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+					    SECCOMP_FILTER_FLAG_NEW_LISTENER, &program)));
+	printf("plain=%d\n",
+	       err_of(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program)));
+}
+
+static void measure(int n)
+{
+	double best = 1e9, best_plain = 1e9;
+	struct sysinfo s;
+
+	for (int round = 0; round < 20; round++) {
+		double t = now();
+
+		for (int i = 0; i < n; i++)
+			syscall(SYS_sysinfo, &s);
+		t = (now() - t) / n;
+		best = t < best ? t : best;
+		t = now();
+		for (int i = 0; i < n; i++)
+			syscall(SYS_getppid);
+		t = (now() - t) / n;
+		best_plain = t < best_plain ? t : best_plain;
+	}
+	printf("ns=%.0f\nuntrapped=%.0f\n", best * 1e9, best_plain * 1e9);
+}
+
+struct tally {
+	long calls, enosys, other, wrong;
+};
+
+static void storm_one(double end, struct tally *t)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "/tmp/storm.%d", getpid());
+	while (now() < end) {
+		struct sysinfo s = {0};
+		int e = err_of(syscall(SYS_sysinfo, &s)), m;
+
+		t->wrong += e == 0 && (s.mem_unit != 1 || s.totalram == 0);
+		m = err_of(syscall(SYS_mknod, path, S_IFCHR | 0600, NULL_DEV));
+		t->calls += 2;
+		t->enosys += (e == ENOSYS) + (m == ENOSYS);
+		t->other += (e && e != ENOSYS) + (m && m != ENOSYS);
+		unlink(path);
+	}
+}
+
+static void storm(double seconds, int jobs)
+{
+	struct tally *t = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct tally sum = {0};
+	double end = now() + seconds;
+
+	for (int i = 0; i < jobs; i++)
+		if (fork() == 0) {
+			storm_one(end, &t[i]);
+			_exit(0);
+		}
+	while (wait(NULL) > 0)
+		;
+	for (int i = 0; i < jobs; i++) {
+		sum.calls += t[i].calls;
+		sum.enosys += t[i].enosys;
+		sum.other += t[i].other;
+		sum.wrong += t[i].wrong;
+	}
+	printf("calls=%ld\nenosys=%ld\nother=%ld\nwrong=%ld\n", sum.calls, sum.enosys, sum.other,
+	       sum.wrong);
+}
+
+static char raced[4096];
+static const char *race_a, *race_b;
+static volatile int racing = 1;
+
+static void *exchange(void *arg)
+{
+	(void)arg;
+	while (racing) {
+		strcpy(raced, race_a);
+		strcpy(raced, race_b);
+	}
+	return NULL;
+}
+
+/* Whatever mixture of both the helper reads: a path is judged and used as it was read. */
+static void race(double seconds, const char *a, const char *b)
+{
+	double end = now() + seconds;
+	pthread_t thread;
+	long made = 0, calls = 0;
+
+	race_a = a;
+	race_b = b;
+	strcpy(raced, a);
+	pthread_create(&thread, NULL, exchange, NULL);
+	for (; now() < end; calls++) {
+		made += syscall(SYS_mknod, raced, S_IFCHR | 0600, NULL_DEV) == 0;
+		unlink(a);
+		unlink(b);
+	}
+	racing = 0;
+	pthread_join(thread, NULL);
+	printf("calls=%ld\nmade=%ld\n", calls, made);
+}
+
+static void victims(int n)
+{
+	for (int i = 0; i < n; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			for (;;) {
+				struct sysinfo s;
+
+				syscall(SYS_sysinfo, &s);
+				syscall(SYS_mknod, "/tmp/victim", S_IFCHR | 0600, NULL_DEV);
+				unlink("/tmp/victim");
+			}
+		usleep((useconds_t)(i % 50) * 20);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	printf("killed=%d\n", n);
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+
+	only_inside();
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (strcmp(what, "sysinfo") == 0)
+		say_sysinfo();
+	else if (strcmp(what, "sysinfo-bad") == 0)
+		sysinfo_bad();
+	else if (strcmp(what, "mknod") == 0 && argc == 5)
+		printf("errno=%d\n",
+		       err_of(syscall(SYS_mknod, argv[2], S_IFCHR | 0600,
+				      makedev(strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10)))));
+	else if (strcmp(what, "mknodat") == 0 && argc == 4)
+		printf("errno=%d\n", err_of(syscall(SYS_mknodat, open(argv[2], O_PATH), argv[3],
+						    S_IFCHR | 0640, NULL_DEV)));
+	else if (strcmp(what, "bad-path") == 0)
+		bad_path();
+	else if (strcmp(what, "calls") == 0)
+		say_calls();
+	else if (strcmp(what, "listener") == 0)
+		ask_listener();
+	else if (strcmp(what, "time") == 0 && argc == 3)
+		measure(atoi(argv[2]));
+	else if (strcmp(what, "storm") == 0 && argc == 4)
+		storm(atof(argv[2]), atoi(argv[3]));
+	else if (strcmp(what, "race") == 0 && argc == 5)
+		race(atof(argv[2]), argv[3], argv[4]);
+	else if (strcmp(what, "victims") == 0 && argc == 3)
+		victims(atoi(argv[2]));
+	else
+		return 2;
+	return 0;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * lib/notify: which calls are trapped and which are not, by an interpreter of the program
+ * over a table of calls; the load; the structure for 32-bit programs.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <linux/reboot.h>
+#include <linux/seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/macros.h"
+#include "isolate/seccomp.h"
+#include "notify/numbers.h"
+#include "notify/traps.h"
+
+#define CHR (S_IFCHR | 0600)
+
+static uint32_t run(const struct sock_filter *f, unsigned short n, const struct seccomp_data *d)
+{
+	uint32_t acc = 0;
+
+	for (unsigned int pc = 0; pc < n; pc++) {
+		const struct sock_filter *i = &f[pc];
+
+		switch (i->code) {
+		case BPF_LD | BPF_W | BPF_ABS:
+			assert_true(i->k % 4 == 0 && i->k < sizeof *d);
+			memcpy(&acc, (const char *)d + i->k, sizeof acc);
+			break;
+		case BPF_ALU | BPF_AND | BPF_K:
+			acc &= i->k;
+			break;
+		case BPF_JMP | BPF_JA:
+			pc += i->k;
+			break;
+		case BPF_JMP | BPF_JEQ | BPF_K:
+			pc += acc == i->k ? i->jt : i->jf;
+			break;
+		case BPF_JMP | BPF_JGT | BPF_K:
+			pc += acc > i->k ? i->jt : i->jf;
+			break;
+		case BPF_JMP | BPF_JGE | BPF_K:
+			pc += acc >= i->k ? i->jt : i->jf;
+			break;
+		case BPF_JMP | BPF_JSET | BPF_K:
+			pc += acc & i->k ? i->jt : i->jf;
+			break;
+		case BPF_RET | BPF_K:
+			return i->k;
+		default:
+			fail_msg("instruction %u: code %#x", pc, i->code);
+		}
+	}
+	fail_msg("ran off the end");
+	return 0;
+}
+
+/* With its own filter, and with the one in front of which it stands. */
+struct both {
+	const struct sock_filter *old;
+	struct sock_filter *new;
+	unsigned short n_old, n_new;
+};
+
+static struct both make(uint64_t flags)
+{
+	struct both b = {.old = seccomp_filter(0, &b.n_old)};
+
+	assert_int_equal(trap_filter(flags, b.old, b.n_old, &b.new, &b.n_new), 0);
+	return b;
+}
+
+#define NATIVE(nr_, ...) ((struct seccomp_data){.arch = TRAP_ARCH, .nr = (nr_), .args = {__VA_ARGS__}})
+
+static bool is_trapped(const struct both *b, const struct seccomp_data *d)
+{
+	uint32_t answer = run(b->new, b->n_new, d);
+
+	if (answer == SECCOMP_RET_USER_NOTIF)
+		return true;
+	assert_int_equal(answer, run(b->old, b->n_old, d));
+	return false;
+}
+
+static const struct {
+	struct seccomp_data d;
+	uint64_t flag;
+	enum trap_call call;
+} trapped[] = {
+	{NATIVE(SYS_sysinfo, 1), CIS_TRAP_SYSINFO, TRAP_SYSINFO},
+	{NATIVE(SYS_mknodat, 3, 1, CHR, 0x103), CIS_TRAP_MKNOD, TRAP_MKNODAT},
+	{NATIVE(SYS_mknodat, 3, 1, CHR, 0xac8), CIS_TRAP_MKNOD, TRAP_MKNODAT},
+	{NATIVE(SYS_mknodat, 3, 1, 0xffffffff00000000 | CHR, 0x103), CIS_TRAP_MKNOD, TRAP_MKNODAT},
+	{NATIVE(SYS_swapon, 1), CIS_TRAP_SWAPON, TRAP_SWAPON},
+	{NATIVE(SYS_swapoff, 1), CIS_TRAP_SWAPON, TRAP_SWAPOFF},
+	{NATIVE(SYS_reboot, 1, 2, LINUX_REBOOT_CMD_CAD_ON), CIS_TRAP_REBOOT, TRAP_REBOOT},
+	{NATIVE(SYS_reboot, 1, 2, LINUX_REBOOT_CMD_CAD_OFF), CIS_TRAP_REBOOT, TRAP_REBOOT},
+	{NATIVE(SYS_init_module, 1), CIS_TRAP_MODULE, TRAP_LOAD_MODULE},
+	{NATIVE(SYS_finit_module, 1), CIS_TRAP_MODULE, TRAP_LOAD_MODULE},
+	{NATIVE(SYS_delete_module, 1), CIS_TRAP_MODULE, TRAP_DELETE_MODULE},
+#ifdef __x86_64__
+	{NATIVE(SYS_mknod, 1, CHR, 0x105), CIS_TRAP_MKNOD, TRAP_MKNOD},
+	{{.arch = AUDIT_ARCH_I386, .nr = 116}, CIS_TRAP_SYSINFO, TRAP_SYSINFO32},
+	{{.arch = AUDIT_ARCH_I386, .nr = 14, .args = {1, CHR, 0xae5}}, CIS_TRAP_MKNOD, TRAP_MKNOD},
+	{{.arch = AUDIT_ARCH_I386, .nr = 87}, CIS_TRAP_SWAPON, TRAP_SWAPON},
+	{{.arch = AUDIT_ARCH_I386, .nr = 128}, CIS_TRAP_MODULE, TRAP_LOAD_MODULE},
+#endif
+};
+
+static void test_trapped(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < 32; k++) {
+		uint64_t flags = (uint64_t)k * CIS_TRAP_MKNOD;
+		struct both b = make(flags);
+
+		for (size_t i = 0; i < ARRAY_SIZE(trapped); i++) {
+			assert_int_equal(is_trapped(&b, &trapped[i].d), !!(trapped[i].flag & flags));
+			assert_int_equal(trap_call_of(&trapped[i].d), trapped[i].call);
+		}
+		free(b.new);
+	}
+}
+
+static void test_not_trapped(void **state)
+{
+	static const struct seccomp_data calls[] = {
+		NATIVE(SYS_mknodat, 3, 1, S_IFCHR, 0),            /* a whiteout */
+		NATIVE(SYS_mknodat, 3, 1, S_IFCHR, 0x101),        /* mem */
+		NATIVE(SYS_mknodat, 3, 1, S_IFBLK, 0x103),        /* a block device */
+		NATIVE(SYS_mknodat, 3, 1, S_IFIFO, 0x103),        /* a pipe */
+		NATIVE(SYS_mknodat, 3, 1, 0600, 0x103),           /* a file */
+		NATIVE(SYS_mknodat, 3, 1, S_IFCHR, 0x100103),     /* minor 259 */
+		NATIVE(SYS_reboot, 1, 2, LINUX_REBOOT_CMD_RESTART),
+		NATIVE(SYS_reboot, 1, 2, LINUX_REBOOT_CMD_KEXEC),
+		NATIVE(SYS_kexec_load, 1),
+		NATIVE(SYS_read, 1),
+		NATIVE(0x40000000 + SYS_sysinfo, 1), /* x32 */
+		NATIVE(100000, 1),
+		NATIVE(-1, 1),
+		{.arch = AUDIT_ARCH_ARM, .nr = SYS_sysinfo},
+#ifdef __x86_64__
+		{.arch = AUDIT_ARCH_I386, .nr = SYS_sysinfo},
+		{.arch = TRAP_ARCH, .nr = 116},
+#endif
+	};
+	struct both b = make(TRAPS);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		if (is_trapped(&b, &calls[i]))
+			fail_msg("call %zu is trapped", i);
+	free(b.new);
+}
+
+static void test_names(void **state)
+{
+	size_t n = 0;
+	uint64_t all = 0;
+
+	(void)state;
+	for (const char *name; (name = trap_name(TRAPS, n)); n++) {
+		all |= trap_flag(name);
+		assert_non_null(strstr(TRAP_NAMES, name));
+	}
+	assert_int_equal(all, TRAPS);
+	assert_int_equal(n, 5);
+	assert_int_equal(trap_flag("mount"), 0);
+	assert_int_equal(trap_flag(""), 0);
+	assert_string_equal(trap_name(CIS_TRAP_REBOOT, 0), "reboot");
+	assert_null(trap_name(CIS_TRAP_REBOOT, 1));
+}
+
+static void test_load(void **state)
+{
+	struct load l = {{0}, 0};
+
+	(void)state;
+	load_advance(&l, 0, 100);
+	assert_int_equal(l.value[0], 0);
+	load_advance(&l, 2, 1);
+	assert_in_range(l.value[0], 300, 340); /* 2 * (1 - e^(-1/12)) in 2048ths */
+	assert_true(l.value[0] > l.value[1] && l.value[1] > l.value[2]);
+	load_advance(&l, 2, UINT64_MAX);
+	for (size_t i = 0; i < 3; i++)
+		assert_in_range(l.value[i], 4090, 4096);
+	load_advance(&l, 0, 12); /* a minute: e-fold */
+	assert_in_range(l.value[0], 1490, 1520);
+	load_advance(&l, 0, UINT64_MAX);
+	assert_int_equal(l.value[0], 0);
+}
+
+static void test_narrow(void **state)
+{
+	struct sysinfo wide = {.uptime = 7, .loads = {1, 2, 3}, .totalram = 64 << 20,
+			       .freeram = 1 << 20, .procs = 9, .mem_unit = 1};
+	struct sysinfo32 small;
+
+	(void)state;
+	assert_int_equal(sizeof small, 64);
+	assert_int_equal(offsetof(struct sysinfo32, procs), 40);
+	assert_int_equal(offsetof(struct sysinfo32, mem_unit), 52);
+	numbers_narrow(&wide, &small);
+	assert_int_equal(small.totalram, 64 << 20);
+	assert_int_equal(small.mem_unit, 1);
+	assert_int_equal(small.loads[2], 3);
+	wide.totalram = 5ULL << 32;
+	wide.freeram = 3ULL << 32;
+	numbers_narrow(&wide, &small);
+	assert_int_equal((uint64_t)small.totalram * small.mem_unit, 5ULL << 32);
+	assert_int_equal((uint64_t)small.freeram * small.mem_unit, 3ULL << 32);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_trapped), cmocka_unit_test(test_not_trapped),
+		cmocka_unit_test(test_names),   cmocka_unit_test(test_load),
+		cmocka_unit_test(test_narrow),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
