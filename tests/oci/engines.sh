@@ -180,7 +180,9 @@ look_around='
 	sed 1d /proc/self/limits
 	sed -E "s/^[^ ]+ [^ ]+ [^ ]+ [^ ]+ //; s/ (master|shared|propagate_from):[0-9]+//g; s/ - ([^ ]*).*/ \1/" \
 		/proc/self/mountinfo | grep -vE "^/(proc|sys)/" | sort
-	sed -nE "s/.* (\/(dev|run)[^ ]*) .* - tmpfs [^ ]* /\1 /p" /proc/self/mountinfo | sort
+	# Old versions of runc set the mode of a tmpfs by chmod.
+	sed -nE "s/,mode=[0-7]+//; s/.* (\/(dev|run)[^ ]*) .* - tmpfs [^ ]* /\1 /p" /proc/self/mountinfo | sort
+	stat -c "%a %n" /dev /dev/shm /run /tmp
 	ls -ln /dev /dev/pts | sed -E "s/ [A-Z][a-z]{2} +[0-9]+ +[0-9:]+ / /; s/total.*//; /core ->|mqueue/d"
 	ls /proc/self/fd
 	tr "\0" "\n" </proc/self/environ | grep -v ^HOSTNAME= | sort
