@@ -145,6 +145,15 @@ static uid_t root_outside(const struct config *c)
 	return 0;
 }
 
+/* As whichever id inside: its files and processes would be the sandbox's. */
+static bool has_host_root(const struct config_idmap *map, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (map[i].host == 0 && map[i].size)
+			return true;
+	return false;
+}
+
 /* Its ids are known early, for what becomes of its root: see idmap_is_shifted(). */
 static int look_at_ids(struct making *m, bool *ret_shifted, struct cis_error *err)
 {
@@ -208,9 +217,10 @@ static int make_sandbox_of_it(struct making *m, struct cis_error *err)
 	b->staged = true;
 	b->state_path = m->ct.path;
 	b->base = root_outside(&m->config);
-	if (r >= 0 && !b->base)
-		r = cis_fail_plain(err, EPERM, "linux.uidMappings: root of a sandbox may not be "
-					       "the host's root");
+	if (r >= 0 && (!b->base || has_host_root(m->config.uid_map, m->config.n_uid_map) ||
+		       has_host_root(m->config.gid_map, m->config.n_gid_map)))
+		r = cis_fail_plain(err, EPERM, "linux.uidMappings, gidMappings: the host's root "
+					       "may not have an id in a sandbox");
 	return r;
 }
 
