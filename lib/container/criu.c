@@ -208,12 +208,16 @@ static int on_script(const struct run *run, struct cis_error *err)
 {
 	char line[32];
 	ssize_t n = read(run->from[0], line, sizeof line - 1);
+	uint64_t pid;
 	int r;
 
 	if (n <= 0)
 		return cis_fail(err, n < 0 ? errno : EPIPE, "hear from criu");
 	line[n] = '\0';
-	r = run->c->on_init((pid_t)atoi(line), run->c->arg, err);
+	line[strcspn(line, "\n")] = '\0';
+	if (str_parse_u64(line, &pid) < 0)
+		pid = 0;
+	r = run->c->on_init((pid_t)pid, run->c->arg, err);
 	/* Whatever else is read ends the restoring. */
 	if (io_write_all(run->to[1], r < 0 ? "no\n" : "go\n", 3) < 0 && r >= 0)
 		r = cis_fail(err, EPIPE, "answer criu");
