@@ -253,14 +253,31 @@ static int on_init(pid_t pid, void *arg, struct cis_error *err)
 	return r < 0 ? r : run_hooks(m, err);
 }
 
+/* criu 3.17 forgets it: then rather nothing than a process that may gain privileges. */
+static int check_no_new_privs(const struct restoring *m, struct cis_error *err)
+{
+	cleanup_free char *path = NULL, *text = NULL;
+	int r = str_format(&path, "/proc/%d/status", m->init);
+
+	if (r >= 0)
+		r = io_read_file_at(AT_FDCWD, path, 65536, &text, NULL);
+	if (r < 0)
+		return cis_fail(err, -r, "look at init");
+	if (m->config.process.no_new_privs && !strstr(text, "\nNoNewPrivs:\t1"))
+		return cis_fail_plain(err, EOPNOTSUPP, "this criu does not restore "
+				      "process.noNewPrivileges (install a newer one)");
+	return 0;
+}
+
 static int hand_over(struct restoring *m, struct cis_error *err)
 {
 	int r = 0;
 
 	if (!m->init)
 		return cis_fail_plain(err, EIO, "criu has restored no init");
+	r = check_no_new_privs(m, err);
 	/* Last: a pid file tells that it worked. */
-	if (m->how->pid_file)
+	if (r >= 0 && m->how->pid_file)
 		r = pid_file_write(m->how->pid_file, m->init, err);
 	if (r >= 0 && m->how->ret_pid)
 		*m->how->ret_pid = m->init;
