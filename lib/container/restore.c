@@ -156,8 +156,8 @@ static int add_options(struct restoring *m, struct cis_error *err)
 	criu_add(c, "--restore-detached");
 	criu_add(c, "--restore-sibling");
 	/*
-	 * criu 4's newer way to mount loses the flags of the second mount from one file system
-	 * of the host: what was read-only came back writable.
+	 * criu 4's newer way to mount was seen to lose flags: one of two files that were masked
+	 * came back writable.
 	 */
 	criu_add(c, "--mntns-compat-mode");
 	r = criu_set_paths(c, how->image_path, how->work_path, "restore.log", false, err);
