@@ -54,6 +54,7 @@ static int refuse_others(const struct spec *s, struct cis_error *err)
 			   : s->n_services			 ? "services of a profile"
 			   : s->memory || s->cpus_milli || s->pids || s->disk ? "limits"
 			   : s->flags				 ? "flags"
+			   : s->vfs == CIS_VFS_ON		 ? "virtual files"
 								 : NULL;
 
 	if (!what)
@@ -63,7 +64,7 @@ static int refuse_others(const struct spec *s, struct cis_error *err)
 			      what);
 }
 
-/* Until it is undone, or there is a process: whoever finds us dead knows what to undo. */
+/* After the journal has been written: whoever finds us dead knows what to undo. */
 static int create(struct cis_sandbox *sb, char *const argv[], const struct cis_oci *rt,
 		  int stdio[3], struct cis_error *err)
 {
