@@ -425,14 +425,16 @@ static void start_helper(struct cis_sandbox *sb)
 
 static void on_helper_death(struct cis_sandbox *sb)
 {
+	struct pollfd init = {.fd = sb->pidfd, .events = POLLIN};
 	unsigned int delay;
 	char text[120];
 	int status;
 
 	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->vfs.pidfd, NULL);
 	delay = vfs_bury(&sb->vfs, &status);
-	/* Its file system is gone: so is, in a moment, all inside. */
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+	/* Its file system is gone: so is, in a moment, all inside, if it is not already. */
+	if ((WIFEXITED(status) && WEXITSTATUS(status) == 0) || sb->payload_ended ||
+	    poll(&init, 1, 0) > 0)
 		return;
 	snprintf(text, sizeof text, "the helper of the virtual files died (%s %d)",
 		 WIFSIGNALED(status) ? "signal" : "status",

@@ -70,6 +70,12 @@ static int confine(const struct helper *h)
 	return r < 0 ? r : seccomp_install_child(filter, n);
 }
 
+/* Unmounted, or aborted with the last of its namespace: there is nothing left to serve. */
+static bool is_gone(int r)
+{
+	return r == -ENODEV || r == -EPERM || r == -ECONNABORTED;
+}
+
 void helper_main(const struct helper *h)
 {
 	struct server *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE,
@@ -81,5 +87,5 @@ void helper_main(const struct helper *h)
 	if (s == MAP_FAILED || confine(h) < 0)
 		_exit(1);
 	server_init(s, h->sources, h->shared, h->owner);
-	_exit(server_run(s, h->conn) == -ENODEV ? 0 : 1);
+	_exit(is_gone(server_run(s, h->conn)) ? 0 : 1);
 }
