@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 
 #include "base/macros.h"
+#include "bpf.h"
 #include "isolate/seccomp.h"
 
 #define ALLOW 0
@@ -25,43 +26,13 @@
 /* The errno the filter answers with, ALLOW, or -1 for anything else. */
 static int run(const struct sock_filter *f, unsigned short n, const struct seccomp_data *d)
 {
-	uint32_t acc = 0;
+	uint32_t answer = bpf_run(f, n, d);
 
-	for (unsigned int pc = 0; pc < n; pc++) {
-		const struct sock_filter *i = &f[pc];
-
-		switch (i->code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			assert_true(i->k % 4 == 0 && i->k < sizeof *d);
-			acc = *(const uint32_t *)(const void *)((const char *)d + i->k);
-			break;
-		case BPF_JMP | BPF_JA:
-			pc += i->k;
-			break;
-		case BPF_JMP | BPF_JEQ | BPF_K:
-			pc += acc == i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JGT | BPF_K:
-			pc += acc > i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JGE | BPF_K:
-			pc += acc >= i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JSET | BPF_K:
-			pc += acc & i->k ? i->jt : i->jf;
-			break;
-		case BPF_RET | BPF_K:
-			if (i->k == SECCOMP_RET_ALLOW)
-				return ALLOW;
-			return (i->k & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO
-				       ? (int)(i->k & SECCOMP_RET_DATA)
-				       : -1;
-		default:
-			fail_msg("instruction %u: code %#x", pc, i->code);
-		}
-	}
-	fail_msg("ran off the end");
-	return -1;
+	if (answer == SECCOMP_RET_ALLOW)
+		return ALLOW;
+	return (answer & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO
+		       ? (int)(answer & SECCOMP_RET_DATA)
+		       : -1;
 }
 
 struct program {

@@ -31,6 +31,7 @@
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/sys.h"
+#include "bpf.h"
 #include "container/config.h"
 #include "isolate/caps.h"
 #include "isolate/lsm.h"
@@ -43,47 +44,6 @@
 
 #define ALLOW SECCOMP_RET_ALLOW
 #define ERRNO(e) (SECCOMP_RET_ERRNO | (e))
-
-static uint32_t run(const struct sock_filter *f, unsigned short n,
-		    const struct seccomp_data *d)
-{
-	uint32_t acc = 0;
-
-	for (unsigned int pc = 0; pc < n; pc++) {
-		const struct sock_filter *i = &f[pc];
-
-		switch (i->code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			assert_true(i->k % 4 == 0 && i->k < sizeof *d);
-			memcpy(&acc, (const char *)d + i->k, sizeof acc);
-			break;
-		case BPF_ALU | BPF_AND | BPF_K:
-			acc &= i->k;
-			break;
-		case BPF_JMP | BPF_JA:
-			pc += i->k;
-			break;
-		case BPF_JMP | BPF_JEQ | BPF_K:
-			pc += acc == i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JGT | BPF_K:
-			pc += acc > i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JGE | BPF_K:
-			pc += acc >= i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JSET | BPF_K:
-			pc += acc & i->k ? i->jt : i->jf;
-			break;
-		case BPF_RET | BPF_K:
-			return i->k;
-		default:
-			fail_msg("instruction %u: code %#x", pc, i->code);
-		}
-	}
-	fail_msg("ran off the end");
-	return 0;
-}
 
 struct program {
 	struct sock_filter *f;
@@ -118,7 +78,7 @@ static uint32_t ask_nr(const struct program *p, uint32_t arch, uint32_t nr, uint
 {
 	struct seccomp_data d = {.nr = (int)nr, .arch = arch, .args = {arg0, arg1}};
 
-	return run(p->f, p->n, &d);
+	return bpf_run(p->f, p->n, &d);
 }
 
 static uint32_t ask(const struct program *p, uint32_t arch, const char *name,

@@ -18,51 +18,12 @@
 #include <sys/syscall.h>
 
 #include "base/macros.h"
+#include "bpf.h"
 #include "isolate/seccomp.h"
 #include "notify/numbers.h"
 #include "notify/traps.h"
 
 #define CHR (S_IFCHR | 0600)
-
-static uint32_t run(const struct sock_filter *f, unsigned short n, const struct seccomp_data *d)
-{
-	uint32_t acc = 0;
-
-	for (unsigned int pc = 0; pc < n; pc++) {
-		const struct sock_filter *i = &f[pc];
-
-		switch (i->code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			assert_true(i->k % 4 == 0 && i->k < sizeof *d);
-			memcpy(&acc, (const char *)d + i->k, sizeof acc);
-			break;
-		case BPF_ALU | BPF_AND | BPF_K:
-			acc &= i->k;
-			break;
-		case BPF_JMP | BPF_JA:
-			pc += i->k;
-			break;
-		case BPF_JMP | BPF_JEQ | BPF_K:
-			pc += acc == i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JGT | BPF_K:
-			pc += acc > i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JGE | BPF_K:
-			pc += acc >= i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JSET | BPF_K:
-			pc += acc & i->k ? i->jt : i->jf;
-			break;
-		case BPF_RET | BPF_K:
-			return i->k;
-		default:
-			fail_msg("instruction %u: code %#x", pc, i->code);
-		}
-	}
-	fail_msg("ran off the end");
-	return 0;
-}
 
 /* With its own filter, and with the one in front of which it stands. */
 struct both {
@@ -83,11 +44,11 @@ static struct both make(uint64_t flags)
 
 static bool is_trapped(const struct both *b, const struct seccomp_data *d)
 {
-	uint32_t answer = run(b->new, b->n_new, d);
+	uint32_t answer = bpf_run(b->new, b->n_new, d);
 
 	if (answer == SECCOMP_RET_USER_NOTIF)
 		return true;
-	assert_int_equal(answer, run(b->old, b->n_old, d));
+	assert_int_equal(answer, bpf_run(b->old, b->n_old, d));
 	return false;
 }
 
