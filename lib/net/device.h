@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * Network devices given away to another network namespace. These requests depend on names
- * and addresses, other than those of netlink.h; and libmnl, which writes those, has no
- * archive for a static command in Debian: so they are put together here.
- */
+/* Network devices given away to another network namespace. */
 #ifndef CIS_NET_DEVICE_H
 #define CIS_NET_DEVICE_H
 

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "nft-words.h"
+
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <libnftnl/batch.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/common.h>
+#include <libnftnl/set.h>
+#include <libnftnl/table.h>
+#include <linux/if.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "gate-messages.h"
+
+/* ---- messages ----------------------------------------------------------------------- */
+
+static struct nlmsghdr *begin(struct nft_batch *b, int type, int flags)
+{
+	b->last = b->at;
+	return nftnl_nlmsg_build_hdr(b->at, (uint16_t)type, NFPROTO_INET, (uint16_t)flags,
+				     NFT_SEQUENCE);
+}
+
+static void end(struct nft_batch *b, const struct nlmsghdr *h)
+{
+	b->at += NLMSG_ALIGN(h->nlmsg_len);
+}
+
+void nft_begin(struct nft_batch *b)
+{
+	end(b, nftnl_batch_begin(b->at, NFT_SEQUENCE));
+}
+
+void nft_end(struct nft_batch *b)
+{
+	if (b->last)
+		((struct nlmsghdr *)b->last)->nlmsg_flags |= NLM_F_ACK;
+	end(b, nftnl_batch_end(b->at, NFT_SEQUENCE));
+}
+
+void nft_table(struct nft_batch *b, int type, int flags)
+{
+	struct nftnl_table *t = nftnl_table_alloc();
+	struct nlmsghdr *h = begin(b, type, flags);
+
+	nftnl_table_set_str(t, NFTNL_TABLE_NAME, GATE_TABLE);
+	nftnl_table_nlmsg_build_payload(h, t);
+	nftnl_table_free(t);
+	end(b, h);
+}
+
+static struct nftnl_chain *chain(const char *name)
+{
+	struct nftnl_chain *c = nftnl_chain_alloc();
+
+	nftnl_chain_set_str(c, NFTNL_CHAIN_TABLE, GATE_TABLE);
+	nftnl_chain_set_str(c, NFTNL_CHAIN_NAME, name);
+	return c;
+}
+
+static void add_chain(struct nft_batch *b, struct nftnl_chain *c)
+{
+	struct nlmsghdr *h = begin(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE);
+
+	nftnl_chain_nlmsg_build_payload(h, c);
+	nftnl_chain_free(c);
+	end(b, h);
+}
+
+void nft_base_chain(struct nft_batch *b, const char *name, const char *type, int hook,
+		    int priority, uint32_t policy)
+{
+	struct nftnl_chain *c = chain(name);
+
+	nftnl_chain_set_str(c, NFTNL_CHAIN_TYPE, type);
+	nftnl_chain_set_u32(c, NFTNL_CHAIN_HOOKNUM, (uint32_t)hook);
+	nftnl_chain_set_s32(c, NFTNL_CHAIN_PRIO, priority);
+	if (policy != NF_ACCEPT)
+		nftnl_chain_set_u32(c, NFTNL_CHAIN_POLICY, policy);
+	add_chain(b, c);
+}
+
+void nft_chain(struct nft_batch *b, const char *name)
+{
+	add_chain(b, chain(name));
+}
+
+void nft_set(struct nft_batch *b, const struct nft_set *s, uint32_t id)
+{
+	struct nftnl_set *n = nftnl_set_alloc();
+	struct nlmsghdr *h = begin(b, NFT_MSG_NEWSET, NLM_F_CREATE);
+	uint32_t len = 0, parts = 0;
+
+	for (; parts < sizeof s->lens && s->lens[parts]; parts++)
+		len += (s->lens[parts] + 3u) / 4 * 4;
+	nftnl_set_set_str(n, NFTNL_SET_TABLE, GATE_TABLE);
+	nftnl_set_set_str(n, NFTNL_SET_NAME, s->name);
+	nftnl_set_set_u32(n, NFTNL_SET_FLAGS,
+			  s->flags | (parts > 1 ? NFT_SET_CONCAT : 0));
+	nftnl_set_set_u32(n, NFTNL_SET_KEY_TYPE, s->key_type);
+	nftnl_set_set_u32(n, NFTNL_SET_KEY_LEN, parts > 1 ? len : s->lens[0]);
+	nftnl_set_set_u32(n, NFTNL_SET_ID, id);
+	if (parts > 1)
+		nftnl_set_set_data(n, NFTNL_SET_DESC_CONCAT, s->lens, parts);
+	nftnl_set_nlmsg_build_payload(h, n);
+	nftnl_set_free(n);
+	end(b, h);
+}
+
+struct nftnl_rule *nft_rule(const char *of)
+{
+	struct nftnl_rule *r = nftnl_rule_alloc();
+
+	nftnl_rule_set_str(r, NFTNL_RULE_TABLE, GATE_TABLE);
+	nftnl_rule_set_str(r, NFTNL_RULE_CHAIN, of);
+	return r;
+}
+
+void nft_add(struct nft_batch *b, struct nftnl_rule *r)
+{
+	struct nlmsghdr *h = begin(b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
+
+	nftnl_rule_nlmsg_build_payload(h, r);
+	nftnl_rule_free(r);
+	end(b, h);
+}
+
+/* ---- conditions --------------------------------------------------------------------- */
+
+struct nftnl_expr *nft_word(struct nftnl_rule *r, const char *name)
+{
+	struct nftnl_expr *e = nftnl_expr_alloc(name);
+
+	nftnl_rule_add_expr(r, e);
+	return e;
+}
+
+void nft_compare(struct nftnl_rule *r, int op, const void *data, size_t size)
+{
+	struct nftnl_expr *e = nft_word(r, "cmp");
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, (uint32_t)op);
+	nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, data, (uint32_t)size);
+}
+
+static void load_meta(struct nftnl_rule *r, int key, uint32_t reg)
+{
+	struct nftnl_expr *e = nft_word(r, "meta");
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, (uint32_t)key);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, reg);
+}
+
+void nft_meta_is(struct nftnl_rule *r, int key, const void *data, size_t size)
+{
+	load_meta(r, key, NFT_REG_1);
+	nft_compare(r, NFT_CMP_EQ, data, size);
+}
+
+void nft_link_is(struct nftnl_rule *r, int key, const char *name)
+{
+	char padded[IFNAMSIZ] = "";
+
+	memcpy(padded, name, strlen(name));
+	nft_meta_is(r, key, padded, sizeof padded);
+}
+
+void nft_link_begins(struct nftnl_rule *r, int key, const char *name)
+{
+	nft_meta_is(r, key, name, strlen(name));
+}
+
+void nft_family_is(struct nftnl_rule *r, bool six)
+{
+	uint8_t family = six ? NFPROTO_IPV6 : NFPROTO_IPV4;
+
+	nft_meta_is(r, NFT_META_NFPROTO, &family, sizeof family);
+}
+
+void nft_protocol_is(struct nftnl_rule *r, uint8_t protocol)
+{
+	nft_meta_is(r, NFT_META_L4PROTO, &protocol, sizeof protocol);
+}
+
+static void mask(struct nftnl_rule *r, uint32_t bits)
+{
+	struct nftnl_expr *e = nft_word(r, "bitwise");
+	uint32_t zero = 0;
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, sizeof bits);
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, &bits, sizeof bits);
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof zero);
+}
+
+void nft_conntrack(struct nftnl_rule *r, int key, uint32_t bits, int op)
+{
+	struct nftnl_expr *e = nft_word(r, "ct");
+	uint32_t zero = 0;
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, (uint32_t)key);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, NFT_REG_1);
+	mask(r, bits);
+	nft_compare(r, op, &zero, sizeof zero);
+}
+
+static void load(struct nftnl_rule *r, uint32_t base, uint32_t reg, uint32_t offset,
+		 uint32_t len)
+{
+	struct nftnl_expr *e = nft_word(r, "payload");
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, base);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, reg);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, len);
+}
+
+void nft_load(struct nftnl_rule *r, uint32_t reg, uint32_t offset, uint32_t len)
+{
+	load(r, NFT_PAYLOAD_NETWORK_HEADER, reg, offset, len);
+}
+
+void nft_load_port(struct nftnl_rule *r, uint32_t reg)
+{
+	load(r, NFT_PAYLOAD_TRANSPORT_HEADER, reg, 2, 2);
+}
+
+void nft_load_protocol(struct nftnl_rule *r, uint32_t reg)
+{
+	load_meta(r, NFT_META_L4PROTO, reg);
+}
+
+void nft_port_is(struct nftnl_rule *r, uint16_t port)
+{
+	uint16_t wire = htons(port);
+
+	nft_load_port(r, NFT_REG_1);
+	nft_compare(r, NFT_CMP_EQ, &wire, sizeof wire);
+}
+
+void nft_in_set(struct nftnl_rule *r, uint32_t reg, const char *set, bool inverted)
+{
+	struct nftnl_expr *e = nft_word(r, "lookup");
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, reg);
+	nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set);
+	if (inverted)
+		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+}
+
+void nft_is_loopback4(struct nftnl_rule *r, uint32_t offset)
+{
+	const uint8_t net = IN_LOOPBACKNET;
+
+	nft_family_is(r, false);
+	nft_load(r, NFT_REG_1, offset, sizeof net);
+	nft_compare(r, NFT_CMP_EQ, &net, sizeof net);
+}
+
+/* ---- verdicts ------------------------------------------------------------------------- */
+
+void nft_verdict(struct nftnl_rule *r, int verdict)
+{
+	struct nftnl_expr *e = nft_word(r, "immediate");
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, (uint32_t)verdict);
+}
+
+void nft_goto(struct nftnl_rule *r, const char *to)
+{
+	struct nftnl_expr *e = nft_word(r, "immediate");
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, (uint32_t)NFT_GOTO);
+	nftnl_expr_set_str(e, NFTNL_EXPR_IMM_CHAIN, to);
+}
