@@ -19,22 +19,28 @@ static const struct {
 	size_t offset, size;
 } fields[] = {FIELD(link), FIELD(mtu),  FIELD(netns), FIELD(own4), FIELD(gate4),
 	      FIELD(box4), FIELD(own6), FIELD(gate6), FIELD(box6),
-	      FIELD(net_head4), FIELD(net4)};
+	      FIELD(net_head4), FIELD(net4), FIELD(rate), FIELD(budget),
+	      FIELD(burst)};
 #define FIELDS (sizeof fields / sizeof *fields)
 
-static void fill(struct gate_values *v, unsigned char seed)
+/* Bytes without a pattern, so that no field looks like a part of another. */
+static void fill(struct gate_values *v, uint32_t seed)
 {
 	unsigned char *bytes = (unsigned char *)v;
 
-	for (size_t f = 0; f < FIELDS; f++)
-		for (size_t i = 0; i < fields[f].size; i++)
-			bytes[fields[f].offset + i] =
-				(unsigned char)(seed + 23 * f + 7 * i);
+	for (size_t f = 0; f < FIELDS; f++) {
+		for (size_t i = 0; i < fields[f].size; i++) {
+			seed = seed * 1664525 + 1013904223;
+			bytes[fields[f].offset + i] = (unsigned char)(seed >> 24);
+		}
+	}
 }
 
 static size_t build(enum gate_message m, const struct gate_values *v, char *buf)
 {
 	memset(buf, 0, GATE_MESSAGE_MAX);
+	if (gate_message_is_egress(m))
+		return egress_rules_build(m, v, buf);
 	return gate_message_is_rules(m) ? gate_rules_build(m, v, buf)
 					: gate_links_build(m, v, buf);
 }

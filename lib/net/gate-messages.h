@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What gate.c says to the kernel. Like the requests of netlink.h, the messages are made
- * while we are built, by libmnl (gate-links.c) and libnftnl (gate-rules.c), so that
+ * What gate.c and egress.c say to the kernel. Like the requests of netlink.h, the messages are made
+ * while we are built, by libmnl (gate-links.c) and libnftnl (gate-rules.c, egress-rules.c), so that
  * neither is loaded by each start of a container. Addresses, numbers of links and the
  * like are known only then: tools/compile-gate.c finds where in a message each of
  * them stands, and gate.c puts them there.
@@ -16,6 +16,16 @@
 #define GATE_LINK "cisgate" /* in the gate; its peer is eth0 in the sandbox */
 #define GATE_PEER "eth0"
 
+/* An egress gate's two links, and what its host's end begins with. */
+#define EGRESS_BOX "box0"
+#define EGRESS_UPLINK "up0"
+#define EGRESS_HOST_LINK "cisandbox"
+/* Where in the gate redirected streams arrive. */
+#define EGRESS_TLS_PORT 1443
+#define EGRESS_HTTP_PORT 1080
+/* What is refused is told to this group of nfnetlink_log, with why as the prefix. */
+#define EGRESS_LOG_GROUP 1
+
 #define GATE_PREFIX4 30
 #define GATE_PREFIX6 126
 
@@ -24,6 +34,15 @@ enum gate_message {
 	GATE_RULES_46,
 	GATE_DROP_RULES,
 	GATE_FIND_RULES, /* -ENOENT */
+	EGRESS_HOST,     /* the host's table: a whole batch; -EEXIST */
+	EGRESS_BEGIN,    /* a batch is this, parts, ... */
+	EGRESS_TABLE,    /* own4, own6: the sandbox's addresses */
+	EGRESS_VERIFY,
+	EGRESS_RATE,     /* rate, burst */
+	EGRESS_BUDGET,   /* budget */
+	EGRESS_AUDIT,    /* one of these two is the last part */
+	EGRESS_BLOCK,
+	EGRESS_END,      /* ... and this */
 	GATE_MAKE_LINK,  /* both ends: mtu, netns */
 	GATE_DROP_LINK,
 	GATE_LINK_UP,    /* link */
@@ -48,18 +67,28 @@ struct gate_values {
 	uint8_t own6[16], gate6[16], box6[16];
 	uint8_t net_head4[4]; /* how a route's rtmsg begins: AF_INET, bits, 0, 0 */
 	uint8_t net4[4];
+	uint64_t rate, budget; /* bytes a second, bytes; big-endian, as nftables has them */
+	uint32_t burst;        /* bytes; big-endian */
 };
 
 /* While we are built: fill @buf, return the length. *ret_protocol: NETLINK_*. */
-#define GATE_MESSAGE_MAX 8192
+#define GATE_MESSAGE_MAX 24576
 size_t gate_links_build(enum gate_message message, const struct gate_values *v,
 			char buf[static GATE_MESSAGE_MAX]);
 size_t gate_rules_build(enum gate_message message, const struct gate_values *v,
 			char buf[static GATE_MESSAGE_MAX]);
 
+size_t egress_rules_build(enum gate_message message, const struct gate_values *v,
+			  char buf[static GATE_MESSAGE_MAX]);
+
+static inline int gate_message_is_egress(enum gate_message message)
+{
+	return message >= EGRESS_HOST && message <= EGRESS_END;
+}
+
 static inline int gate_message_is_rules(enum gate_message message)
 {
-	return message <= GATE_FIND_RULES;
+	return message <= EGRESS_END;
 }
 
 #endif

@@ -11,8 +11,7 @@
 
 #define ANSWER_MAX 32768 /* the kernel fills no more in one go */
 
-static size_t fill(enum gate_message m, const struct gate_values *v,
-		   char buf[static GATE_MESSAGE_MAX])
+size_t gate_part(enum gate_message m, const struct gate_values *v, char *buf)
 {
 	memcpy(buf, messages[m].bytes, messages[m].len);
 	for (size_t i = 0; i < messages[m].n_places; i++) {
@@ -23,14 +22,14 @@ static size_t fill(enum gate_message m, const struct gate_values *v,
 	return messages[m].len;
 }
 
-static int send_it(enum gate_message m, const struct gate_values *v)
+size_t gate_batch_end(char *batch, size_t len)
 {
-	cleanup_close int fd =
-		SYS(socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, messages[m].protocol);
-	char buf[GATE_MESSAGE_MAX];
-	int r = fd < 0 ? fd : SYS(sendto, fd, buf, fill(m, v, buf), 0, NULL, 0);
+	struct nlmsghdr *last = (struct nlmsghdr *)batch;
 
-	return r < 0 ? r : steal_fd(&fd);
+	for (size_t at = 0; at < len; at += NLMSG_ALIGN(last->nlmsg_len))
+		last = (struct nlmsghdr *)(batch + at);
+	last->nlmsg_flags |= NLM_F_ACK;
+	return len + gate_part(EGRESS_END, NULL, batch + len);
 }
 
 /* 1: the end. */
@@ -50,11 +49,10 @@ static int read_records(const char *buf, int len, gate_record *each, void *arg)
 	return r;
 }
 
-static int talk(enum gate_message m, const struct gate_values *v, gate_record *each, void *arg)
+static int hear(int fd, gate_record *each, void *arg)
 {
-	cleanup_close int fd = send_it(m, v);
 	char buf[ANSWER_MAX] __attribute__((aligned(__alignof__(struct nlmsghdr))));
-	int r = fd < 0 ? fd : 0;
+	int r = 0;
 
 	while (r == 0) {
 		r = SYS(recvfrom, fd, buf, sizeof buf, 0, NULL, NULL);
@@ -64,6 +62,28 @@ static int talk(enum gate_message m, const struct gate_values *v, gate_record *e
 			r = -EPIPE;
 	}
 	return r < 0 ? r : 0;
+}
+
+static int talk(enum gate_message m, const struct gate_values *v, gate_record *each, void *arg)
+{
+	cleanup_close int fd =
+		SYS(socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, messages[m].protocol);
+	char buf[GATE_MESSAGE_MAX];
+	int r = fd < 0 ? fd : SYS(sendto, fd, buf, gate_part(m, v, buf), 0, NULL, 0);
+
+	return r < 0 ? r : hear(fd, each, arg);
+}
+
+int gate_talk(int fd, const char *batch, size_t len)
+{
+	char stale[512];
+	int r;
+
+	/* What an earlier failure left to be said. */
+	while (SYS(recvfrom, fd, stale, sizeof stale, MSG_DONTWAIT, NULL, NULL) > 0)
+		;
+	r = SYS(sendto, fd, batch, len, 0, NULL, 0);
+	return r < 0 ? r : hear(fd, NULL, NULL);
 }
 
 int gate_send_child(enum gate_message message, const struct gate_values *v)

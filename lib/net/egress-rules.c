@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The nftables rules of an egress gate, and of its host. Runs at build time only. In
+ * nft's words, IPv6 left out where it is the same:
+ *
+ *	table inet cisandbox {				# in the gate
+ *		set never4 { ipv4_addr; interval }	# what no job reaches ...
+ *		set except4 { ipv4_addr; interval }	# ... but these
+ *		set hosts4 { ipv4_addr; timeout }	# answers of DNS: every port
+ *		set names4 { ipv4_addr . proto . port; timeout }
+ *		set nets4 { ipv4_addr . proto . port; interval }	# rules by address
+ *
+ *		chain guard { type filter hook prerouting priority raw
+ *			iifname box0 ip saddr != SANDBOX goto spoofed }
+ *		chain verify { type nat hook prerouting priority dstnat	# EGRESS_VERIFY
+ *			iifname box0 ip daddr @never4 ip daddr != @except4 accept
+ *			iifname box0 tcp dport 443 redirect to 1443 }
+ *		chain input { type filter hook input priority filter; policy drop
+ *			iifname lo accept
+ *			ct state established,related accept
+ *			icmpv6 type 133-137 accept
+ *			iifname box0 ct status dnat accept
+ *			iifname box0 {tcp, udp} dport 53 accept
+ *			iifname box0 goto gate }
+ *		chain forward { type filter hook forward priority filter; policy drop
+ *			tcp flags syn tcp option maxseg size set rt mtu
+ *			oifname box0 ct state established,related accept
+ *			oifname box0 drop
+ *			ip daddr @never4 ip daddr != @except4 goto never
+ *			{tcp, udp} dport {53, 853} goto dns
+ *			ct state established,related accept
+ *			ct state invalid drop
+ *			ip daddr @hosts4 accept
+ *			ip daddr . proto . port @names4 accept
+ *			ip daddr . proto . port @nets4 accept
+ *			udp dport 443 goto quic; {tcp, udp, icmp} accept	# EGRESS_AUDIT
+ *			goto block }				# EGRESS_BLOCK
+ *		chain output { type filter hook output priority filter; policy drop
+ *			oifname {lo, box0} accept
+ *			ct state established,related accept
+ *			icmpv6 type 133-137 accept
+ *			ip daddr @never4 ip daddr != @except4 goto never
+ *			meta l4proto tcp accept }
+ *		chain leave { type nat hook postrouting priority srcnat
+ *			oifname up0 masquerade }
+ *		chain shape { type filter hook postrouting priority filter
+ *			oifname up0 limit rate over RATE goto rate	# EGRESS_RATE
+ *			oifname up0 quota over BUDGET goto budget }	# EGRESS_BUDGET
+ *		chain never { limit rate 20/second log prefix "never" group 1; reject }
+ *		...					# likewise dns, quic, block, gate
+ *	}
+ *
+ * Output of the gate is what its helper connects to for the sandbox; the helper has judged
+ * the name. The never-list comes before what is established: a list that grows ends flows.
+ */
+#include <arpa/inet.h>
+#include <libnftnl/set.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "gate-messages.h"
+#include "nft-words.h"
+
+/* How nft's own lists call the parts of a key: only it cares. */
+enum { KEY_IP4 = 7, KEY_IP6 = 8, KEY_PROTOCOL = 12, KEY_PORT = 13 };
+#define KEY3(a) ((uint32_t)(a) << 12 | KEY_PROTOCOL << 6 | KEY_PORT)
+
+static const struct nft_set sets[] = {
+	{"never4", NFT_SET_INTERVAL, KEY_IP4, {4}},
+	{"never6", NFT_SET_INTERVAL, KEY_IP6, {16}},
+	{"except4", NFT_SET_INTERVAL, KEY_IP4, {4}},
+	{"except6", NFT_SET_INTERVAL, KEY_IP6, {16}},
+	{"hosts4", NFT_SET_TIMEOUT, KEY_IP4, {4}},
+	{"hosts6", NFT_SET_TIMEOUT, KEY_IP6, {16}},
+	{"names4", NFT_SET_TIMEOUT, KEY3(KEY_IP4), {4, 1, 2}},
+	{"names6", NFT_SET_TIMEOUT, KEY3(KEY_IP6), {16, 1, 2}},
+	{"nets4", NFT_SET_INTERVAL, KEY3(KEY_IP4), {4, 1, 2}},
+	{"nets6", NFT_SET_INTERVAL, KEY3(KEY_IP6), {16, 1, 2}},
+};
+
+/* ---- words of ours ---------------------------------------------------------------------- */
+
+static struct nftnl_rule *from_box(const char *chain)
+{
+	struct nftnl_rule *r = nft_rule(chain);
+
+	nft_link_is(r, NFT_META_IIFNAME, EGRESS_BOX);
+	return r;
+}
+
+static struct nftnl_rule *to(const char *chain, const char *link)
+{
+	struct nftnl_rule *r = nft_rule(chain);
+
+	nft_link_is(r, NFT_META_OIFNAME, link);
+	return r;
+}
+
+static void allow(struct nft_batch *b, struct nftnl_rule *r)
+{
+	nft_verdict(r, NF_ACCEPT);
+	nft_add(b, r);
+}
+
+static void drop(struct nft_batch *b, struct nftnl_rule *r)
+{
+	nft_verdict(r, NF_DROP);
+	nft_add(b, r);
+}
+
+static void refuse(struct nft_batch *b, struct nftnl_rule *r, const char *why)
+{
+	nft_goto(r, why);
+	nft_add(b, r);
+}
+
+static void is_known(struct nftnl_rule *r)
+{
+	nft_conntrack(r, NFT_CT_STATE,
+		      NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED),
+		      NFT_ANY);
+}
+
+static void load_destination(struct nftnl_rule *r, bool six)
+{
+	nft_family_is(r, six);
+	nft_load(r, NFT_REG_1, six ? NFT_DADDR6 : NFT_DADDR4, six ? 16 : 4);
+}
+
+static void is_never(struct nftnl_rule *r, bool six)
+{
+	load_destination(r, six);
+	nft_in_set(r, NFT_REG_1, six ? "never6" : "never4", false);
+	load_destination(r, six);
+	nft_in_set(r, NFT_REG_1, six ? "except6" : "except4", true);
+}
+
+/* Address . protocol . port in registers that follow each other. */
+static void is_in(struct nftnl_rule *r, const char *set, bool six)
+{
+	uint32_t next = NFT_REG32_00 + (six ? 4 : 1);
+
+	nft_family_is(r, six);
+	nft_load(r, NFT_REG32_00, six ? NFT_DADDR6 : NFT_DADDR4, six ? 16 : 4);
+	nft_load_protocol(r, next);
+	nft_load_port(r, next + 1);
+	nft_in_set(r, NFT_REG32_00, set, false);
+}
+
+static void icmp6_between(struct nftnl_rule *r, uint8_t low, uint8_t high)
+{
+	struct nftnl_expr *e;
+
+	nft_family_is(r, true);
+	nft_protocol_is(r, IPPROTO_ICMPV6);
+	e = nft_word(r, "payload");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, 0);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, 1);
+	nft_compare(r, NFT_CMP_GTE, &low, sizeof low);
+	nft_compare(r, NFT_CMP_LTE, &high, sizeof high);
+}
+
+/* Routers and neighbours looked for; not redirects, which are the next number. */
+static void is_neighbour6(struct nftnl_rule *r)
+{
+	icmp6_between(r, 133, 136);
+}
+
+static void limit(struct nftnl_rule *r, uint64_t rate, uint32_t burst)
+{
+	struct nftnl_expr *e = nft_word(r, "limit");
+
+	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_RATE, rate);
+	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_UNIT, 1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_BURST, burst);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+}
+
+static void note(struct nftnl_rule *r, const char *why)
+{
+	struct nftnl_expr *e = nft_word(r, "log");
+
+	nftnl_expr_set_str(e, NFTNL_EXPR_LOG_PREFIX, why);
+	nftnl_expr_set_u16(e, NFTNL_EXPR_LOG_GROUP, EGRESS_LOG_GROUP);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LOG_SNAPLEN, 64);
+}
+
+/* ---- the gate's table ------------------------------------------------------------------- */
+
+/* Told at most so often, and answered, so that nobody waits for what will not come. */
+static void add_refusal(struct nft_batch *b, const char *why, bool answers)
+{
+	struct nftnl_rule *r = nft_rule(why);
+	struct nftnl_expr *e;
+
+	limit(r, 20, 100);
+	note(r, why);
+	nft_add(b, r);
+	if (answers) {
+		r = nft_rule(why);
+		nft_protocol_is(r, IPPROTO_TCP);
+		e = nft_word(r, "reject");
+		nftnl_expr_set_u32(e, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
+		nftnl_expr_set_u8(e, NFTNL_EXPR_REJECT_CODE, 0);
+		nft_add(b, r);
+		r = nft_rule(why);
+		e = nft_word(r, "reject");
+		nftnl_expr_set_u32(e, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_ICMPX_UNREACH);
+		nftnl_expr_set_u8(e, NFTNL_EXPR_REJECT_CODE, NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
+		nft_add(b, r);
+	}
+	drop(b, nft_rule(why));
+}
+
+static const struct {
+	const char *why;
+	bool answers;
+} refusals[] = {{"never", true}, {"dns", true},     {"quic", true},  {"block", true},
+		{"gate", true},  {"spoof", false}, {"rate", false}, {"budget", false}};
+
+static void add_chains(struct nft_batch *b)
+{
+	nft_base_chain(b, "guard", "filter", NF_INET_PRE_ROUTING, NFT_PRI_RAW, NF_ACCEPT);
+	nft_base_chain(b, "verify", "nat", NF_INET_PRE_ROUTING, NFT_PRI_DSTNAT, NF_ACCEPT);
+	nft_base_chain(b, "input", "filter", NF_INET_LOCAL_IN, NFT_PRI_FILTER, NF_DROP);
+	nft_base_chain(b, "forward", "filter", NF_INET_FORWARD, NFT_PRI_FILTER, NF_DROP);
+	nft_base_chain(b, "output", "filter", NF_INET_LOCAL_OUT, NFT_PRI_FILTER, NF_DROP);
+	nft_base_chain(b, "leave", "nat", NF_INET_POST_ROUTING, NFT_PRI_SRCNAT, NF_ACCEPT);
+	nft_base_chain(b, "shape", "filter", NF_INET_POST_ROUTING, NFT_PRI_FILTER, NF_ACCEPT);
+	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+		nft_chain(b, refusals[i].why);
+	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+		add_refusal(b, refusals[i].why, refusals[i].answers);
+}
+
+/* Only its own address, and in IPv6 what it takes to find its neighbour. */
+static void add_guard(struct nft_batch *b, const struct gate_values *v)
+{
+	struct nftnl_rule *r = from_box("guard");
+
+	nft_family_is(r, false);
+	nft_load(r, NFT_REG_1, NFT_SADDR4, sizeof v->own4);
+	nft_compare(r, NFT_CMP_NEQ, v->own4, sizeof v->own4);
+	refuse(b, r, "spoof");
+	r = from_box("guard");
+	is_neighbour6(r);
+	allow(b, r);
+	r = from_box("guard");
+	nft_family_is(r, true);
+	nft_load(r, NFT_REG_1, NFT_SADDR6, sizeof v->own6);
+	nft_compare(r, NFT_CMP_NEQ, v->own6, sizeof v->own6);
+	refuse(b, r, "spoof");
+}
+
+static void add_input(struct nft_batch *b)
+{
+	static const uint8_t protocols[] = {IPPROTO_UDP, IPPROTO_TCP};
+	struct nftnl_rule *r = nft_rule("input");
+
+	nft_link_is(r, NFT_META_IIFNAME, "lo");
+	allow(b, r);
+	r = nft_rule("input");
+	is_known(r);
+	allow(b, r);
+	r = nft_rule("input");
+	is_neighbour6(r);
+	allow(b, r);
+	r = from_box("input");
+	nft_conntrack(r, NFT_CT_STATUS, IPS_DST_NAT, NFT_ANY);
+	allow(b, r);
+	for (size_t i = 0; i < sizeof protocols; i++) {
+		r = from_box("input");
+		nft_protocol_is(r, protocols[i]);
+		nft_port_is(r, 53);
+		allow(b, r);
+	}
+	refuse(b, from_box("input"), "gate");
+}
+
+static void add_never(struct nft_batch *b, const char *chain)
+{
+	for (int six = 0; six < 2; six++) {
+		struct nftnl_rule *r = nft_rule(chain);
+
+		is_never(r, six);
+		refuse(b, r, "never");
+	}
+}
+
+/* Networks in between may pass smaller packets only, and drop what would say so. */
+static void add_clamp(struct nft_batch *b)
+{
+	struct nftnl_rule *r = nft_rule("forward");
+	const uint8_t syn = 2, zero = 0;
+	struct nftnl_expr *e;
+
+	nft_protocol_is(r, IPPROTO_TCP);
+	e = nft_word(r, "payload");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, 13);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, sizeof syn);
+	e = nft_word(r, "bitwise");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, sizeof syn);
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, &syn, sizeof syn);
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof zero);
+	nft_compare(r, NFT_CMP_NEQ, &zero, sizeof zero);
+	e = nft_word(r, "rt");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_RT_KEY, NFT_RT_TCPMSS);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_RT_DREG, NFT_REG_1);
+	e = nft_word(r, "exthdr");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_SREG, NFT_REG_1);
+	nftnl_expr_set_u8(e, NFTNL_EXPR_EXTHDR_TYPE, 2); /* maxseg */
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OFFSET, 2);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_LEN, 2);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_TCPOPT);
+	nft_add(b, r);
+}
+
+static void add_forward(struct nft_batch *b)
+{
+	static const uint8_t protocols[] = {IPPROTO_UDP, IPPROTO_TCP};
+	static const uint16_t dns_ports[] = {53, 853};
+	static const char *const by_port[2][2] = {{"names4", "nets4"}, {"names6", "nets6"}};
+	struct nftnl_rule *r;
+
+	add_clamp(b);
+	r = to("forward", EGRESS_BOX);
+	is_known(r);
+	allow(b, r);
+	drop(b, to("forward", EGRESS_BOX));
+	add_never(b, "forward");
+	for (size_t i = 0; i < 4; i++) {
+		r = nft_rule("forward");
+		nft_protocol_is(r, protocols[i / 2]);
+		nft_port_is(r, dns_ports[i % 2]);
+		refuse(b, r, "dns");
+	}
+	r = nft_rule("forward");
+	is_known(r);
+	allow(b, r);
+	r = nft_rule("forward");
+	nft_conntrack(r, NFT_CT_STATE, NF_CT_STATE_INVALID_BIT, NFT_ANY);
+	drop(b, r);
+	for (int six = 0; six < 2; six++) {
+		r = nft_rule("forward");
+		load_destination(r, six);
+		nft_in_set(r, NFT_REG_1, six ? "hosts6" : "hosts4", false);
+		allow(b, r);
+		for (size_t i = 0; i < 2; i++) {
+			r = nft_rule("forward");
+			is_in(r, by_port[six][i], six);
+			allow(b, r);
+		}
+	}
+}
+
+static void add_output(struct nft_batch *b)
+{
+	struct nftnl_rule *r;
+
+	allow(b, to("output", "lo"));
+	allow(b, to("output", EGRESS_BOX));
+	r = nft_rule("output");
+	is_known(r);
+	allow(b, r);
+	r = nft_rule("output");
+	is_neighbour6(r);
+	allow(b, r);
+	add_never(b, "output");
+	r = nft_rule("output");
+	nft_protocol_is(r, IPPROTO_TCP);
+	allow(b, r);
+}
+
+static void add_table(struct nft_batch *b, const struct gate_values *v)
+{
+	struct nftnl_rule *r;
+
+	nft_table(b, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
+	for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+		nft_set(b, &sets[i], (uint32_t)i + 1);
+	add_chains(b);
+	add_guard(b, v);
+	add_input(b);
+	add_forward(b);
+	add_output(b);
+	r = to("leave", EGRESS_UPLINK);
+	nft_word(r, "masq");
+	nft_add(b, r);
+}
+
+static void add_redirect(struct nft_batch *b, uint16_t port, uint16_t where)
+{
+	struct nftnl_rule *r = from_box("verify");
+	uint16_t wire = htons(where);
+	struct nftnl_expr *e;
+
+	nft_protocol_is(r, IPPROTO_TCP);
+	nft_port_is(r, port);
+	e = nft_word(r, "immediate");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_1);
+	nftnl_expr_set(e, NFTNL_EXPR_IMM_DATA, &wire, sizeof wire);
+	e = nft_word(r, "redir");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_REDIR_REG_PROTO_MIN, NFT_REG_1);
+	nft_add(b, r);
+}
+
+static void add_verify(struct nft_batch *b)
+{
+	for (int six = 0; six < 2; six++) {
+		struct nftnl_rule *r = from_box("verify");
+
+		is_never(r, six);
+		allow(b, r);
+	}
+	add_redirect(b, 443, EGRESS_TLS_PORT);
+	add_redirect(b, 80, EGRESS_HTTP_PORT);
+}
+
+/* Names of a flow by QUIC nobody reads. */
+static void add_audit(struct nft_batch *b)
+{
+	static const uint8_t passes[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6};
+	struct nftnl_rule *r = nft_rule("forward");
+
+	nft_protocol_is(r, IPPROTO_UDP);
+	nft_port_is(r, 443);
+	refuse(b, r, "quic");
+	for (size_t i = 0; i < sizeof passes; i++) {
+		r = nft_rule("forward");
+		nft_protocol_is(r, passes[i]);
+		allow(b, r);
+	}
+	refuse(b, nft_rule("forward"), "block");
+}
+
+static void add_rate(struct nft_batch *b, const struct gate_values *v)
+{
+	struct nftnl_rule *r = to("shape", EGRESS_UPLINK);
+	struct nftnl_expr *e = nft_word(r, "limit");
+
+	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_RATE, __builtin_bswap64(v->rate));
+	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_UNIT, 1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_BURST, ntohl(v->burst));
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKT_BYTES);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_FLAGS, NFT_LIMIT_F_INV);
+	refuse(b, r, "rate");
+}
+
+static void add_budget(struct nft_batch *b, const struct gate_values *v)
+{
+	struct nftnl_rule *r = to("shape", EGRESS_UPLINK);
+	struct nftnl_expr *e = nft_word(r, "quota");
+
+	nftnl_expr_set_u64(e, NFTNL_EXPR_QUOTA_BYTES, __builtin_bswap64(v->budget));
+	nftnl_expr_set_u32(e, NFTNL_EXPR_QUOTA_FLAGS, NFT_QUOTA_F_INV);
+	refuse(b, r, "budget");
+}
+
+/* ---- the host's table ------------------------------------------------------------------- */
+
+static struct nftnl_rule *host_link(const char *chain, int key)
+{
+	struct nftnl_rule *r = nft_rule(chain);
+
+	nft_link_begins(r, key, EGRESS_HOST_LINK);
+	return r;
+}
+
+/*
+ *	table inet cisandbox {
+ *		chain input { type filter hook input priority filter
+ *			iifname cisandbox* icmpv6 type 133-136 accept
+ *			iifname cisandbox* ct state established,related accept
+ *			iifname cisandbox* drop }
+ *		chain forward { type filter hook forward priority filter
+ *			oifname cisandbox* ct state established,related accept
+ *			oifname cisandbox* drop }
+ *		chain leave { type nat hook postrouting priority srcnat
+ *			iifname cisandbox* masquerade }
+ *	}
+ *
+ * No gate reaches the host itself, nor another gate, nor anybody a gate. The same for all
+ * of them: the first makes it, and it stays.
+ */
+static void add_host(struct nft_batch *b)
+{
+	struct nftnl_rule *r;
+
+	nft_table(b, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
+	nft_base_chain(b, "input", "filter", NF_INET_LOCAL_IN, NFT_PRI_FILTER, NF_ACCEPT);
+	nft_base_chain(b, "forward", "filter", NF_INET_FORWARD, NFT_PRI_FILTER, NF_ACCEPT);
+	nft_base_chain(b, "leave", "nat", NF_INET_POST_ROUTING, NFT_PRI_SRCNAT, NF_ACCEPT);
+	r = host_link("input", NFT_META_IIFNAME);
+	is_neighbour6(r);
+	allow(b, r);
+	r = host_link("input", NFT_META_IIFNAME);
+	is_known(r);
+	allow(b, r);
+	drop(b, host_link("input", NFT_META_IIFNAME));
+	r = host_link("forward", NFT_META_OIFNAME);
+	is_known(r);
+	allow(b, r);
+	drop(b, host_link("forward", NFT_META_OIFNAME));
+	r = host_link("leave", NFT_META_IIFNAME);
+	nft_word(r, "masq");
+	nft_add(b, r);
+}
+
+size_t egress_rules_build(enum gate_message message, const struct gate_values *v,
+			  char buf[static GATE_MESSAGE_MAX])
+{
+	struct nft_batch b = {buf, NULL};
+
+	memset(buf, 0, GATE_MESSAGE_MAX);
+	switch (message) {
+	case EGRESS_HOST:
+		nft_begin(&b);
+		add_host(&b);
+		nft_end(&b);
+		break;
+	case EGRESS_BEGIN:
+		nft_begin(&b);
+		break;
+	case EGRESS_TABLE:
+		add_table(&b, v);
+		break;
+	case EGRESS_VERIFY:
+		add_verify(&b);
+		break;
+	case EGRESS_RATE:
+		add_rate(&b, v);
+		break;
+	case EGRESS_BUDGET:
+		add_budget(&b, v);
+		break;
+	case EGRESS_AUDIT:
+		add_audit(&b);
+		break;
+	case EGRESS_BLOCK:
+		refuse(&b, nft_rule("forward"), "block");
+		break;
+	case EGRESS_END:
+		nft_end(&b);
+		break;
+	default:
+		break;
+	}
+	return (size_t)(b.at - buf);
+}
