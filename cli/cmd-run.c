@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "opts-egress.h"
 #include "opts.h"
 #include "session.h"
 
@@ -49,7 +50,11 @@ static int run(struct front *f, char **argv)
 
 	session_set_streams(f);
 	status = start(f, argv);
-	return status ? status : session_run(f, signals);
+	if (status)
+		return status;
+	status = session_run(f, signals);
+	egress_report(f);
+	return status;
 }
 
 /*
@@ -129,6 +134,8 @@ int cmd_run(int argc, char **argv)
 		status = cli_usage_error("run", "no command given");
 	} else if (status == 0) {
 		status = open_audit(&f);
+		if (status == 0)
+			status = egress_open(&f);
 		if (status == 0 && f.dry_run)
 			status = dry_run(&f, argv + first);
 		else if (status == 0 && f.detach)

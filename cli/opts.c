@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "opts-egress.h"
+
 /* Each takes the value of one option; 0, -errno, or 1 when it has printed why. */
 typedef int (*apply)(struct front *f, const char *value);
 
@@ -109,11 +111,6 @@ static int set_ids(struct front *f, const char *v)
 static int set_timeout(struct front *f, const char *v)
 {
 	return scaled(f, v, cis_parse_duration, cis_sandbox_set_timeout);
-}
-
-static int set_net(struct front *f, const char *v)
-{
-	return strcmp(v, "none") == 0 ? cis_sandbox_set_net(f->sb, CIS_NET_NONE) : -EINVAL;
 }
 
 static int set_vfs(struct front *f, const char *v)
@@ -304,7 +301,17 @@ static const struct opt {
 	{"pids", 0, RUN, "N", set_pids, "limit of processes and threads"},
 	{"disk", 0, RUN, "SIZE", set_disk, "limit of all that is written (default 512M)"},
 	{"ids", 0, RUN, "N", set_ids, "user and group ids inside (default 65536)"},
-	{"net", 0, RUN, "none", set_net, "network: none has loopback only"},
+	{"net", 0, RUN, "none|egress", egress_set_net, "network: loopback only, or by a gate"},
+	{"egress", 0, RUN, "block|audit|learn=FILE", egress_set_mode, "what the gate lets pass"},
+	{"allow", 0, RUN, "HOST[:PORT[/PROTO]]", egress_allow, "a name, address or net to reach"},
+	{"allow-preset", 0, RUN, "NAME", egress_allow_preset, "what debian, npm, github ... need"},
+	{"allow-file", 0, RUN, "FILE", egress_allow_file, "a rule a line"},
+	{"deny", 0, RUN, "HOST|NET", egress_deny, "never to reach, whatever allows it"},
+	{"undeny", 0, RUN, "no-lan|NET|NAME", egress_undeny, "of what is denied by default"},
+	{"egress-verify", 0, RUN, "on|off", egress_set_verify, "read names in TLS and HTTP (on)"},
+	{"egress-rate", 0, RUN, "SIZE", egress_set_rate, "upload, a second"},
+	{"egress-bytes", 0, RUN, "SIZE", egress_set_bytes, "upload, in all"},
+	{"egress-log", 0, RUN, "FILE", egress_set_log, "append flows and refusals as JSON lines"},
 	{"vfs", 0, RUN, "on|off", set_vfs, "/proc and /sys show its own limits (default on)"},
 	{"bind", 'v', RUN, "SRC:DST[:ro|rw]", add_bind, "a host directory or file inside"},
 	{"timeout", 0, RUN, "DURATION", set_timeout, "end it after that; exit status 124"},

@@ -17,6 +17,9 @@ struct front {
 	struct cis_sandbox *sb;
 	bool interactive, tty, detach, dry_run, help;
 	const char *audit; /* path, or NULL */
+	bool has_gate;
+	const char *learn, *egress_log; /* paths, or NULL */
+	uint64_t egress_rate, egress_bytes;
 	bool is_ready;     /* the command runs already */
 	int report;        /* detached: pipe to whoever started us, or -1 */
 };

@@ -153,9 +153,42 @@ int cis_sandbox_set_ids(struct cis_sandbox *sb, uint64_t n);
 int cis_sandbox_set_timeout(struct cis_sandbox *sb, uint64_t milliseconds);
 
 enum cis_net {
-	CIS_NET_NONE, /* a network namespace with only loopback, which is up */
+	CIS_NET_NONE,   /* a network namespace with only loopback, which is up */
+	CIS_NET_EGRESS, /* and behind it a gate, to what the rules below allow */
 };
 int cis_sandbox_set_net(struct cis_sandbox *sb, enum cis_net mode);
+
+/*
+ * What a sandbox with CIS_NET_EGRESS reaches; cisandbox-egress(7) has the meaning of rules.
+ * Setting any of these without it makes start() fail with -EINVAL.
+ */
+enum cis_egress {
+	CIS_EGRESS_BLOCK, /* only what a rule allows: the default */
+	CIS_EGRESS_AUDIT, /* all but what is denied; everything is recorded */
+};
+int cis_sandbox_set_egress(struct cis_sandbox *sb, enum cis_egress mode);
+enum cis_egress_rule {
+	CIS_EGRESS_ALLOW,        /* "HOST[:PORT[/PROTO]]", "*.HOST", an address, a network */
+	CIS_EGRESS_ALLOW_PRESET, /* "debian", "npm", ... */
+	CIS_EGRESS_ALLOW_FILE,   /* a path: a rule a line */
+	CIS_EGRESS_DENY,         /* wins over all that allows */
+	CIS_EGRESS_UNDENY,       /* of what is denied by default: "no-lan", a network, a name */
+};
+/* -EINVAL: err says what is wrong with it. Files are read now. */
+int cis_sandbox_add_egress_rule(struct cis_sandbox *sb, enum cis_egress_rule kind,
+				const char *text, struct cis_error *err);
+/* Whether TLS and HTTP on ports 443 and 80 must name what was allowed. Default: yes. */
+int cis_sandbox_set_egress_verify(struct cis_sandbox *sb, int on);
+/* What leaves the sandbox: bytes a second, bytes in all; 0: no limit. */
+int cis_sandbox_set_egress_limits(struct cis_sandbox *sb, uint64_t rate, uint64_t bytes);
+/* One JSON object a line for each flow, name asked for, and refusal. Borrowed; -1: none. */
+int cis_sandbox_set_egress_log(struct cis_sandbox *sb, int fd);
+/*
+ * After the end: what was reached and refused, for people; and that as an allow file. *ret
+ * is one allocation. -ENODATA: it had no gate.
+ */
+int cis_sandbox_egress_summary(struct cis_sandbox *sb, char **ret, struct cis_error *err);
+int cis_sandbox_egress_learned(struct cis_sandbox *sb, char **ret, struct cis_error *err);
 
 /*
  * Virtual files over parts of /proc and /sys: memory, cpus, uptime and load are the
@@ -246,6 +279,7 @@ enum cis_event_kind {
 	CIS_EVENT_TIMEOUT,
 	CIS_EVENT_VFS, /* no virtual files (value: errno), or their helper keeps dying (0) */
 	CIS_EVENT_TRAPS,        /* the helper of CIS_TRAP_* died; value: times in a row */
+	CIS_EVENT_EGRESS,       /* the upload budget is spent, or a helper of the gate died */
 };
 struct cis_event {
 	int kind; /* enum cis_event_kind */

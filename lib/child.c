@@ -174,7 +174,7 @@ static int spawn_init(struct launch *l)
 	struct sync_msg m;
 	int r;
 
-	if (sync_recv(l->gate[0], &m, NULL, 0) <= 0)
+	if (!l->is_founded && sync_recv(l->gate[0], &m, NULL, 0) <= 0)
 		_exit(1); /* the founder failed, and has said so */
 	/* Init's copy of it is where it starts. */
 	r = SYS(fchdir, l->plan->fds[SLOT_ROOT]);
@@ -221,6 +221,15 @@ static int make_scratch_dir(const struct launch *l, int scratch, const struct op
 	return r < 0 ? r : SYS(fchmodat, scratch, op->target, op->value);
 }
 
+static int make_scratch_file(const struct launch *l, int scratch, const struct op *op)
+{
+	cleanup_close int fd = SYS(openat, scratch, op->target,
+				   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	int r = fd < 0 ? fd : io_write_all(fd, op->text, strlen(op->text));
+
+	return r < 0 ? r : SYS(fchown, fd, l->base, l->base);
+}
+
 static int bind_scratch(const struct launch *l, const struct op *op)
 {
 	const int *fds = l->plan->fds;
@@ -252,6 +261,8 @@ static int stage_op(struct launch *l, const struct op *op)
 						   l->state->path);
 	case OP_MKDIR:
 		return make_scratch_dir(l, fds[op->slot], op);
+	case OP_FILE:
+		return make_scratch_file(l, fds[op->slot], op);
 	case OP_OVERLAY:
 		fds[op->slot] = overlay_mount_stage(fds[SLOT_IMAGE], fds[SLOT_SCRATCH],
 						    op->source, op->flags & OP_NODES);

@@ -71,6 +71,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -275,6 +276,24 @@ int launch_map(struct launch *l, struct cis_error *err)
 		     : 0;
 }
 
+int launch_build_gate(struct launch *l, struct cis_error *err)
+{
+	cleanup_close int box = -1;
+	struct sync_msg m;
+	char path[64];
+	int r = sync_recv(l->gate[0], &m, NULL, 0);
+
+	if (r == 0)
+		return founder_died(l, err);
+	l->is_founded = true;
+	snprintf(path, sizeof path, "/proc/%d/ns/net", l->founder_pid);
+	if (r > 0)
+		box = open(path, O_RDONLY | O_CLOEXEC);
+	if (r < 0 || box < 0)
+		return cis_fail(err, r < 0 ? -r : errno, "gate: the sandbox's network");
+	return gate_build(l->egress, box, err);
+}
+
 int launch_reap(int pidfd, siginfo_t *ret)
 {
 	while (waitid(P_PIDFD, (id_t)pidfd, ret, WEXITED | __WALL) < 0)
@@ -401,6 +420,8 @@ int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 	/* Beside the stage, which takes longer; init waits for its first answer. */
 	if (l->plan->has_vfs)
 		r = start_vfs(l, err);
+	if (r >= 0 && gate_is_on(l->egress))
+		r = gate_spawn(l->egress, err);
 	if (r >= 0)
 		r = converse(l, ret, err);
 	if (r >= 0)
@@ -411,6 +432,7 @@ int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 	}
 	/* Nobody who waits for the helper can be killed before it is gone. */
 	vfs_drop(l->vfs);
+	gate_finish(l->egress);
 	/* In this order: when the stage is dead nobody can clone init any more. */
 	l->stage = end_child(l->stage);
 	if (*l->init)

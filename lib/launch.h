@@ -15,6 +15,7 @@
 #include "base/args.h"
 #include "base/error.h"
 #include "cgroup/group.h"
+#include "egress/gate.h"
 #include "plan.h"
 #include "state.h"
 #include "sync.h"
@@ -27,12 +28,14 @@ struct launch {
 	const struct state *state; /* borrowed */
 	struct group *group;       /* borrowed */
 	struct vfs *vfs;           /* borrowed */
+	struct gate *egress;       /* borrowed */
 	uid_t base;                /* host id of the sandbox's root */
 	uint32_t count;
 	int sync[2];               /* the caller's end; the children's */
 	int gate[2];               /* the host's end (caller, then stage); the founder's */
 	int userns;                /* the sandbox's, once its ids are mapped */
 	pid_t founder_pid;
+	bool is_founded;           /* the founder is through, as the caller has heard */
 	int founder, stage;        /* pidfds */
 	pid_t *init;               /* shared with the children: clone3 itself writes it */
 	char *stack;               /* LAUNCH_STACK bytes for init's children until execve */
@@ -59,6 +62,8 @@ void launch_done(struct launch *l);
 int launch_found(struct launch *l, struct cis_error *err);
 /* Once it has made the user namespace: writes the id maps and lets it go on. */
 int launch_map(struct launch *l, struct cis_error *err);
+/* Once it is through: builds the gate in front of its network. */
+int launch_build_gate(struct launch *l, struct cis_error *err);
 
 /*
  * Clones the stage and converses until the command runs, or, with services, until these

@@ -35,6 +35,13 @@ static void describe_limits(const struct spec *s, char *buf, size_t n)
 		snprintf(buf + k, n - (size_t)k, ", harmless devices only");
 }
 
+static void describe_gate(const struct spec_egress *e, char *buf, size_t n)
+{
+	snprintf(buf, n, "build the gate: %s, %zu rule(s)%s, resolver, links",
+		 e->rules.audit ? "audit" : "block", e->rules.allow.n,
+		 e->no_verify ? "" : ", names verified");
+}
+
 static void describe_overlay(const struct op *op, char *buf, size_t n)
 {
 	snprintf(buf, n, "mount the overlay of image and scratch%s%s", op->source,
@@ -68,6 +75,7 @@ static const char *const plain_words[] = {
 	[OP_ENTER_ROOT] = "enter its own copy of the root",
 	[OP_PIVOT] = "change the root and leave the host's behind",
 	[OP_TTY] = "open a terminal",
+	[OP_GATE] = "clone who makes the gate's namespaces",
 	[OP_VFS] = "make the file system of virtual files",
 	[OP_COVER] = "cover parts of /proc and /sys with virtual files",
 };
@@ -110,6 +118,12 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 		break;
 	case OP_MKDIR:
 		snprintf(buf, n, "make directory %s on the %s", op->target, slot);
+		break;
+	case OP_GATE_BUILD:
+		describe_gate(&p->spec->egress, buf, n);
+		break;
+	case OP_FILE:
+		snprintf(buf, n, "write %s on the %s", op->target, slot);
 		break;
 	case OP_OVERLAY:
 		describe_overlay(op, buf, n);

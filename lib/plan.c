@@ -182,6 +182,8 @@ static int plan_host(struct plan *p)
 		r = add(p, (struct op){OP_IDS, BY_CALLER, .value = ids});
 	if (r >= 0)
 		r = add(p, (struct op){OP_FOUND, BY_CALLER});
+	if (r >= 0 && s->net == CIS_NET_EGRESS)
+		r = add(p, (struct op){OP_GATE, BY_CALLER});
 	if (r >= 0)
 		r = add(p, (struct op){OP_CLONE_TREE, BY_CALLER, .slot = SLOT_IMAGE,
 				       .source = p->rootfs_path,
@@ -201,6 +203,8 @@ static int plan_host(struct plan *p)
 		r = add(p, (struct op){OP_MAP, BY_CALLER});
 	if (r >= 0)
 		r = add(p, (struct op){OP_CGROUP, BY_CALLER, .flags = nodes_flag(s)});
+	if (r >= 0 && s->net == CIS_NET_EGRESS)
+		r = add(p, (struct op){OP_GATE_BUILD, BY_CALLER});
 	return r;
 }
 
@@ -237,6 +241,17 @@ static int add_scratch_dir(struct plan *p, int rootfd, const char *path, const c
 	return add(p, op);
 }
 
+/* Not the host's, nor the image's: the gate is the only resolver there is. */
+static int plan_resolver(struct plan *p, int rootfd)
+{
+	int r = add_scratch_dir(p, rootfd, "root/upper/etc", "etc");
+
+	return r < 0 ? r
+		     : add(p, (struct op){OP_FILE, BY_STAGE, .slot = SLOT_SCRATCH,
+					  .target = "root/upper/etc/resolv.conf",
+					  .text = "nameserver " EGRESS_GATE4 "\n"});
+}
+
 /* From the host's side: ids, layers, the root with /dev. */
 static int plan_root(struct plan *p, int rootfd)
 {
@@ -264,6 +279,8 @@ static int plan_root(struct plan *p, int rootfd)
 		r = add_scratch_dir(p, rootfd, "root/upper", ".");
 	if (r >= 0)
 		r = add_scratch_dir(p, rootfd, "root/work", "");
+	if (r >= 0 && p->spec->net == CIS_NET_EGRESS)
+		r = plan_resolver(p, rootfd);
 	if (r >= 0)
 		r = add(p, (struct op){OP_OVERLAY, BY_STAGE, .slot = SLOT_ROOT,
 				       .source = "/root", .flags = nodes_flag(p->spec)});

@@ -28,6 +28,8 @@ enum op_kind {
 	OP_MAP,         /* the ids, into the founder's user namespace */
 	OP_CGROUP,      /* the groups, their limits, the delegation; flags: OP_NODES */
 	OP_VFS,         /* slot: gets the file system with the virtual files */
+	OP_GATE,        /* who makes the gate's namespaces, cloned */
+	OP_GATE_BUILD,  /* its rules, then its links to the founder's network and the host */
 	/* founder, while the caller goes on */
 	OP_USERNS,      /* its end is what OP_MAP waits for */
 	OP_NETNS,       /* after OP_MAP: network, ipc and uts namespaces */
@@ -42,6 +44,7 @@ enum op_kind {
 	OP_IDMAP,       /* slot */
 	OP_ATTACH_LAYERS, /* scratch and image, in the stage's own namespace */
 	OP_MKDIR,       /* slot, target: on the scratch, parents too; value: mode; uid, gid */
+	OP_FILE,        /* slot, target, text: a small file of root's, 0644 */
 	OP_OVERLAY,     /* source: where on the scratch; slot: gets the root; flags: OP_NODES */
 	OP_DEV,         /* slot: gets the tmpfs with its nodes; flags: OP_DEV_CONSOLE */
 	OP_ATTACH,      /* slot at target in the new root; flags: OP_TARGET_FILE */

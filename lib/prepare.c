@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -109,6 +110,27 @@ static int make_vfs(struct cis_sandbox *sb, const struct op *op, struct cis_erro
 			&sb->plan.fds[op->slot], err);
 }
 
+/* A gate's number need only be nobody else's now: so the range of ids serves for it too. */
+static int clone_gate(struct cis_sandbox *sb, struct cis_error *err)
+{
+	const struct spec_egress *e = &sb->spec.egress;
+	struct gate *g = &sb->gate;
+	struct policy *policy;
+	uint8_t key[16];
+	int r;
+
+	if (getrandom(key, sizeof key, 0) != sizeof key)
+		return cis_fail(err, EIO, "gate");
+	r = ruleset_compile(&e->rules, key, &policy, err);
+	if (r < 0)
+		return r;
+	g->policy = policy;
+	g->verify = !e->no_verify;
+	g->rate = e->rate;
+	g->budget = e->bytes;
+	return gate_clone(g, sb->base / SPEC_IDS_UNIT, ids_of_helper(sb->base, sb->count), err);
+}
+
 int prepare_run(struct cis_sandbox *sb, struct launch *l, struct cis_error *err)
 {
 	int r = 0;
@@ -138,6 +160,12 @@ int prepare_run(struct cis_sandbox *sb, struct launch *l, struct cis_error *err)
 			break;
 		case OP_VFS:
 			r = make_vfs(sb, op, err);
+			break;
+		case OP_GATE:
+			r = clone_gate(sb, err);
+			break;
+		case OP_GATE_BUILD:
+			r = launch_build_gate(l, err);
 			break;
 		case OP_CLONE_TREE:
 			r = clone_tree(sb, op, err);

@@ -39,10 +39,11 @@ int cis_sandbox_new(struct cis_sandbox **ret)
 	group_init(&sb->group);
 	container_init(&sb->container);
 	vfs_init(&sb->vfs);
+	gate_init(&sb->gate);
 	notify_init(&sb->notify);
 	sb->audit = sb->sync = sb->pidfd = sb->tty = -1;
 	sb->timeout = sb->grace = sb->tick = sb->image_lock = sb->bundle = sb->respawn = -1;
-	sb->trap_pause = -1;
+	sb->trap_pause = sb->egress_log = -1;
 	for (size_t i = 0; i < 3; i++)
 		sb->stdio[i] = -1;
 	for (size_t i = 0; i < N_RELAYS; i++)
@@ -66,6 +67,7 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 		relay_free(sb->relays[i]);
 	container_done(&sb->container);
 	vfs_done(&sb->vfs);
+	gate_done(&sb->gate);
 	fd_close(sb->respawn);
 	notify_done(&sb->notify);
 	fd_close(sb->trap_pause);
@@ -207,7 +209,7 @@ int cis_sandbox_set_timeout(struct cis_sandbox *sb, uint64_t milliseconds)
 
 int cis_sandbox_set_net(struct cis_sandbox *sb, enum cis_net mode)
 {
-	if (mode != CIS_NET_NONE)
+	if (mode != CIS_NET_NONE && mode != CIS_NET_EGRESS)
 		return -EINVAL;
 	sb->spec.net = mode;
 	return 0;
@@ -327,6 +329,7 @@ static int make(struct cis_sandbox *sb, bool *ret_payload_runs, struct cis_error
 	l.state = &sb->state;
 	l.group = &sb->group;
 	l.vfs = &sb->vfs;
+	l.egress = &sb->gate;
 	r = fail_at(prepare_run(sb, &l, err), CIS_STAGE_PREPARE, err);
 	if (r >= 0)
 		r = fail_at(launch(sb, &l, ret_payload_runs, err), CIS_STAGE_SETUP, err);

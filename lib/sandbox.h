@@ -15,6 +15,7 @@
 #include <stdbool.h>
 
 #include "cgroup/group.h"
+#include "egress/gate.h"
 #include "container/container.h"
 #include "launch.h"
 #include "notify/helper.h"
@@ -59,6 +60,11 @@ struct cis_sandbox {
 	int image_lock;           /* the image must not go while we run */
 	struct relay *relays[N_RELAYS];
 	int watched[N_RELAYS]; /* what of relays[i] is in the epoll set */
+
+	struct gate gate; /* of a sandbox with a network */
+	int egress_log;   /* the user's; borrowed, or -1 */
+	uint64_t log_at;  /* so much of the records has been copied there */
+	bool budget_seen;
 
 	struct vfs vfs;
 	struct vfs_load load;

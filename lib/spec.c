@@ -194,6 +194,9 @@ int spec_validate(const struct spec *s, struct cis_error *err)
 	if (s->ids > SPEC_IDS_MAX)
 		return cis_fail_plain(err, ERANGE, "%llu ids: more than user ids exist",
 				      (unsigned long long)s->ids);
+	if (s->egress.is_set && s->net != CIS_NET_EGRESS)
+		return cis_fail_plain(err, EINVAL,
+				      "egress rules without a network (say --net egress)");
 	if (s->workdir && s->workdir[0] != '/')
 		return cis_fail_plain(err, EINVAL, "workdir \"%s\" is not absolute",
 				      s->workdir);

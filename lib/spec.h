@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 
 #include "base/str.h"
+#include "egress/ruleset.h"
 
 struct spec_bind {
 	char *source, *target;
@@ -34,6 +35,13 @@ struct spec_service {
 	uint64_t timeout_ms;
 };
 
+/* What a sandbox with a network may reach. */
+struct spec_egress {
+	struct ruleset rules;
+	bool is_set, no_verify;
+	uint64_t rate, bytes; /* 0: no limit */
+};
+
 struct spec {
 	char *id, *image, *rootfs, *user, *workdir, *hostname;
 	struct strv env, labels;
@@ -47,6 +55,7 @@ struct spec {
 	uint64_t memory, cpus_milli, pids, disk, ids, timeout_ms;
 	uint64_t flags; /* CIS_NO_NEW_PRIVS, CIS_ALLOW_*, CIS_TRAP_* */
 	enum cis_net net;
+	struct spec_egress egress;
 	enum cis_vfs vfs;
 	bool tty;
 	unsigned short rows, cols;

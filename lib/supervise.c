@@ -40,6 +40,8 @@ enum source {
 	SRC_RESPAWN,
 	SRC_TRAPS,
 	SRC_TRAP_PAUSE,
+	SRC_KEEPER,
+	SRC_NAMES,
 	SRC_RELAY
 };
 
@@ -143,6 +145,10 @@ int supervise_begin(struct cis_sandbox *sb, struct cis_error *err)
 		r = add_timer(sb, &sb->tick, TICK_MSEC, true, SRC_TICK);
 	if (r >= 0 && sb->vfs.pidfd >= 0)
 		r = watch(sb, sb->vfs.pidfd, EPOLLIN, SRC_HELPER);
+	if (r >= 0 && sb->gate.keeper >= 0)
+		r = watch(sb, sb->gate.keeper, EPOLLIN, SRC_KEEPER);
+	if (r >= 0 && sb->gate.names >= 0)
+		r = watch(sb, sb->gate.names, EPOLLIN, SRC_NAMES);
 	for (size_t i = 0; i < N_RELAYS && r >= 0; i++)
 		r = rewatch(sb, i);
 	return r < 0 ? cis_fail(err, -r, "watch the sandbox") : 0;
@@ -447,6 +453,43 @@ static void on_helper_death(struct cis_sandbox *sb)
 		start_helper(sb);
 }
 
+/* ---- the gate ------------------------------------------------------------------------ */
+
+/* What it let pass still flows; nothing new does until the next one is there. */
+static int on_gate_death(struct cis_sandbox *sb, int *pidfd, struct cis_error *err)
+{
+	const bool keeper = pidfd == &sb->gate.keeper;
+	int r;
+
+	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, *pidfd, NULL);
+	gate_bury(&sb->gate, pidfd);
+	if (sb->payload_ended)
+		return 0;
+	post(sb, CIS_EVENT_EGRESS, sb->gate.deaths, "egress.died",
+	     "a helper of the network gate died; another takes over");
+	if (sb->gate.deaths > GATE_DEATHS_MAX)
+		return cis_fail_plain(err, ECHILD, "the network gate's helpers keep dying");
+	r = gate_spawn(&sb->gate, err);
+	return r < 0 ? r : watch(sb, *pidfd, EPOLLIN, keeper ? SRC_KEEPER : SRC_NAMES);
+}
+
+static void check_gate(struct cis_sandbox *sb)
+{
+	char text[160];
+
+	if (!gate_is_on(&sb->gate))
+		return;
+	gate_copy_records(&sb->gate, sb->egress_log, &sb->log_at);
+	if (!gate_is_over_budget(&sb->gate) || sb->budget_seen)
+		return;
+	sb->budget_seen = true;
+	snprintf(text, sizeof text,
+		 "upload budget of %llu bytes is spent: nothing more leaves (raise "
+		 "--egress-bytes)",
+		 (unsigned long long)sb->spec.egress.bytes);
+	post(sb, CIS_EVENT_EGRESS, sb->spec.egress.bytes, "limit.hit", text);
+}
+
 /* ---- ticks --------------------------------------------------------------------------- */
 
 static void on_tick(struct cis_sandbox *sb)
@@ -458,6 +501,7 @@ static void on_tick(struct cis_sandbox *sb)
 		return;
 	read_figures(sb, &f);
 	check_limits(sb, &f);
+	check_gate(sb);
 	if (vfs_is_on(&sb->vfs) && ++sb->ticks % VFS_LOAD_SEC == 0)
 		note_load(sb);
 }
@@ -585,6 +629,10 @@ static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err
 		return traps_ended(sb, err);
 	case SRC_TRAP_PAUSE:
 		return traps_again(sb, err);
+	case SRC_KEEPER:
+		return on_gate_death(sb, &sb->gate.keeper, err);
+	case SRC_NAMES:
+		return on_gate_death(sb, &sb->gate.names, err);
 	default:
 		break;
 	}
@@ -629,6 +677,10 @@ static void release_children(struct cis_sandbox *sb)
 	for (size_t i = 0; i < N_RELAYS; i++)
 		end_relay(sb, i);
 	vfs_done(&sb->vfs);
+	/* With its records, until the handle is freed; the network is gone. */
+	gate_finish(&sb->gate);
+	check_gate(sb);
+	gate_close(&sb->gate);
 }
 
 static void undo(struct cis_sandbox *sb)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Prints the seccomp filters of all sets of CIS_ALLOW_* flags, and that of the helper of
- * lib/vfs, as a C header.
+ * Prints the seccomp filters of all sets of CIS_ALLOW_* flags, and those of our
+ * helpers, as a C header.
  */
 #include <err.h>
 #include <stdio.h>
@@ -34,15 +34,17 @@ static void print_filter(uint64_t flags)
 	print_program(name, f, n);
 }
 
-static void print_vfs_filter(void)
+static void print_helper(enum seccomp_helper helper)
 {
 	struct cis_error error = {0};
 	struct sock_filter *f;
 	unsigned short n;
+	char name[32];
 
-	if (seccomp_compile_vfs(&f, &n, &error) < 0)
+	if (seccomp_compile_helper(helper, &f, &n, &error) < 0)
 		errx(1, "%s", error.message);
-	print_program("filter_vfs", f, n);
+	snprintf(name, sizeof name, "helper_%d", (int)helper);
+	print_program(name, f, n);
 }
 
 int main(void)
@@ -62,6 +64,12 @@ int main(void)
 		       (unsigned long long)sets[i], (unsigned long long)sets[i],
 		       (unsigned long long)sets[i]);
 	printf("};\n");
-	print_vfs_filter();
+	for (int h = 0; h < SECCOMP_HELPERS; h++)
+		print_helper((enum seccomp_helper)h);
+	printf("static const struct {\n\tunsigned short n;\n"
+	       "\tconst struct sock_filter *program;\n} helpers[] = {\n");
+	for (int h = 0; h < SECCOMP_HELPERS; h++)
+		printf("\t{ARRAY_SIZE(helper_%d), helper_%d},\n", h, h);
+	printf("};\n");
 	return 0;
 }

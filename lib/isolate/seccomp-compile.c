@@ -19,6 +19,7 @@
 #include "seccomp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdbool.h>
@@ -236,12 +237,62 @@ static int add_vfs_rules(scmp_filter_ctx ctx)
 	return r;
 }
 
-int seccomp_compile_vfs(struct sock_filter **ret, unsigned short *ret_n, struct cis_error *err)
+/*
+ * What lib/egress/keeper.c calls: it talks by sockets it was born with, and writes records.
+ */
+static int add_keeper_rules(scmp_filter_ctx ctx)
 {
+	static const int calls[] = {SCMP_SYS(ppoll),	     SCMP_SYS(recvfrom),
+				    SCMP_SYS(sendto),	     SCMP_SYS(write),
+				    SCMP_SYS(fstat),	     SCMP_SYS(newfstatat),
+				    SCMP_SYS(clock_gettime), SCMP_SYS(exit_group),
+				    SCMP_SYS(exit),	     SCMP_SYS(restart_syscall)};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(calls) && r >= 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+	return r;
+}
+
+/*
+ * lib/egress/names.c, relay.c: of sockets only streams of IP, which its network namespace
+ * lets out where the gate's rules do.
+ */
+static int add_names_rules(scmp_filter_ctx ctx)
+{
+	static const int calls[] = {
+		SCMP_SYS(accept4),     SCMP_SYS(clock_gettime), SCMP_SYS(close),
+		SCMP_SYS(connect),     SCMP_SYS(epoll_ctl),	SCMP_SYS(epoll_pwait),
+		SCMP_SYS(exit),	       SCMP_SYS(exit_group),	SCMP_SYS(fstat),
+		SCMP_SYS(getrandom),   SCMP_SYS(getsockopt),	SCMP_SYS(newfstatat),
+		SCMP_SYS(pipe2),       SCMP_SYS(recvfrom),	SCMP_SYS(restart_syscall),
+		SCMP_SYS(sendmsg),     SCMP_SYS(sendto),	SCMP_SYS(setsockopt),
+		SCMP_SYS(shutdown),    SCMP_SYS(splice),	SCMP_SYS(write)};
+	static const int inet[] = {AF_INET, AF_INET6};
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+				 SCMP_A1(SCMP_CMP_EQ, F_SETPIPE_SZ));
+
+	for (size_t i = 0; i < ARRAY_SIZE(inet) && r >= 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)inet[i]),
+				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM));
+	for (size_t i = 0; i < ARRAY_SIZE(calls) && r >= 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+	return r;
+}
+
+int seccomp_compile_helper(enum seccomp_helper helper, struct sock_filter **ret,
+			   unsigned short *ret_n, struct cis_error *err)
+{
+	static int (*const add[])(scmp_filter_ctx ctx) = {
+		[SECCOMP_VFS] = add_vfs_rules,
+		[SECCOMP_KEEPER] = add_keeper_rules,
+		[SECCOMP_NAMES] = add_names_rules,
+	};
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	char *program = NULL;
 	size_t len = 0;
-	int r = ctx ? add_vfs_rules(ctx) : -ENOMEM;
+	int r = ctx ? add[helper](ctx) : -ENOMEM;
 
 	if (r >= 0)
 		r = export_program(ctx, &program, &len);

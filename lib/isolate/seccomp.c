@@ -18,10 +18,11 @@ const struct sock_filter *seccomp_filter(uint64_t flags, unsigned short *ret_n)
 	return NULL;
 }
 
-const struct sock_filter *seccomp_vfs_filter(unsigned short *ret_n)
+const struct sock_filter *seccomp_helper_filter(enum seccomp_helper helper,
+						unsigned short *ret_n)
 {
-	*ret_n = ARRAY_SIZE(filter_vfs);
-	return filter_vfs;
+	*ret_n = helpers[helper].n;
+	return helpers[helper].program;
 }
 
 int seccomp_install_child(const struct sock_filter *filter, unsigned short n)

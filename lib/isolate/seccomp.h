@@ -18,12 +18,15 @@ const struct sock_filter *seccomp_filter(uint64_t flags, unsigned short *ret_n);
 /* Payload: the last thing before execve. Raw call. */
 int seccomp_install_child(const struct sock_filter *filter, unsigned short n);
 
-/* That of the helper which serves virtual files: what it does not need kills it. */
-const struct sock_filter *seccomp_vfs_filter(unsigned short *ret_n);
+/* Those of our own helpers: what they do not need kills them. */
+enum seccomp_helper { SECCOMP_VFS, SECCOMP_KEEPER, SECCOMP_NAMES, SECCOMP_HELPERS };
+const struct sock_filter *seccomp_helper_filter(enum seccomp_helper helper,
+						unsigned short *ret_n);
 
 /* seccomp-compile.c, at build time and in tests. *ret is one allocation. */
 int seccomp_compile(uint64_t flags, struct sock_filter **ret, unsigned short *ret_n,
 		    struct cis_error *err);
-int seccomp_compile_vfs(struct sock_filter **ret, unsigned short *ret_n, struct cis_error *err);
+int seccomp_compile_helper(enum seccomp_helper helper, struct sock_filter **ret,
+			   unsigned short *ret_n, struct cis_error *err);
 
 #endif

@@ -16,6 +16,8 @@
 #include "../base/error.h"
 #include "elements.h"
 
+#define EGRESS_GATE4 "100.127.255.1"
+
 /* Where everybody is. The gate's own address is the same in all: nobody else sees it. */
 struct egress_addresses {
 	uint32_t number;                 /* of the gate, on this host; up to 65535 */

@@ -62,7 +62,7 @@ static int drop_privilege(uid_t id)
 static int confine(const struct helper *h)
 {
 	unsigned short n;
-	const struct sock_filter *filter = seccomp_vfs_filter(&n);
+	const struct sock_filter *filter = seccomp_helper_filter(SECCOMP_VFS, &n);
 	int r = set_limits();
 
 	if (r >= 0)

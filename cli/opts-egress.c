@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "opts-egress.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LEARN "learn="
+
+int egress_set_net(struct front *f, const char *v)
+{
+	if (strcmp(v, "none") == 0)
+		return cis_sandbox_set_net(f->sb, CIS_NET_NONE);
+	if (strcmp(v, "egress") != 0)
+		return -EINVAL;
+	f->has_gate = true;
+	return cis_sandbox_set_net(f->sb, CIS_NET_EGRESS);
+}
+
+int egress_set_mode(struct front *f, const char *v)
+{
+	f->learn = NULL;
+	if (strcmp(v, "block") == 0)
+		return cis_sandbox_set_egress(f->sb, CIS_EGRESS_BLOCK);
+	if (strncmp(v, LEARN, strlen(LEARN)) == 0 && v[strlen(LEARN)])
+		f->learn = v + strlen(LEARN);
+	else if (strcmp(v, "audit") != 0)
+		return -EINVAL;
+	return cis_sandbox_set_egress(f->sb, CIS_EGRESS_AUDIT);
+}
+
+static int add(struct front *f, enum cis_egress_rule kind, const char *v)
+{
+	struct cis_error err = {0};
+
+	if (cis_sandbox_add_egress_rule(f->sb, kind, v, &err) >= 0)
+		return 0;
+	cli_error(f->verb, &err);
+	return 1;
+}
+
+int egress_allow(struct front *f, const char *v)
+{
+	return add(f, CIS_EGRESS_ALLOW, v);
+}
+
+int egress_allow_preset(struct front *f, const char *v)
+{
+	return add(f, CIS_EGRESS_ALLOW_PRESET, v);
+}
+
+int egress_allow_file(struct front *f, const char *v)
+{
+	return add(f, CIS_EGRESS_ALLOW_FILE, v);
+}
+
+int egress_deny(struct front *f, const char *v)
+{
+	return add(f, CIS_EGRESS_DENY, v);
+}
+
+int egress_undeny(struct front *f, const char *v)
+{
+	return add(f, CIS_EGRESS_UNDENY, v);
+}
+
+int egress_set_verify(struct front *f, const char *v)
+{
+	if (strcmp(v, "on") == 0)
+		return cis_sandbox_set_egress_verify(f->sb, 1);
+	return strcmp(v, "off") == 0 ? cis_sandbox_set_egress_verify(f->sb, 0) : -EINVAL;
+}
+
+static int set_limits(struct front *f)
+{
+	return cis_sandbox_set_egress_limits(f->sb, f->egress_rate, f->egress_bytes);
+}
+
+static int parse_limit(const char *v, uint64_t *ret)
+{
+	int r = cis_parse_size(v, ret);
+
+	return r == 0 && *ret == 0 ? -EINVAL : r;
+}
+
+int egress_set_rate(struct front *f, const char *v)
+{
+	int r = parse_limit(v, &f->egress_rate);
+
+	return r < 0 ? r : set_limits(f);
+}
+
+int egress_set_bytes(struct front *f, const char *v)
+{
+	int r = parse_limit(v, &f->egress_bytes);
+
+	return r < 0 ? r : set_limits(f);
+}
+
+int egress_set_log(struct front *f, const char *v)
+{
+	f->egress_log = v;
+	return 0;
+}
+
+int egress_open(struct front *f)
+{
+	int fd;
+
+	if (f->learn && access(f->learn, F_OK) == 0)
+		return cli_usage_error(f->verb, "--egress " LEARN "%s: is there already", f->learn);
+	if (!f->egress_log)
+		return 0;
+	fd = open(f->egress_log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return cli_usage_error(f->verb, "--egress-log %s: %s", f->egress_log,
+				       strerror(errno));
+	cis_sandbox_set_egress_log(f->sb, fd);
+	return 0;
+}
+
+static int write_learnt(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "wxe");
+	int r;
+
+	if (!file)
+		return -errno;
+	r = fputs(text, file) < 0 ? -EIO : 0;
+	return fclose(file) == 0 ? r : -errno;
+}
+
+void egress_report(struct front *f)
+{
+	struct cis_error err = {0};
+	char *text;
+	int r;
+
+	if (!f->has_gate)
+		return;
+	if (cis_sandbox_egress_summary(f->sb, &text, &err) < 0)
+		return;
+	fputs(text, stderr);
+	free(text);
+	if (!f->learn)
+		return;
+	if (cis_sandbox_egress_learned(f->sb, &text, &err) < 0) {
+		cli_error(f->verb, &err);
+		return;
+	}
+	r = write_learnt(f->learn, text);
+	if (r < 0)
+		cli_usage_error(f->verb, "--egress " LEARN "%s: %s", f->learn, strerror(-r));
+	free(text);
+}

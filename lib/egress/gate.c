@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "../base/fd.h"
+#include "../base/io.h"
+#include "../base/process.h"
+#include "../base/sys.h"
+#include "../isolate/userns.h"
+#include "../net/gate-messages.h"
+#include "flows.h"
+#include "keeper.h"
+#include "names.h"
+#include "policy.h"
+
+#define HOST_ADDRESSES 256
+#define BACKLOG 512
+/* The last records are waited for so long, and no longer. */
+#define FINISH_MSEC 250
+
+void gate_init(struct gate *g)
+{
+	*g = (struct gate){
+		.founder = -1, .wire = {-1, -1}, .userns = -1, .netns = -1,
+		.asks = {-1, -1}, .life = {-1, -1}, .records = -1, .keeper = -1, .names = -1,
+	};
+	for (size_t i = 0; i < GATE_SOCKETS; i++)
+		g->sockets[i] = -1;
+	upstreams_init(&g->upstreams);
+}
+
+bool gate_is_on(const struct gate *g)
+{
+	return g->netns >= 0;
+}
+
+static int wait_for(int pidfd)
+{
+	siginfo_t info;
+
+	while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | __WALL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+static int end_process(int pidfd)
+{
+	if (pidfd < 0)
+		return -1;
+	sys_pidfd_send_signal(pidfd, SIGKILL);
+	wait_for(pidfd);
+	return fd_close(pidfd);
+}
+
+void gate_bury(struct gate *g, int *pidfd)
+{
+	wait_for(*pidfd);
+	*pidfd = fd_close(*pidfd);
+	g->deaths++;
+}
+
+static void close_pair(int pair[2])
+{
+	pair[0] = fd_close(pair[0]);
+	pair[1] = fd_close(pair[1]);
+}
+
+void gate_close(struct gate *g)
+{
+	g->founder = end_process(g->founder);
+	g->keeper = end_process(g->keeper);
+	g->names = end_process(g->names);
+	close_pair(g->wire);
+	close_pair(g->asks);
+	close_pair(g->life);
+	g->userns = fd_close(g->userns);
+	g->netns = fd_close(g->netns);
+	for (size_t i = 0; i < GATE_SOCKETS; i++)
+		g->sockets[i] = fd_close(g->sockets[i]);
+	upstreams_done(&g->upstreams);
+}
+
+void gate_done(struct gate *g)
+{
+	gate_close(g);
+	fd_close(g->records);
+	if (g->shared)
+		munmap(g->shared, sizeof *g->shared);
+	policy_free((struct policy *)g->policy);
+	gate_init(g);
+}
+
+bool gate_is_over_budget(const struct gate *g)
+{
+	return g->shared && __atomic_load_n(&g->shared->budget_hits, __ATOMIC_RELAXED);
+}
+
+void gate_copy_records(const struct gate *g, int fd, uint64_t *at)
+{
+	char buf[16384];
+	ssize_t n;
+
+	while (fd >= 0 && g->records >= 0 &&
+	       (n = pread(g->records, buf, sizeof buf, (off_t)*at)) > 0) {
+		if (io_write_all(fd, buf, (size_t)n) < 0)
+			return;
+		*at += (uint64_t)n;
+	}
+}
+
+/* ---- the founder ---------------------------------------------------------------------------- */
+
+/* What the gate's own root may set. All links come later and inherit. */
+static int set_sysctls(bool six)
+{
+	static const char *const v4[][2] = {
+		{"ip_forward", "1"},
+		{"conf/all/accept_redirects", "0"},
+		{"conf/default/accept_redirects", "0"},
+		{"conf/all/send_redirects", "0"},
+		{"conf/default/send_redirects", "0"},
+		{"conf/all/rp_filter", "1"},
+		{"conf/default/rp_filter", "1"},
+	};
+	static const char *const v6[][2] = {
+		{"conf/all/accept_ra", "0"},
+		{"conf/default/accept_ra", "0"},
+		{"conf/all/accept_redirects", "0"},
+		{"conf/default/accept_redirects", "0"},
+	};
+	cleanup_close int net = SYS(openat, AT_FDCWD, "/proc/sys/net",
+				    O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int four = net < 0 ? net : SYS(openat, net, "ipv4",
+						     O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int other = net < 0 ? net : SYS(openat, net, "ipv6",
+						      O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = MIN(four, 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(v4) && r >= 0; i++)
+		r = io_write_file_at(four, v4[i][0], v4[i][1]);
+	for (size_t i = 0; i < ARRAY_SIZE(v6) && r >= 0 && other >= 0; i++)
+		r = io_write_file_at(other, v6[i][0], v6[i][1]);
+	if (r >= 0 && other >= 0)
+		r = io_write_file_at(other, six ? "conf/all/forwarding" : "conf/all/disable_ipv6",
+				     "1");
+	/* Counts bytes of flows. */
+	return r < 0 ? r : io_write_file_at(net, "netfilter/nf_conntrack_acct", "1");
+}
+
+static void founder_main(const struct gate *g) __attribute__((noreturn));
+static void founder_main(const struct gate *g)
+{
+	int keep[1], r;
+	size_t n = 0;
+	char go = 0;
+
+	SYS(prctl, PR_SET_NAME, "cis:gate", 0, 0, 0);
+	fd_keep(keep, &n, g->wire[1]);
+	fd_close_others(keep, n);
+	r = userns_become_owner_child(g->id);
+	if (r >= 0)
+		r = SYS(unshare, CLONE_NEWUSER);
+	if (r >= 0)
+		r = SYS(sendto, g->wire[1], &go, 1, MSG_NOSIGNAL, NULL, 0);
+	/* Not before the ids are mapped: sysctls belong to a root that is there. */
+	if (r >= 0 && SYS(recvfrom, g->wire[1], &go, 1, 0, NULL, NULL) != 1)
+		_exit(1);
+	if (r >= 0)
+		r = userns_become_root_child();
+	if (r >= 0)
+		r = SYS(unshare, CLONE_NEWNET);
+	if (r >= 0)
+		r = set_sysctls(g->addresses.six);
+	go = (char)-r;
+	SYS(sendto, g->wire[1], &go, 1, MSG_NOSIGNAL, NULL, 0);
+	/* Until its namespaces are held by descriptors. */
+	SYS(recvfrom, g->wire[1], &go, 1, 0, NULL, NULL);
+	_exit(0);
+}
+
+int gate_clone(struct gate *g, uint32_t number, uid_t id, struct cis_error *err)
+{
+	struct clone_args args = {
+		.flags = CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)&g->founder,
+	};
+	int r = egress_look(number, &g->addresses, err);
+
+	if (r < 0)
+		return r;
+	g->id = id;
+	r = upstreams_open(&g->upstreams, err);
+	if (r < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->wire) < 0)
+		return cis_fail(err, errno, "gate");
+	r = process_clone(&args);
+	if (r == 0)
+		founder_main(g);
+	if (r < 0) {
+		g->founder = -1;
+		return cis_fail(err, -r, "gate: clone its founder");
+	}
+	g->founder_pid = r;
+	g->wire[1] = fd_close(g->wire[1]);
+	return 0;
+}
+
+/* What it says: 0, or the errno of what failed. */
+static int hear_founder(const struct gate *g)
+{
+	char said;
+	ssize_t n = recv(g->wire[0], &said, 1, 0);
+
+	return n == 1 ? -said : n == 0 ? -ECHILD : -errno;
+}
+
+static int open_netns(pid_t pid)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/ns/net", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int take_namespaces(struct gate *g)
+{
+	int r = hear_founder(g);
+
+	if (r >= 0)
+		r = userns_write_maps(g->founder_pid, g->id, 1);
+	if (r >= 0 && send(g->wire[0], "", 1, MSG_NOSIGNAL) < 0)
+		r = -errno;
+	if (r >= 0)
+		r = hear_founder(g);
+	if (r >= 0)
+		r = g->userns = userns_open(g->founder_pid);
+	if (r >= 0)
+		r = g->netns = open_netns(g->founder_pid);
+	return MIN(r, 0);
+}
+
+/* ---- building ------------------------------------------------------------------------------- */
+
+static void to_elements(const struct policy_range *from, size_t n, bool six,
+			struct egress_element *ret)
+{
+	for (size_t i = 0; i < n; i++) {
+		ret[i] = (struct egress_element){.six = six};
+		memcpy(ret[i].low, from[i].first, sizeof ret[i].low);
+		memcpy(ret[i].high, from[i].last, sizeof ret[i].high);
+	}
+}
+
+static struct egress_element *never_elements(const struct policy *p, size_t *ret_n)
+{
+	const struct policy_range *v4, *v6;
+	size_t n4 = policy_never(p, AF_INET, &v4), n6 = policy_never(p, AF_INET6, &v6);
+	struct egress_element *v = calloc(n4 + n6 + 1, sizeof *v);
+
+	if (!v)
+		return NULL;
+	to_elements(v4, n4, false, v);
+	to_elements(v6, n6, true, v + n4);
+	*ret_n = n4 + n6;
+	return v;
+}
+
+static size_t add_nets(const struct policy *p, int family, struct egress_element *ret)
+{
+	const struct policy_net *nets;
+	size_t n = policy_nets(p, family, &nets), k = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct egress_port *ports;
+		size_t n_ports = policy_net_ports(p, &nets[i], &ports);
+
+		for (size_t j = 0; j < n_ports; j++, k++) {
+			struct egress_element e = {.six = family == AF_INET6};
+
+			if (!ret)
+				continue;
+			memcpy(e.low, nets[i].range.first, sizeof e.low);
+			memcpy(e.high, nets[i].range.last, sizeof e.high);
+			e.protocol_low = ports[j].proto;
+			e.protocol_high = ports[j].proto ? ports[j].proto : UINT8_MAX;
+			e.port_low = ports[j].port;
+			e.port_high = ports[j].port ? ports[j].port : UINT16_MAX;
+			ret[k] = e;
+		}
+	}
+	return k;
+}
+
+static int make_rules(struct gate *g, struct cis_error *err)
+{
+	struct egress_policy p = {.audit = policy_is_audit(g->policy), .verify = g->verify,
+				  .rate = g->rate, .budget = g->budget};
+	size_t n4 = add_nets(g->policy, AF_INET, NULL), n6 = add_nets(g->policy, AF_INET6, NULL);
+	cleanup_free struct egress_element *never = never_elements(g->policy, &p.n_never);
+	cleanup_free struct egress_element *nets = calloc(n4 + n6 + 1, sizeof *nets);
+
+	if (!never || !nets)
+		return cis_fail(err, ENOMEM, "gate");
+	add_nets(g->policy, AF_INET, nets);
+	add_nets(g->policy, AF_INET6, nets + n4);
+	p.never = never;
+	p.nets = nets;
+	p.n_nets = n4 + n6;
+	return egress_make_rules(g->sockets[GATE_NFT], &g->addresses, &p, err);
+}
+
+static int listen_at(const struct gate *g, bool six, int type, uint16_t port)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	cleanup_close int fd = socket(six ? AF_INET6 : AF_INET,
+				      type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	memcpy(&v4.sin_addr, g->addresses.gate4, 4);
+	memcpy(&v6.sin6_addr, g->addresses.gate6, 16);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+	r = six ? bind(fd, (struct sockaddr *)&v6, sizeof v6)
+		: bind(fd, (struct sockaddr *)&v4, sizeof v4);
+	if (r < 0 || (type == SOCK_STREAM && listen(fd, BACKLOG) < 0))
+		return -errno;
+	return steal_fd(&fd);
+}
+
+static int open_netfilter(int (*subscribe)(int fd))
+{
+	cleanup_close int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	int r = fd < 0 ? -errno : 0;
+
+	if (r >= 0 && subscribe)
+		r = subscribe(fd);
+	return r < 0 ? r : steal_fd(&fd);
+}
+
+static const struct {
+	enum gate_socket v4, v6;
+	int type;
+	uint16_t port;
+} listeners[] = {
+	{GATE_DNS_UDP_4, GATE_DNS_UDP_6, SOCK_DGRAM, 53},
+	{GATE_DNS_TCP_4, GATE_DNS_TCP_6, SOCK_STREAM, 53},
+	{GATE_TLS_4, GATE_TLS_6, SOCK_STREAM, EGRESS_TLS_PORT},
+	{GATE_HTTP_4, GATE_HTTP_6, SOCK_STREAM, EGRESS_HTTP_PORT},
+};
+
+static int open_listeners(void *arg)
+{
+	struct gate *g = arg;
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(listeners) && r >= 0; i++) {
+		r = g->sockets[listeners[i].v4] =
+			listen_at(g, false, listeners[i].type, listeners[i].port);
+		if (r >= 0 && g->addresses.six)
+			r = g->sockets[listeners[i].v6] =
+				listen_at(g, true, listeners[i].type, listeners[i].port);
+	}
+	return r;
+}
+
+static int open_netfilters(void *arg)
+{
+	struct gate *g = arg;
+	int r = g->sockets[GATE_NFT] = open_netfilter(NULL);
+
+	if (r >= 0)
+		r = g->sockets[GATE_FLOWS] = open_netfilter(flows_subscribe);
+	if (r >= 0)
+		r = g->sockets[GATE_REFUSALS] = open_netfilter(refusals_subscribe);
+	return r;
+}
+
+/* @work in the gate's namespace. The thread's: nobody else comes along. */
+static int visit(const struct gate *g, int (*work)(void *arg), void *arg)
+{
+	cleanup_close int ours = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	int r, back;
+
+	if (ours < 0)
+		return -errno;
+	r = SYS(setns, g->netns, CLONE_NEWNET);
+	if (r < 0)
+		return r;
+	r = work(arg);
+	back = SYS(setns, ours, CLONE_NEWNET);
+	return back < 0 ? back : r;
+}
+
+static int open_rest(struct gate *g)
+{
+	g->records = open("/dev/shm", O_TMPFILE | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
+	if (g->records < 0)
+		g->records = memfd_create("egress", MFD_CLOEXEC);
+	if (g->records < 0)
+		return -errno;
+	g->shared = mmap(NULL, sizeof *g->shared, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (g->shared == MAP_FAILED) {
+		g->shared = NULL;
+		return -errno;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->asks) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->life) < 0)
+		return -errno;
+	return 0;
+}
+
+int gate_build(struct gate *g, int box, struct cis_error *err)
+{
+	int r = take_namespaces(g);
+
+	if (r >= 0)
+		r = visit(g, open_netfilters, g);
+	if (r >= 0)
+		r = open_rest(g);
+	if (r < 0)
+		return cis_fail(err, -r, "gate: make its namespaces");
+	r = make_rules(g, err);
+	if (r >= 0)
+		r = egress_make_uplink(g->netns, &g->addresses, err);
+	if (r >= 0)
+		r = egress_make_link(g->netns, box, &g->addresses, err);
+	if (r < 0)
+		return r;
+	r = visit(g, open_listeners, g);
+	g->founder = end_process(g->founder);
+	close_pair(g->wire);
+	if (r < 0)
+		return cis_fail(err, -r, "gate: listen in it");
+	return upstreams_await(&g->upstreams, err);
+}
+
+/* ---- processes ------------------------------------------------------------------------------ */
+
+static int spawn(struct gate *g, void (*child)(const struct gate *g), int *ret_pidfd)
+{
+	struct clone_args args = {
+		.flags = CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
+	};
+	int r;
+
+	if (*ret_pidfd >= 0)
+		return 0;
+	r = process_clone(&args);
+	if (r == 0)
+		child(g);
+	if (r < 0)
+		*ret_pidfd = -1;
+	return MIN(r, 0);
+}
+
+int gate_spawn(struct gate *g, struct cis_error *err)
+{
+	int r = spawn(g, keeper_main, &g->keeper);
+
+	if (r >= 0)
+		r = spawn(g, names_main, &g->names);
+	return r < 0 ? cis_fail(err, -r, "gate: clone its helpers") : 0;
+}
+
+void gate_finish(struct gate *g)
+{
+	struct pollfd p = {.fd = g->keeper, .events = POLLIN};
+
+	g->life[0] = fd_close(g->life[0]);
+	if (g->keeper >= 0)
+		poll(&p, 1, FINISH_MSEC);
+	g->keeper = end_process(g->keeper);
+	g->names = end_process(g->names);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The gate of a sandbox with a network, as its supervisor has it:
+ *
+ *	sandbox -- eth0 -- [ the gate's network namespace ] -- up0 -- host
+ *
+ *	gate_clone()   somebody makes its user and network namespace, beside us   prepare.c
+ *	gate_build()   rules, links, sockets, in this order                       prepare.c
+ *	gate_spawn()   keeper and names helper                                    launch.c
+ *	gate_finish()  what still flows is recorded; both end                     supervise.c
+ *
+ * The namespaces live by descriptors only, so all of it vanishes with the supervisor:
+ * both processes end when their wire to it does.
+ *
+ *	cis:gate   keeper.c: adds to the gate's sets what it is told, hears what the kernel
+ *	           let pass and refused. CAP_NET_ADMIN over the gate, and nothing else.
+ *	cis:names  names.c: reads all that is hostile: DNS, names in TLS and HTTP. No power
+ *	           but to ask the keeper, whose never-list no request can change.
+ */
+#ifndef CIS_EGRESS_GATE_H
+#define CIS_EGRESS_GATE_H
+
+#include <sys/types.h>
+
+#include "../net/egress.h"
+#include "shared.h"
+#include "upstreams.h"
+
+/* What was opened in the gate's namespace. */
+enum gate_socket {
+	GATE_NFT,        /* the keeper's */
+	GATE_FLOWS,
+	GATE_REFUSALS,
+	GATE_DNS_UDP_4,  /* the helper's */
+	GATE_DNS_UDP_6,
+	GATE_DNS_TCP_4,
+	GATE_DNS_TCP_6,
+	GATE_TLS_4,
+	GATE_TLS_6,
+	GATE_HTTP_4,
+	GATE_HTTP_6,
+	GATE_SOCKETS
+};
+
+struct policy;
+
+struct gate {
+	struct egress_addresses addresses;
+	const struct policy *policy; /* owned */
+	bool verify;
+	uint64_t rate, budget;
+	uid_t id;                  /* of both processes, on the host */
+	int founder, wire[2];      /* pidfd; the caller's end, the founder's */
+	pid_t founder_pid;
+	int userns, netns;
+	int sockets[GATE_SOCKETS];
+	struct gate_upstreams upstreams;
+	int asks[2];               /* names to keeper: struct gate_ask, and its answer */
+	int life[2];               /* the supervisor's end, which closes when it dies */
+	int records;               /* an unnamed file of JSON lines, appended to by both */
+	struct gate_shared *shared;
+	int keeper, names;         /* pidfds, or -1 */
+	unsigned int deaths;
+};
+
+void gate_init(struct gate *g);
+void gate_done(struct gate *g);
+bool gate_is_on(const struct gate *g);
+
+/* @number: of this gate on the host; @id: a host id that nobody else has. */
+int gate_clone(struct gate *g, uint32_t number, uid_t id, struct cis_error *err);
+/* @box: the sandbox's network namespace, in which there is but lo. */
+int gate_build(struct gate *g, int box, struct cis_error *err);
+/* Those that do not run. */
+int gate_spawn(struct gate *g, struct cis_error *err);
+/* It is dead: reaps it. */
+void gate_bury(struct gate *g, int *pidfd);
+/* The last records are written; both processes are gone. */
+void gate_finish(struct gate *g);
+/* Its namespaces too; records stay until gate_done(). */
+void gate_close(struct gate *g);
+
+/* So many deaths of helpers are not bad luck any more. */
+#define GATE_DEATHS_MAX 20
+bool gate_is_over_budget(const struct gate *g);
+/* Records from *at on to @fd, which may be -1; moves *at. */
+void gate_copy_records(const struct gate *g, int fd, uint64_t *at);
+
+#endif

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "keeper.h"
+
+#include <arpa/inet.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "../base/fd.h"
+#include "../base/sys.h"
+#include "../isolate/seccomp.h"
+#include "flows.h"
+#include "record.h"
+
+/* Elements and names that are remembered: of the kernel's sets, by the hash of what they are. */
+#define ELEMENTS 4096
+#define NAMES 1024
+/* An element that lives as long is left alone; to replace one takes milliseconds. */
+#define GRACE_MSEC 600000
+
+struct element {
+	struct egress_element e;
+	uint64_t until; /* msec; 0: free */
+};
+
+struct known {
+	uint8_t six, address[16];
+	char name[NAME_MAX_LEN + 1];
+};
+
+struct keeper {
+	const struct gate *gate;
+	struct gate_shared *shared;
+	int asks, life;
+	struct element elements[ELEMENTS];
+	struct known names[NAMES];
+	char batch[4096];
+};
+
+static uint64_t now_msec(void)
+{
+	struct timespec t;
+
+	SYS(clock_gettime, CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* ---- names of addresses --------------------------------------------------------------------- */
+
+static uint32_t hash(const void *data, size_t n)
+{
+	const uint8_t *p = data;
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ p[i]) * 16777619u;
+	return h ^ h >> 15;
+}
+
+/* A cache: who collides is forgotten, and a record has no name then. */
+static struct known *place_of(struct keeper *k, bool six, const uint8_t *address)
+{
+	return &k->names[hash(address, six ? 16 : 4) % NAMES];
+}
+
+static void remember(struct keeper *k, bool six, const uint8_t *address, const char *name)
+{
+	struct known *n = place_of(k, six, address);
+
+	n->six = six;
+	memcpy(n->address, address, sizeof n->address);
+	strcpy(n->name, name);
+}
+
+static const char *name_of(struct keeper *k, bool six, const uint8_t *address)
+{
+	const struct known *n = place_of(k, six, address);
+
+	return *n->name && n->six == six && memcmp(n->address, address, six ? 16 : 4) == 0
+		       ? n->name
+		       : NULL;
+}
+
+/* ---- admitting ------------------------------------------------------------------------------ */
+
+static bool same_element(const struct egress_element *a, const struct egress_element *b)
+{
+	return a->six == b->six && a->protocol_low == b->protocol_low &&
+	       a->port_low == b->port_low && memcmp(a->low, b->low, a->six ? 16 : 4) == 0;
+}
+
+static int admit_one(struct keeper *k, const struct egress_element *e)
+{
+	const bool any = !e->protocol_low && !e->port_low;
+	uint32_t at = (hash(e->low, 16) ^ e->port_low * 31u ^ e->protocol_low) % ELEMENTS;
+	struct element *known = &k->elements[at];
+	uint64_t now = now_msec(), until = now + (uint64_t)e->seconds * 1000;
+	int r;
+
+	if (known->until && same_element(&known->e, e) && known->until + GRACE_MSEC > until &&
+	    known->until > now)
+		return 0;
+	r = egress_admit_child(k->gate->sockets[GATE_NFT], any ? EGRESS_HOSTS : EGRESS_NAMES, e);
+	if (r >= 0)
+		*known = (struct element){*e, until};
+	return r;
+}
+
+static int admit_ports(struct keeper *k, const struct gate_ask *ask, struct egress_element *e)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < ask->n_ports && r >= 0; i++) {
+		e->protocol_low = ask->ports[i].protocol;
+		e->port_low = ask->ports[i].port;
+		/* Any port of one protocol has no set of its own: both are then reached. */
+		if (!e->port_low)
+			e->protocol_low = 0;
+		r = admit_one(k, e);
+	}
+	return r;
+}
+
+static int admit(struct keeper *k, struct gate_ask *ask)
+{
+	int r = 0;
+
+	if (ask->n_addresses > GATE_ASK_ADDRESSES || ask->n_ports > GATE_ASK_PORTS)
+		return -EINVAL;
+	ask->name[NAME_MAX_LEN] = '\0';
+	for (unsigned int i = 0; i < ask->n_addresses && r >= 0; i++) {
+		struct egress_element e = {.six = ask->addresses[i].six,
+					   .seconds = ask->seconds};
+
+		memcpy(e.low, ask->addresses[i].bytes, sizeof e.low);
+		remember(k, e.six, e.low, ask->name);
+		r = admit_ports(k, ask, &e);
+	}
+	return r;
+}
+
+static void on_ask(struct keeper *k)
+{
+	struct gate_ask ask = {0};
+	struct gate_answer answer = {0};
+	int r = SYS(recvfrom, k->asks, &ask, sizeof ask, MSG_DONTWAIT, NULL, NULL);
+
+	if (r != sizeof ask)
+		return;
+	answer.ticket = ask.ticket;
+	answer.error = admit(k, &ask);
+	SYS(sendto, k->asks, &answer, sizeof answer, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
+}
+
+/* ---- recording ------------------------------------------------------------------------------ */
+
+static void end_record(struct keeper *k, struct record *r)
+{
+	if (!record_end(r, k->gate->records))
+		k->shared->records_lost++;
+}
+
+static void begin_record(struct keeper *k, struct record *r, const char *event,
+			 const struct flow *f)
+{
+	const char *name = name_of(k, f->six, f->target);
+
+	record_begin(r, event);
+	if (name)
+		record_text(r, "name", name);
+	record_address(r, "address", f->six, f->target);
+	if (f->target_port)
+		record_number(r, "port", f->target_port);
+	record_protocol(r, f->protocol);
+}
+
+/* Of the sandbox's own, and not to the gate, nor what the names helper carries and records. */
+static bool is_the_sandboxs(const struct gate *g, const struct flow *f)
+{
+	const struct egress_addresses *a = &g->addresses;
+	const uint8_t *box = f->six ? a->box6 : a->box4, *gate = f->six ? a->gate6 : a->gate4;
+	size_t size = f->six ? 16 : 4;
+
+	return memcmp(f->source, box, size) == 0 && memcmp(f->target, gate, size) != 0 &&
+	       memcmp(f->answers_from, gate, size) != 0;
+}
+
+static void on_flow(void *context, const struct flow *f)
+{
+	struct keeper *k = context;
+	struct record r;
+
+	if (!is_the_sandboxs(k->gate, f))
+		return;
+	k->shared->bytes_up += f->up;
+	k->shared->bytes_down += f->down;
+	begin_record(k, &r, "flow", f);
+	record_number(&r, "bytes_up", f->up);
+	record_number(&r, "bytes_down", f->down);
+	record_text(&r, "verdict", "allowed");
+	end_record(k, &r);
+}
+
+static void on_refusal(void *context, const struct flow *f)
+{
+	struct keeper *k = context;
+	struct record r;
+
+	k->shared->refused++;
+	if (strcmp(f->why, "budget") == 0)
+		k->shared->budget_hits++;
+	begin_record(k, &r, "refused", f);
+	record_text(&r, "verdict", "denied");
+	record_text(&r, "reason", f->why);
+	end_record(k, &r);
+}
+
+/* What flows at the end never told that it ended. */
+static void record_rest(struct keeper *k)
+{
+	const int fd = k->gate->sockets[GATE_FLOWS];
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	const struct timespec patience = {.tv_nsec = 100000000};
+	bool end = false;
+
+	while (flows_read(fd, on_flow, k, &end) >= 0)
+		;
+	end = false;
+	if (flows_ask_all(fd) < 0)
+		return;
+	while (!end && SYS(ppoll, &p, 1, &patience, NULL, 0) > 0)
+		flows_read(fd, on_flow, k, &end);
+}
+
+/* ---- its life ------------------------------------------------------------------------------- */
+
+static void close_others(const struct gate *g)
+{
+	const int fds[] = {g->sockets[GATE_NFT], g->sockets[GATE_FLOWS],
+			   g->sockets[GATE_REFUSALS], g->asks[1], g->life[1], g->records,
+			   g->userns};
+	int keep[ARRAY_SIZE(fds)];
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		fd_keep(keep, &n, fds[i]);
+	fd_close_others(keep, n);
+	for (int i = 0; i < 3; i++)
+		fd_close(i);
+}
+
+/* Root of the gate's user namespace, in which there is but its network. */
+static int confine(const struct gate *g)
+{
+	struct __user_cap_data_struct caps[2] = {0};
+	unsigned short n;
+	const struct sock_filter *filter = seccomp_helper_filter(SECCOMP_KEEPER, &n);
+	int r = SYS(setns, g->userns, CLONE_NEWUSER);
+
+	fd_close(g->userns);
+	if (r >= 0)
+		r = sys_setresgid(0, 0, 0);
+	if (r >= 0)
+		r = sys_setresuid(0, 0, 0);
+	caps[0].effective = caps[0].permitted = 1u << CAP_NET_ADMIN;
+	if (r >= 0)
+		r = sys_capset(caps);
+	if (r >= 0)
+		r = SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (r >= 0)
+		r = SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	return r < 0 ? r : seccomp_install_child(filter, n);
+}
+
+static void serve(struct keeper *k)
+{
+	const struct gate *g = k->gate;
+	bool end;
+
+	for (;;) {
+		struct pollfd p[] = {{.fd = k->life, .events = POLLIN},
+				     {.fd = k->asks, .events = POLLIN},
+				     {.fd = g->sockets[GATE_FLOWS], .events = POLLIN},
+				     {.fd = g->sockets[GATE_REFUSALS], .events = POLLIN}};
+
+		if (SYS(ppoll, p, ARRAY_SIZE(p), NULL, NULL, 0) < 0)
+			continue;
+		if (p[1].revents)
+			on_ask(k);
+		if (p[2].revents)
+			flows_read(p[2].fd, on_flow, k, &end);
+		if (p[3].revents)
+			refusals_read(p[3].fd, on_refusal, k);
+		if (p[0].revents)
+			return;
+	}
+}
+
+void keeper_main(const struct gate *g)
+{
+	struct keeper *k = mmap(NULL, sizeof *k, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	SYS(prctl, PR_SET_NAME, "cis:gate", 0, 0, 0);
+	close_others(g);
+	SYS(chdir, "/");
+	if (k == MAP_FAILED || confine(g) < 0)
+		_exit(1);
+	k->gate = g;
+	k->shared = g->shared;
+	k->asks = g->asks[1];
+	k->life = g->life[1];
+	serve(k);
+	record_rest(k);
+	while (refusals_read(g->sockets[GATE_REFUSALS], on_refusal, k) >= 0)
+		;
+	_exit(0);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* DNS over TCP, of clients and to upstreams: messages with their length in front. */
+#ifndef CIS_EGRESS_NAMES_TCP_H
+#define CIS_EGRESS_NAMES_TCP_H
+
+#include "dns.h"
+#include "gate.h"
+
+#define NAMES_TCP_CLIENTS 64
+#define NAMES_TCP_IN 4098 /* of a client: no query is that long */
+#define NAMES_TCP_IDLE_MSEC 10000
+
+struct names_tcp_client {
+	int fd; /* -1: free */
+	uint32_t generation;
+	uint64_t seen;
+	size_t len;
+	uint8_t in[NAMES_TCP_IN];
+};
+
+struct names_tcp_upstream {
+	bool is_used; /* it is connected, or about to be */
+	size_t out_len, in_len;
+	uint8_t out[8192], in[65538];
+};
+
+struct names_tcp {
+	const struct gate *gate;
+	struct dns *dns;
+	int epoll;
+	uint32_t generation;
+	struct names_tcp_client clients[NAMES_TCP_CLIENTS];
+	struct names_tcp_upstream upstreams[GATE_UPSTREAMS];
+};
+
+int names_tcp_init(struct names_tcp *t, const struct gate *g, struct dns *dns);
+/* Its epoll descriptor is ready. */
+void names_tcp_run(struct names_tcp *t, uint64_t now);
+/* Nothing happens if the client has gone. */
+void names_tcp_answer(struct names_tcp *t, const struct dns_client *client,
+		      const uint8_t *message, size_t len);
+void names_tcp_send(struct names_tcp *t, size_t upstream, const uint8_t *message, size_t len);
+
+#endif

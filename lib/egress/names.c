@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The loop: who is heard, and what the engines of DNS and of streams ask the world for. */
+#include "names.h"
+
+#include <sched.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "../base/fd.h"
+#include "../base/sys.h"
+#include "../isolate/seccomp.h"
+#include "dns.h"
+#include "names-tcp.h"
+#include "policy.h"
+#include "record.h"
+#include "relay.h"
+
+/* Streams whose beginning is remembered until their end is recorded. */
+#define STREAMS 2048
+#define EVENTS 64
+
+struct stream {
+	uint64_t id; /* 0: free */
+	struct egress_ask ask;
+	char name[NAME_MAX_LEN + 1];
+};
+
+struct names {
+	const struct gate *gate;
+	const struct policy *policy;
+	int epoll;
+	struct dns *dns;
+	struct egress_relay *relay;
+	struct names_tcp tcp;
+	struct stream streams[STREAMS];
+	uint8_t message[65536];
+};
+
+/* What an epoll event is about: a kind, and which of it. */
+enum { SRC_LIFE, SRC_KEEPER, SRC_RELAY, SRC_CLIENT_UDP, SRC_UPSTREAM_UDP, SRC_TCP };
+#define SOURCE(kind, index) ((uint64_t)(kind) << 32 | (uint32_t)(index))
+
+static uint64_t now_msec(void)
+{
+	struct timespec t;
+
+	SYS(clock_gettime, CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void end_record(struct names *n, struct record *r)
+{
+	if (!record_end(r, n->gate->records))
+		n->gate->shared->records_lost++;
+}
+
+/* ---- what the policy says ------------------------------------------------------------------ */
+
+static size_t ask_ports(const void *data, const char *name, struct egress_port *ret, size_t max)
+{
+	return policy_ports(data, name, ret, max);
+}
+
+static bool ask_denied(const void *data, const char *name)
+{
+	enum policy_verdict v = policy_name_verdict(data, name, NULL);
+
+	return v == POLICY_DENIED || v == POLICY_SHUT;
+}
+
+static const char *ask_wildcard(const void *data, const char *name)
+{
+	struct policy_match m = {NULL, false};
+
+	policy_name_verdict(data, name, &m);
+	return m.below ? m.name : NULL;
+}
+
+static bool ask_never(const void *data, int family, const uint8_t *address)
+{
+	return policy_is_never(data, family, address);
+}
+
+static bool has_port(const struct egress_port *ports, size_t n, uint16_t port)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((!ports[i].proto || ports[i].proto == IPPROTO_TCP) &&
+		    (!ports[i].port || ports[i].port == port))
+			return true;
+	return false;
+}
+
+/* By a rule about addresses: then the name does not matter. */
+static bool address_is_allowed(const struct names *n, const struct egress_ask *ask)
+{
+	struct egress_port ports[DNS_PORTS_MAX];
+	size_t k = policy_address_ports(n->policy, ask->family, ask->address, ports,
+					ARRAY_SIZE(ports));
+
+	return has_port(ports, MIN(k, ARRAY_SIZE(ports)), ask->port);
+}
+
+static bool decide(void *context, const struct egress_ask *ask, const char **ret_why)
+{
+	struct names *n = context;
+	struct egress_port ports[DNS_PORTS_MAX];
+	size_t k;
+
+	if (policy_is_never(n->policy, ask->family, ask->address)) {
+		*ret_why = "never";
+		return false;
+	}
+	if (ask->name && ask_denied(n->policy, ask->name)) {
+		*ret_why = "denied";
+		return false;
+	}
+	if (address_is_allowed(n, ask)) {
+		*ret_why = "address";
+		return true;
+	}
+	if (policy_is_audit(n->policy)) {
+		*ret_why = "audit";
+		return true;
+	}
+	*ret_why = ask->wrong ? ask->wrong : "no name";
+	if (!ask->name)
+		return false;
+	k = policy_ports(n->policy, ask->name, ports, ARRAY_SIZE(ports));
+	*ret_why = "name";
+	if (!has_port(ports, MIN(k, ARRAY_SIZE(ports)), ask->port))
+		return false;
+	*ret_why = "not an address of that name";
+	if (!dns_knows(n->dns, ask->name, ask->family, ask->address, now_msec()))
+		return false;
+	*ret_why = "name";
+	return true;
+}
+
+/* ---- streams --------------------------------------------------------------------------------- */
+
+static void begin_record(struct record *r, const char *event, const struct egress_ask *ask)
+{
+	record_begin(r, event);
+	if (ask->name)
+		record_text(r, "name", ask->name);
+	record_address(r, "address", ask->family == AF_INET6, ask->address);
+	record_number(r, "port", ask->port);
+	record_protocol(r, IPPROTO_TCP);
+}
+
+static void opened(void *context, uint64_t id, const struct egress_ask *ask, bool allowed,
+		   const char *why)
+{
+	struct names *n = context;
+	struct stream *s = &n->streams[id % STREAMS];
+	struct record r;
+
+	if (allowed) {
+		*s = (struct stream){.id = id, .ask = *ask};
+		s->ask.name = NULL;
+		if (ask->name) {
+			strcpy(s->name, ask->name);
+			s->ask.name = s->name;
+		}
+		return;
+	}
+	n->gate->shared->refused++;
+	begin_record(&r, "refused", ask);
+	record_text(&r, "verdict", "denied");
+	record_text(&r, "reason", why);
+	end_record(n, &r);
+}
+
+static void ended(void *context, uint64_t id, uint64_t up, uint64_t down, int error)
+{
+	struct names *n = context;
+	struct stream *s = &n->streams[id % STREAMS];
+	struct record r;
+
+	if (s->id != id)
+		return;
+	n->gate->shared->bytes_up += up;
+	n->gate->shared->bytes_down += down;
+	begin_record(&r, "flow", &s->ask);
+	record_number(&r, "bytes_up", up);
+	record_number(&r, "bytes_down", down);
+	record_text(&r, "verdict", "allowed");
+	if (error)
+		record_number(&r, "errno", (uint64_t)error);
+	end_record(n, &r);
+	s->id = 0;
+}
+
+static bool may_upload(void *context, uint64_t id, uint64_t bytes)
+{
+	(void)context, (void)id, (void)bytes;
+	return true; /* the budget is the kernel's to count: every protocol draws on it */
+}
+
+static const struct egress_relay_ops relay_ops = {
+	.original = egress_relay_original,
+	.decide = decide,
+	.connect = egress_relay_connect,
+	.opened = opened,
+	.ended = ended,
+	.may_upload = may_upload,
+};
+
+/* ---- DNS ---------------------------------------------------------------------------------------- */
+
+/* Where an answer by UDP goes. */
+struct udp_token {
+	uint32_t socket;
+	socklen_t len;
+	uint8_t address[sizeof(struct sockaddr_in6)];
+};
+_Static_assert(sizeof(struct udp_token) <= sizeof((struct dns_client *)NULL)->token, "fits");
+
+static void dns_random(void *context, void *buf, size_t len)
+{
+	(void)context;
+	/* Blocks only before the host has had its first entropy. */
+	if (SYS(getrandom, buf, len, 0) != (int)len)
+		_exit(1);
+}
+
+static void dns_answer(void *context, const struct dns_client *client, const uint8_t *message,
+		       size_t len)
+{
+	struct names *n = context;
+	struct udp_token to;
+
+	if (client->is_tcp) {
+		names_tcp_answer(&n->tcp, client, message, len);
+		return;
+	}
+	memcpy(&to, client->token, sizeof to);
+	SYS(sendto, n->gate->sockets[to.socket], message, len, MSG_DONTWAIT | MSG_NOSIGNAL,
+	    to.address, to.len);
+}
+
+static void dns_send(void *context, size_t upstream, bool is_tcp, const uint8_t *message,
+		     size_t len)
+{
+	struct names *n = context;
+	uint8_t which;
+
+	if (is_tcp) {
+		names_tcp_send(&n->tcp, upstream, message, len);
+		return;
+	}
+	dns_random(n, &which, sizeof which);
+	SYS(sendto, n->gate->upstreams.udp[upstream][which % GATE_UDP_EACH], message, len,
+	    MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+}
+
+static void dns_admit(void *context, const struct dns_admission *a)
+{
+	struct names *n = context;
+	struct gate_ask ask = {
+		.ticket = a->ticket,
+		.seconds = a->seconds,
+		.n_addresses = (uint8_t)MIN(a->n_addresses, (size_t)GATE_ASK_ADDRESSES),
+		.n_ports = (uint8_t)MIN(a->n_ports, (size_t)GATE_ASK_PORTS),
+	};
+
+	strncpy(ask.name, a->name, NAME_MAX_LEN);
+	for (size_t i = 0; i < ask.n_addresses; i++) {
+		ask.addresses[i].six = a->addresses[i].family == AF_INET6;
+		memcpy(ask.addresses[i].bytes, a->addresses[i].bytes,
+		       sizeof ask.addresses[i].bytes);
+	}
+	for (size_t i = 0; i < ask.n_ports; i++) {
+		ask.ports[i].protocol = a->ports[i].proto;
+		ask.ports[i].port = a->ports[i].port;
+	}
+	if (SYS(sendto, n->gate->asks[0], &ask, sizeof ask, MSG_NOSIGNAL | MSG_DONTWAIT, NULL,
+		0) < 0)
+		dns_admitted(n->dns, now_msec(), a->ticket, false);
+}
+
+static void dns_note(void *context, const struct dns_record *d)
+{
+	static const char *const verdicts[] = {
+		[DNS_ALLOWED] = "allowed", [DNS_DENIED] = "denied", [DNS_FAILED] = "failed"};
+	struct names *n = context;
+	struct record r;
+
+	if (d->verdict == DNS_DENIED)
+		n->gate->shared->refused++;
+	record_begin(&r, "dns");
+	record_text(&r, "name", d->name);
+	record_number(&r, "type", d->type);
+	record_text(&r, "verdict", verdicts[d->verdict]);
+	record_text(&r, "reason", dns_reason_name(d->reason));
+	end_record(n, &r);
+}
+
+static void on_keeper(struct names *n)
+{
+	struct gate_answer answer;
+
+	while (SYS(recvfrom, n->gate->asks[0], &answer, sizeof answer, MSG_DONTWAIT, NULL,
+		   NULL) == sizeof answer)
+		dns_admitted(n->dns, now_msec(), answer.ticket, answer.error == 0);
+}
+
+static void on_client(struct names *n, uint32_t socket)
+{
+	struct dns_client client = {.is_tcp = false};
+	struct udp_token from = {.socket = socket, .len = sizeof from.address};
+	int len = SYS(recvfrom, n->gate->sockets[socket], n->message, sizeof n->message,
+		      MSG_DONTWAIT, from.address, &from.len);
+
+	if (len <= 0)
+		return;
+	memcpy(client.token, &from, sizeof from);
+	dns_query(n->dns, now_msec(), &client, n->message, (size_t)len);
+}
+
+static void on_upstream(struct names *n, uint32_t which)
+{
+	const size_t upstream = which / GATE_UDP_EACH;
+	int len = SYS(recvfrom, n->gate->upstreams.udp[upstream][which % GATE_UDP_EACH],
+		      n->message, sizeof n->message, MSG_DONTWAIT, NULL, NULL);
+
+	if (len > 0)
+		dns_upstream(n->dns, now_msec(), upstream, false, n->message, (size_t)len);
+	else if (len == -ECONNREFUSED)
+		dns_upstream_failed(n->dns, now_msec(), upstream, false);
+}
+
+/* ---- making it ------------------------------------------------------------------------------------ */
+
+static void *map(size_t size)
+{
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+static int watch(struct names *n, int fd, uint64_t source)
+{
+	struct epoll_event e = {.events = EPOLLIN, .data.u64 = source};
+
+	return fd < 0 ? 0 : SYS(epoll_ctl, n->epoll, EPOLL_CTL_ADD, fd, &e);
+}
+
+static int make_dns(struct names *n)
+{
+	const struct dns_policy policy = {
+		.data = n->policy,
+		.is_audit = policy_is_audit(n->policy),
+		.ports = ask_ports,
+		.is_denied = ask_denied,
+		.wildcard = ask_wildcard,
+		.is_never = ask_never,
+	};
+	const struct dns_loop loop = {.context = n, .random = dns_random, .answer = dns_answer,
+				      .send = dns_send, .admit = dns_admit, .record = dns_note};
+	struct dns_config config;
+	void *memory = map(dns_size());
+
+	if (!memory)
+		return -ENOMEM;
+	dns_config_init(&config);
+	config.n_upstreams = n->gate->upstreams.n;
+	config.has_ipv6 = n->gate->addresses.six;
+	return dns_init(memory, &config, &policy, &loop, &n->dns);
+}
+
+static int make_relay(struct names *n)
+{
+	static const enum gate_socket listeners[] = {GATE_TLS_4, GATE_TLS_6, GATE_HTTP_4,
+						     GATE_HTTP_6};
+	struct egress_relay_config c = {0};
+	void *memory;
+	int r = 0;
+
+	egress_relay_defaults(&c);
+	c.ops = &relay_ops;
+	c.context = n;
+	c.audit = policy_is_audit(n->policy);
+	memory = map(egress_relay_size(&c));
+	if (!memory)
+		return -ENOMEM;
+	n->relay = egress_relay_init(memory, &c, &r);
+	if (!n->relay)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(listeners) && r >= 0; i++)
+		if (n->gate->sockets[listeners[i]] >= 0)
+			r = egress_relay_listen(n->relay, n->gate->sockets[listeners[i]]);
+	return r < 0 ? r : watch(n, egress_relay_fd(n->relay), SOURCE(SRC_RELAY, 0));
+}
+
+static int watch_all(struct names *n)
+{
+	const struct gate *g = n->gate;
+	int r = watch(n, g->life[1], SOURCE(SRC_LIFE, 0));
+
+	if (r >= 0)
+		r = watch(n, g->asks[0], SOURCE(SRC_KEEPER, 0));
+	if (r >= 0)
+		r = watch(n, g->sockets[GATE_DNS_UDP_4], SOURCE(SRC_CLIENT_UDP, GATE_DNS_UDP_4));
+	if (r >= 0)
+		r = watch(n, g->sockets[GATE_DNS_UDP_6], SOURCE(SRC_CLIENT_UDP, GATE_DNS_UDP_6));
+	for (uint32_t i = 0; i < g->upstreams.n * GATE_UDP_EACH && r >= 0; i++)
+		r = watch(n, g->upstreams.udp[i / GATE_UDP_EACH][i % GATE_UDP_EACH],
+			  SOURCE(SRC_UPSTREAM_UDP, i));
+	if (r >= 0)
+		r = names_tcp_init(&n->tcp, g, n->dns);
+	return r < 0 ? r : watch(n, n->tcp.epoll, SOURCE(SRC_TCP, 0));
+}
+
+static void close_others(const struct gate *g)
+{
+	int keep[GATE_SOCKETS + GATE_UPSTREAMS * (GATE_UDP_EACH + 1) + 8];
+	size_t n = 0;
+
+	for (size_t i = GATE_DNS_UDP_4; i < GATE_SOCKETS; i++)
+		fd_keep(keep, &n, g->sockets[i]);
+	for (size_t i = 0; i < g->upstreams.n; i++) {
+		fd_keep(keep, &n, g->upstreams.tcp[i]);
+		for (size_t k = 0; k < GATE_UDP_EACH; k++)
+			fd_keep(keep, &n, g->upstreams.udp[i][k]);
+	}
+	fd_keep(keep, &n, g->asks[0]);
+	fd_keep(keep, &n, g->life[1]);
+	fd_keep(keep, &n, g->records);
+	fd_keep(keep, &n, g->netns);
+	fd_close_others(keep, n);
+	for (int i = 0; i < 3; i++)
+		fd_close(i);
+}
+
+/* Two descriptors a stream, and pipes. */
+static void raise_descriptors(void)
+{
+	struct rlimit l;
+
+	if (SYS(prlimit64, 0, RLIMIT_NOFILE, NULL, &l) < 0)
+		return;
+	l.rlim_cur = l.rlim_max;
+	SYS(prlimit64, 0, RLIMIT_NOFILE, &l, NULL);
+}
+
+static int confine(const struct gate *g)
+{
+	static const struct __user_cap_data_struct no_caps[2];
+	unsigned short n;
+	const struct sock_filter *filter = seccomp_helper_filter(SECCOMP_NAMES, &n);
+	int r = sys_setgroups(0, NULL);
+
+	if (r >= 0)
+		r = sys_setresgid(g->id, g->id, g->id);
+	if (r >= 0)
+		r = sys_setresuid(g->id, g->id, g->id);
+	if (r >= 0)
+		r = sys_capset(no_caps);
+	if (r >= 0)
+		r = SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (r >= 0)
+		r = SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	return r < 0 ? r : seccomp_install_child(filter, n);
+}
+
+/* ---- its life ------------------------------------------------------------------------------------- */
+
+static int least(int a, int b)
+{
+	return a < 0 ? b : b < 0 ? a : MIN(a, b);
+}
+
+/* False: the supervisor is gone. */
+static bool handle(struct names *n, uint64_t source)
+{
+	switch (source >> 32) {
+	case SRC_LIFE:
+		return false;
+	case SRC_KEEPER:
+		on_keeper(n);
+		break;
+	case SRC_CLIENT_UDP:
+		on_client(n, (uint32_t)source);
+		break;
+	case SRC_UPSTREAM_UDP:
+		on_upstream(n, (uint32_t)source);
+		break;
+	case SRC_TCP:
+		names_tcp_run(&n->tcp, now_msec());
+		break;
+	default: /* the relay runs in any case */
+		break;
+	}
+	return true;
+}
+
+static void serve(struct names *n)
+{
+	struct epoll_event events[EVENTS];
+	int wait = 0;
+
+	for (;;) {
+		int k = SYS(epoll_pwait, n->epoll, events, EVENTS, wait, NULL, 0);
+		uint64_t now;
+
+		for (int i = 0; i < k; i++)
+			if (!handle(n, events[i].data.u64))
+				return;
+		now = now_msec();
+		wait = egress_relay_run(n->relay, now);
+		dns_tick(n->dns, now);
+		wait = least(wait, dns_next_timeout(n->dns, now));
+	}
+}
+
+void names_main(const struct gate *g)
+{
+	struct names *n = map(sizeof *n);
+	int r = n ? 0 : -ENOMEM;
+
+	SYS(prctl, PR_SET_NAME, "cis:names", 0, 0, 0);
+	close_others(g);
+	SYS(chdir, "/");
+	if (r >= 0)
+		r = SYS(setns, g->netns, CLONE_NEWNET);
+	fd_close(g->netns);
+	raise_descriptors();
+	if (r >= 0) {
+		n->gate = g;
+		n->policy = g->policy;
+		r = n->epoll = SYS(epoll_create1, EPOLL_CLOEXEC);
+	}
+	if (r >= 0)
+		r = make_dns(n);
+	if (r >= 0)
+		r = make_relay(n);
+	if (r >= 0)
+		r = watch_all(n);
+	if (r < 0 || confine(g) < 0)
+		_exit(1);
+	serve(n);
+	_exit(0);
+}

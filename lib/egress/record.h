@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One line of JSON into a buffer of fixed size and then, whole, into a file: for processes that
+ * may neither allocate nor use stdio. A member that does not fit is left out.
+ */
+#ifndef CIS_EGRESS_RECORD_H
+#define CIS_EGRESS_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RECORD_SIZE 1024
+/* All records of a sandbox: what is beyond is lost, and counted. */
+#define RECORDS_MAX (64u << 20)
+
+struct record {
+	char text[RECORD_SIZE];
+	size_t len;
+};
+
+/* With time and event. */
+void record_begin(struct record *r, const char *event);
+/* Text of others: what is not printable ASCII becomes '?'. */
+void record_text(struct record *r, const char *key, const char *value);
+void record_number(struct record *r, const char *key, uint64_t value);
+void record_address(struct record *r, const char *key, bool six, const uint8_t *address);
+void record_protocol(struct record *r, uint8_t protocol);
+/* To the end of @fd. False: it is full. */
+bool record_end(struct record *r, int fd);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What supervisor, keeper and names helper of a gate have in common. */
+#ifndef CIS_EGRESS_SHARED_H
+#define CIS_EGRESS_SHARED_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "name.h"
+
+#define GATE_UPSTREAMS 3 /* as many as libc asks */
+#define GATE_UDP_EACH 8  /* sockets, so that a forger has to guess a port too */
+
+/*
+ * The host's resolvers, and sockets to them that were made on the host: the gate's
+ * namespace may have no way to 127.0.0.53. A stream can be connected again and again.
+ */
+struct gate_upstreams {
+	unsigned int n;
+	struct sockaddr_storage address[GATE_UPSTREAMS];
+	int udp[GATE_UPSTREAMS][GATE_UDP_EACH];
+	int tcp[GATE_UPSTREAMS];
+};
+
+/* Names to keeper: these addresses are to be reached by these ports. The answer is an errno. */
+#define GATE_ASK_ADDRESSES 64
+#define GATE_ASK_PORTS 32
+struct gate_ask {
+	uint32_t ticket, seconds;
+	uint8_t n_addresses, n_ports;
+	char name[NAME_MAX_LEN + 1]; /* that they are addresses of; for records */
+	struct {
+		uint8_t six, bytes[16];
+	} addresses[GATE_ASK_ADDRESSES];
+	struct {
+		uint8_t protocol; /* 0: any */
+		uint16_t port;    /* 0: any */
+	} ports[GATE_ASK_PORTS];
+};
+struct gate_answer {
+	uint32_t ticket;
+	int32_t error;
+};
+
+/* Read by the supervisor, who trusts none of it; never shrinks, so relaxed loads will do. */
+struct gate_shared {
+	uint64_t refused;      /* told or not */
+	uint64_t budget_hits;  /* packets that were over it */
+	uint64_t records_lost; /* the file was full */
+	uint64_t bytes_up, bytes_down;
+};
+
+#endif

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "summary.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/io.h"
+#include "../base/json.h"
+#include "../base/str.h"
+#include "record.h"
+#include "ruleset.h"
+
+#define LINES_MAX 20000 /* different ones; the log has them all */
+#define SHOWN_MAX 40
+
+void summary_done(struct summary *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free(s->v[i].target);
+	free(s->v);
+	*s = (struct summary){0};
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+static const char *text_of(const struct json *line, const char *key)
+{
+	const struct json *v = json_get(line, key);
+
+	return v && v->type == JSON_STRING ? v->string : "";
+}
+
+static uint64_t number_of(const struct json *line, const char *key)
+{
+	const struct json *v = json_get(line, key);
+
+	return v && v->type == JSON_INT && v->integer > 0 ? (uint64_t)v->integer : 0;
+}
+
+static bool is_same(const struct summary_line *a, const struct summary_line *b)
+{
+	return a->allowed == b->allowed && a->port == b->port &&
+	       strcmp(a->target, b->target) == 0 && strcmp(a->protocol, b->protocol) == 0 &&
+	       strcmp(a->reason, b->reason) == 0;
+}
+
+static struct summary_line *find(struct summary *s, const struct summary_line *wanted)
+{
+	struct summary_line *v;
+	size_t room;
+
+	for (size_t i = 0; i < s->n; i++)
+		if (is_same(&s->v[i], wanted))
+			return &s->v[i];
+	if (s->n == LINES_MAX)
+		return NULL;
+	if (s->n == s->room) {
+		room = s->room ? s->room * 2 : 16;
+		v = realloc(s->v, room * sizeof *v);
+		if (!v)
+			return NULL;
+		s->v = v;
+		s->room = room;
+	}
+	v = &s->v[s->n];
+	*v = *wanted;
+	v->target = strdup(wanted->target);
+	if (!v->target)
+		return NULL;
+	s->n++;
+	return v;
+}
+
+static void copy_text(char *ret, size_t size, const char *from)
+{
+	snprintf(ret, size, "%s", from);
+}
+
+/* Names that were asked for and allowed say nothing: the flows to them do. */
+static void add_line(struct summary *s, const struct json *line)
+{
+	const char *event = text_of(line, "event"), *name = text_of(line, "name");
+	const char *target = *name ? name : text_of(line, "address");
+	const bool allowed = strcmp(text_of(line, "verdict"), "allowed") == 0;
+	struct summary_line l = {.is_name = *name != '\0', .allowed = allowed,
+				 .port = (uint16_t)number_of(line, "port")};
+	struct summary_line *known;
+
+	if (!*target || (strcmp(event, "dns") == 0 &&
+			 strcmp(text_of(line, "verdict"), "denied") != 0))
+		return;
+	l.target = (char *)target;
+	copy_text(l.protocol, sizeof l.protocol, text_of(line, "proto"));
+	copy_text(l.reason, sizeof l.reason, text_of(line, "reason"));
+	known = find(s, &l);
+	if (!known)
+		return;
+	known->count++;
+	known->bytes_up += number_of(line, "bytes_up");
+	known->bytes_down += number_of(line, "bytes_down");
+	s->bytes_up += number_of(line, "bytes_up");
+	s->bytes_down += number_of(line, "bytes_down");
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	const struct summary_line *x = a, *y = b;
+	uint64_t xs = x->bytes_up + x->bytes_down, ys = y->bytes_up + y->bytes_down;
+
+	if (xs != ys)
+		return xs < ys ? 1 : -1;
+	return x->count != y->count ? (x->count < y->count ? 1 : -1) : strcmp(x->target, y->target);
+}
+
+int summary_read(struct summary *s, int records, struct cis_error *err)
+{
+	cleanup_free char *text = NULL;
+	size_t len;
+	int r;
+
+	*s = (struct summary){0};
+	lseek(records, 0, SEEK_SET);
+	r = io_read_fd(records, RECORDS_MAX + RECORD_SIZE, &text, &len);
+	if (r < 0)
+		return cis_fail(err, -r, "egress: read the records");
+	for (char *at = text; *at;) {
+		cleanup(json_freep) struct json *line = NULL;
+		size_t n = strcspn(at, "\n");
+
+		if (json_parse(at, n, 0, "record", &line, NULL) >= 0)
+			add_line(s, line);
+		at += n + (at[n] == '\n');
+	}
+	if (s->n)
+		qsort(s->v, s->n, sizeof *s->v, by_bytes);
+	return 0;
+}
+
+/* ---- printing ------------------------------------------------------------------------------- */
+
+static void print_bytes(FILE *f, uint64_t n)
+{
+	static const char units[] = "BKMGT";
+	double v = (double)n;
+	size_t u = 0;
+
+	for (; v >= 1024 && u + 2 < sizeof units; u++)
+		v /= 1024;
+	fprintf(f, u ? "%.1f%c" : "%.0f%c", v, units[u]);
+}
+
+static void print_target(FILE *f, const struct summary_line *l)
+{
+	bool six = !l->is_name && strchr(l->target, ':');
+
+	fprintf(f, six && l->port ? "[%s]" : "%s", l->target);
+	if (l->port)
+		fprintf(f, ":%u", l->port);
+	if (l->port && strcmp(l->protocol, "tcp") != 0)
+		fprintf(f, "/%s", l->protocol);
+}
+
+static const char *why(const char *reason)
+{
+	static const char *const sentences[][2] = {
+		{"never", "an address that no job reaches (no-lan)"},
+		{"block", "no rule allows it"},
+		{"dns", "a resolver other than the gate's"},
+		{"quic", "QUIC, whose names nobody reads"},
+		{"gate", "the gate itself"},
+		{"spoof", "not the sandbox's own source address"},
+		{"budget", "the upload budget is spent"},
+		{"rate", "above the upload rate"},
+		{"name", "no rule allows that name"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sentences); i++)
+		if (strcmp(sentences[i][0], reason) == 0)
+			return sentences[i][1];
+	return reason;
+}
+
+/* What somebody could say to have it the next time. */
+static bool has_rule(const struct summary_line *l)
+{
+	static const char *const mended[] = {"block", "name", "no name"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(mended); i++)
+		if (strcmp(l->reason, mended[i]) == 0)
+			return strcmp(l->protocol, "icmp") != 0;
+	return false;
+}
+
+static void print_reached(FILE *f, const struct summary *s)
+{
+	size_t shown = 0, all = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (!s->v[i].allowed)
+			continue;
+		all++;
+		if (shown == SHOWN_MAX)
+			continue;
+		shown++;
+		fprintf(f, "  reached  ");
+		print_target(f, &s->v[i]);
+		fprintf(f, "  %llux  up ", (unsigned long long)s->v[i].count);
+		print_bytes(f, s->v[i].bytes_up);
+		fprintf(f, "  down ");
+		print_bytes(f, s->v[i].bytes_down);
+		fputc('\n', f);
+	}
+	if (all > shown)
+		fprintf(f, "  ... and %zu more\n", all - shown);
+}
+
+static void print_refused(FILE *f, const struct summary *s)
+{
+	size_t shown = 0, all = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->v[i].allowed)
+			continue;
+		all++;
+		if (shown == SHOWN_MAX)
+			continue;
+		shown++;
+		fprintf(f, "  refused  ");
+		print_target(f, &s->v[i]);
+		fprintf(f, "  %llux  %s", (unsigned long long)s->v[i].count, why(s->v[i].reason));
+		if (has_rule(&s->v[i])) {
+			fprintf(f, "  --allow ");
+			print_target(f, &s->v[i]);
+		}
+		fputc('\n', f);
+	}
+	if (all > shown)
+		fprintf(f, "  ... and %zu more\n", all - shown);
+}
+
+int summary_print(const struct summary *s, char **ret, struct cis_error *err)
+{
+	size_t len;
+	FILE *f = open_memstream(ret, &len);
+
+	if (!f)
+		return cis_fail(err, ENOMEM, "egress: print the summary");
+	fprintf(f, "network: up ");
+	print_bytes(f, s->bytes_up);
+	fprintf(f, ", down ");
+	print_bytes(f, s->bytes_down);
+	fputc('\n', f);
+	print_reached(f, s);
+	print_refused(f, s);
+	return fclose(f) == 0 ? 0 : cis_fail(err, ENOMEM, "egress: print the summary");
+}
+
+/* ---- learning ------------------------------------------------------------------------------- */
+
+static int observe(struct ruleset *rs, const struct summary_line *l, struct cis_error *err)
+{
+	const struct egress_port port = {
+		.proto = strcmp(l->protocol, "udp") == 0 ? IPPROTO_UDP : IPPROTO_TCP,
+		.port = l->port,
+	};
+	uint8_t address[16] = {0};
+	int family = strchr(l->target, ':') ? AF_INET6 : AF_INET;
+
+	if (l->is_name)
+		return ruleset_observe(rs, l->target, 0, NULL, port, err);
+	if (inet_pton(family, l->target, address) != 1)
+		return 0;
+	return ruleset_observe(rs, NULL, family, address, port, err);
+}
+
+int summary_learn(const struct summary *s, char **ret, struct cis_error *err)
+{
+	cleanup(ruleset_done) struct ruleset rs = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < s->n && r >= 0; i++)
+		if (s->v[i].allowed && s->v[i].port)
+			r = observe(&rs, &s->v[i], err);
+	return r < 0 ? r : ruleset_print(&rs, "What a sandbox used. Read it before you keep it.",
+					 ret, err);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A sandbox's records added up: by name or address, port, protocol and what became of it. */
+#ifndef CIS_EGRESS_SUMMARY_H
+#define CIS_EGRESS_SUMMARY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../base/error.h"
+
+struct summary_line {
+	char *target; /* name, or else address */
+	bool is_name, allowed;
+	char protocol[8], reason[40];
+	uint16_t port; /* 0: none; of a name that was asked for and not allowed */
+	uint64_t count, bytes_up, bytes_down;
+};
+
+/* The zeroed struct is empty. */
+struct summary {
+	struct summary_line *v;
+	size_t n, room;
+	uint64_t bytes_up, bytes_down;
+};
+
+int summary_read(struct summary *s, int records, struct cis_error *err);
+void summary_done(struct summary *s);
+
+/* For people. *ret is one allocation. */
+int summary_print(const struct summary *s, char **ret, struct cis_error *err);
+/* An allow file of what was used. */
+int summary_learn(const struct summary *s, char **ret, struct cis_error *err);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The handle's words about the network: rules in, and what came of them out. */
+#include <errno.h>
+
+#include "base/error.h"
+#include "egress/summary.h"
+#include "sandbox.h"
+
+#define PRESETS_DIR "/etc/cisandbox/egress"
+
+int cis_sandbox_set_egress(struct cis_sandbox *sb, enum cis_egress mode)
+{
+	if (mode != CIS_EGRESS_BLOCK && mode != CIS_EGRESS_AUDIT)
+		return -EINVAL;
+	sb->spec.egress.is_set = true;
+	sb->spec.egress.rules.audit = mode == CIS_EGRESS_AUDIT;
+	return 0;
+}
+
+int cis_sandbox_add_egress_rule(struct cis_sandbox *sb, enum cis_egress_rule kind,
+				const char *text, struct cis_error *err)
+{
+	struct ruleset *rules = &sb->spec.egress.rules;
+	int r;
+
+	sb->spec.egress.is_set = true;
+	switch (kind) {
+	case CIS_EGRESS_ALLOW:
+		return ruleset_allow(rules, text, "allow", err);
+	case CIS_EGRESS_ALLOW_PRESET:
+		r = ruleset_presets_in(rules, PRESETS_DIR, err);
+		return r < 0 ? r : ruleset_allow_preset(rules, text, "preset", err);
+	case CIS_EGRESS_ALLOW_FILE:
+		r = ruleset_presets_in(rules, PRESETS_DIR, err);
+		return r < 0 ? r : ruleset_allow_file(rules, text, err);
+	case CIS_EGRESS_DENY:
+		return ruleset_deny(rules, text, "deny", err);
+	case CIS_EGRESS_UNDENY:
+		return ruleset_undeny(rules, text, "undeny", err);
+	}
+	return cis_fail_plain(err, EINVAL, "egress: rule of an unknown kind");
+}
+
+int cis_sandbox_set_egress_verify(struct cis_sandbox *sb, int on)
+{
+	sb->spec.egress.is_set = true;
+	sb->spec.egress.no_verify = !on;
+	return 0;
+}
+
+int cis_sandbox_set_egress_limits(struct cis_sandbox *sb, uint64_t rate, uint64_t bytes)
+{
+	sb->spec.egress.is_set = true;
+	sb->spec.egress.rate = rate;
+	sb->spec.egress.bytes = bytes;
+	return 0;
+}
+
+int cis_sandbox_set_egress_log(struct cis_sandbox *sb, int fd)
+{
+	sb->egress_log = fd;
+	return 0;
+}
+
+static int summarize(struct cis_sandbox *sb, struct summary *ret, struct cis_error *err)
+{
+	if (sb->gate.records < 0)
+		return cis_fail_plain(err, ENODATA, "the sandbox has no network gate");
+	if (sb->phase != PHASE_ENDED)
+		return cis_fail_plain(err, EBUSY, "the sandbox has not ended");
+	return summary_read(ret, sb->gate.records, err);
+}
+
+int cis_sandbox_egress_summary(struct cis_sandbox *sb, char **ret, struct cis_error *err)
+{
+	cleanup(summary_done) struct summary s = {0};
+	int r = summarize(sb, &s, err);
+
+	return r < 0 ? r : summary_print(&s, ret, err);
+}
+
+int cis_sandbox_egress_learned(struct cis_sandbox *sb, char **ret, struct cis_error *err)
+{
+	cleanup(summary_done) struct summary s = {0};
+	int r = summarize(sb, &s, err);
+
+	return r < 0 ? r : summary_learn(&s, ret, err);
+}
