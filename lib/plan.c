@@ -18,6 +18,7 @@
 #include "fs/path.h"
 #include "image.h"
 #include "isolate/seccomp.h"
+#include "net/egress.h"
 #include "notify/traps.h"
 #include "vfs/vfs.h"
 

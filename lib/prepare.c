@@ -20,6 +20,8 @@
 #include "isolate/ids.h"
 #include "sandbox.h"
 
+#define HOST_ADDRESSES 512
+
 static int make_state(struct cis_sandbox *sb, struct cis_error *err)
 {
 	/* The dead are taken away first: their names, ids and groups may be wanted. */
@@ -110,6 +112,17 @@ static int make_vfs(struct cis_sandbox *sb, const struct op *op, struct cis_erro
 			&sb->plan.fds[op->slot], err);
 }
 
+/* The host's own addresses are no more to be reached than its network. */
+static int shut_host(struct ruleset *rules, struct cis_error *err)
+{
+	struct egress_element v[HOST_ADDRESSES];
+	int n = egress_host_addresses(v, ARRAY_SIZE(v), err), r = MIN(n, 0);
+
+	for (int i = 0; i < n && r >= 0; i++)
+		r = ruleset_host_address(rules, v[i].six ? AF_INET6 : AF_INET, v[i].low, err);
+	return r;
+}
+
 /* A gate's number need only be nobody else's now: so the range of ids serves for it too. */
 static int clone_gate(struct cis_sandbox *sb, struct cis_error *err)
 {
@@ -121,7 +134,9 @@ static int clone_gate(struct cis_sandbox *sb, struct cis_error *err)
 
 	if (getrandom(key, sizeof key, 0) != sizeof key)
 		return cis_fail(err, EIO, "gate");
-	r = ruleset_compile(&e->rules, key, &policy, err);
+	r = shut_host(&sb->spec.egress.rules, err);
+	if (r >= 0)
+		r = ruleset_compile(&e->rules, key, &policy, err);
 	if (r < 0)
 		return r;
 	g->policy = policy;

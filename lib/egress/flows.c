@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "../base/macros.h"
 #include "../base/sys.h"
 #include "../net/gate-messages.h"
 

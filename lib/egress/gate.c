@@ -18,6 +18,7 @@
 #include "../base/fd.h"
 #include "../base/io.h"
 #include "../base/process.h"
+#include "../base/str.h"
 #include "../base/sys.h"
 #include "../isolate/userns.h"
 #include "../net/gate-messages.h"
@@ -26,7 +27,6 @@
 #include "names.h"
 #include "policy.h"
 
-#define HOST_ADDRESSES 256
 #define BACKLOG 512
 /* The last records are waited for so long, and no longer. */
 #define FINISH_MSEC 250

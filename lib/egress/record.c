@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "../base/macros.h"
 #include "../base/num.h"
 #include "../base/sys.h"
 

@@ -264,7 +264,8 @@ static int add_names_rules(scmp_filter_ctx ctx)
 		SCMP_SYS(accept4),     SCMP_SYS(clock_gettime), SCMP_SYS(close),
 		SCMP_SYS(connect),     SCMP_SYS(epoll_ctl),	SCMP_SYS(epoll_pwait),
 		SCMP_SYS(exit),	       SCMP_SYS(exit_group),	SCMP_SYS(fstat),
-		SCMP_SYS(getrandom),   SCMP_SYS(getsockopt),	SCMP_SYS(newfstatat),
+		SCMP_SYS(getrandom),   SCMP_SYS(getsockname),	SCMP_SYS(getsockopt),
+		SCMP_SYS(newfstatat),
 		SCMP_SYS(pipe2),       SCMP_SYS(recvfrom),	SCMP_SYS(restart_syscall),
 		SCMP_SYS(sendmsg),     SCMP_SYS(sendto),	SCMP_SYS(setsockopt),
 		SCMP_SYS(shutdown),    SCMP_SYS(splice),	SCMP_SYS(write)};

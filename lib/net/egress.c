@@ -292,6 +292,17 @@ static int make_veth(int fd, const char *name, uint32_t mtu, int there, const ch
 	return rtnl_tell(fd, &q);
 }
 
+/* Gone already is as well. */
+static int drop_link(int fd, const char *name)
+{
+	struct rtnl_request q = rtnl_request(RTM_DELLINK, NLM_F_ACK, sizeof q.link);
+	int r;
+
+	rtnl_put(&q, IFLA_IFNAME, name, strlen(name) + 1);
+	r = rtnl_tell(fd, &q);
+	return r == -ENODEV ? 0 : r;
+}
+
 static int add_address(int fd, int link, bool six, const uint8_t *own, unsigned int bits)
 {
 	struct rtnl_request q =
@@ -367,6 +378,9 @@ int egress_make_uplink(int gate, const struct egress_addresses *a, struct cis_er
 	if (r < 0)
 		return r;
 	r = make_veth(here, name, a->mtu, gate, EGRESS_UPLINK);
+	/* Of a gate that is gone, and whose namespace the kernel takes apart at leisure. */
+	if (r == -EEXIST && drop_link(here, name) >= 0)
+		r = make_veth(here, name, a->mtu, gate, EGRESS_UPLINK);
 	if (r >= 0)
 		r = set_up_end(here, &host, a->six);
 	if (r >= 0)
