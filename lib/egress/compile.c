@@ -46,6 +46,20 @@ void entries_done(struct entries *e)
 	*e = (struct entries){0};
 }
 
+/* Whether the ports from @first on are those of the list before them. */
+static bool is_last_list(const struct compiler *c, size_t first)
+{
+	const struct egress_port *all = (const struct egress_port *)c->ports.v;
+	size_t n = c->ports.n - first;
+
+	if (first - c->last_list != n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (egress_port_key(all[first + i]) != egress_port_key(all[c->last_list + i]))
+			return false;
+	return true;
+}
+
 int compile_ports(struct compiler *c, const struct egress_port *sorted, size_t n,
 		  uint32_t *ret_first, uint32_t *ret_n)
 {
@@ -68,8 +82,13 @@ int compile_ports(struct compiler *c, const struct egress_port *sorted, size_t n
 		if (r < 0)
 			return r;
 	}
-	*ret_first = (uint32_t)first;
 	*ret_n = (uint32_t)(c->ports.n - first);
+	/* Most rules speak of the same ports: one list stays in the cache, many do not. */
+	if (is_last_list(c, first))
+		c->ports.n = first;
+	else
+		c->last_list = first;
+	*ret_first = (uint32_t)c->last_list;
 	return 0;
 }
 

@@ -13,6 +13,7 @@
  *	ruleset_done(&rs);
  *
  * What a person can do wrong is told with the place: "allow.txt:12: rule "a..b": ...".
+ * After an error there is nothing to do with a ruleset but ruleset_done().
  * What is denied by default is a matter of compiling: there is no call to leave it out
  * but ruleset_undeny().
  */

@@ -1175,7 +1175,7 @@ static void test_many_ports(void **state)
 	policy_free(p);
 	/* Nets in it inherit: what would take too much memory is refused. */
 	for (unsigned int i = 0; i < 300; i++) {
-		snprintf(text, sizeof text, "2.%u.%u.1:9/udp", i / 256, i % 256);
+		snprintf(text, sizeof text, "2.0.%u.%u:%u/udp", i / 256, i % 256, 1 + i);
 		must(ruleset_allow(&rs, text, "--allow", &err), &err);
 	}
 	assert_int_equal(ruleset_compile(&rs, key, &p, &err), -E2BIG);
@@ -1271,6 +1271,49 @@ static void test_fuzz_rules(void **state)
 		assert_string_equal(first, second);
 	}
 	assert_true(taken > 5000);
+}
+
+/* Files of anything: an error names a line, or what was taken is written and read again. */
+static void test_fuzz_files(void **state)
+{
+	static const char *const bits[] = {
+		"a.example", "\n", "\n", "\r\n", "#", " ", "preset ", "debian", "pypi", "*.",
+		":22", "203.0.113.0/24", "2001:db8::1", "[", "]", "\t", "\xef\xbb\xbf", "..", "x",
+	};
+	unsigned int taken = 0;
+
+	(void)state;
+	chance_state = 99;
+	for (unsigned int i = 0; i < 20000; i++) {
+		struct ruleset rs = {0}, again = {0};
+		struct cis_error err = {0};
+		char text[512], *once, *twice;
+		size_t len = 0;
+
+		for (uint32_t n = chance(20); n > 0; n--) {
+			const char *bit = bits[chance(ARRAY_SIZE(bits))];
+
+			memcpy(text + len, bit, strlen(bit));
+			len += strlen(bit);
+		}
+		if (len > 0 && chance(5) == 0)
+			text[chance((uint32_t)len)] = (char)chance(256);
+		if (ruleset_allow_text(&rs, text, len, "f", &err) < 0) {
+			assert_true(str_starts(err.message, "f:"));
+			ruleset_done(&rs);
+			continue;
+		}
+		taken++;
+		once = printed(&rs);
+		must(ruleset_allow_text(&again, once, strlen(once), "f", &err), &err);
+		twice = printed(&again);
+		assert_string_equal(once, twice);
+		free(once);
+		free(twice);
+		ruleset_done(&rs);
+		ruleset_done(&again);
+	}
+	assert_true(taken > 1000);
 }
 
 /* Punycode there and back: what is encoded is also what a valid A-label is. */
@@ -1531,6 +1574,7 @@ int main(void)
 		cmocka_unit_test(test_many_names),
 		cmocka_unit_test(test_many_ports),
 		cmocka_unit_test(test_fuzz_rules),
+		cmocka_unit_test(test_fuzz_files),
 		cmocka_unit_test(test_fuzz_idn),
 		cmocka_unit_test(test_model),
 	};
