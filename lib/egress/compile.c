@@ -63,19 +63,16 @@ static bool is_last_list(const struct compiler *c, size_t first)
 int compile_ports(struct compiler *c, const struct egress_port *sorted, size_t n,
 		  uint32_t *ret_first, uint32_t *ret_n)
 {
-	/* Each sorted before what it covers; a port covers itself. */
-	const struct egress_port *covering[3] = {NULL};
+	/* What covers a port is sorted right before all that it covers. */
+	const struct egress_port *last = NULL;
 	size_t first = c->ports.n;
 
 	for (size_t i = 0; i < n; i++) {
 		int r;
 
-		if ((covering[0] && egress_port_covers(*covering[0], sorted[i])) ||
-		    (covering[1] && egress_port_covers(*covering[1], sorted[i])) ||
-		    (covering[2] && egress_port_covers(*covering[2], sorted[i])))
+		if (last && egress_port_covers(*last, sorted[i]))
 			continue;
-		/* Any of both; any of the protocol that comes now; the one before. */
-		covering[sorted[i].port ? 2 : sorted[i].proto ? 1 : 0] = &sorted[i];
+		last = &sorted[i];
 		if (c->ports.n == PORTS_MAX)
 			return -E2BIG;
 		r = entries_add(&c->ports, &sorted[i], sizeof *sorted);
