@@ -195,8 +195,6 @@ static struct dns_judgement judge_name(struct dns *d, uint64_t now, const struct
 		return j;
 	if (is_about_resolvers(asked->text))
 		return blocked();
-	if (p->is_denied(p->data, asked->text))
-		return blocked();
 	if (!p->ports(p->data, asked->text, &port, 1)) {
 		if (!is_type_of_alias(asked->question.type) ||
 		    !dns_origins(d, now, asked->text, origins))

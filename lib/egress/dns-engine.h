@@ -37,7 +37,7 @@ enum flight_state { FLIGHT_FREE, FLIGHT_ASKED, FLIGHT_HELD };
 struct dns_flight {
 	enum flight_state state;
 	struct dns_asked asked;
-	uint64_t order, deadline;
+	uint64_t order, end, deadline; /* of all tries, and of this one */
 	uint32_t ticket; /* while held */
 	/* What was sent last. */
 	uint16_t id;
@@ -50,15 +50,19 @@ struct dns_flight {
 	uint8_t answer[DNS_ANSWER_MAX];
 };
 
-struct dns_known {
+/* Of an entry in a table: looked at before the entry itself is. */
+struct dns_mark {
 	uint64_t expires, used;
+	uint32_t hash; /* of its name */
+};
+
+struct dns_known {
 	struct dns_address address;
 	char name[DNS_NAME_TEXT_MAX + 1];
 };
 
 /* @name may be asked for because @origin led there. */
 struct dns_alias {
-	uint64_t expires, used;
 	char name[DNS_NAME_TEXT_MAX + 1], origin[DNS_NAME_TEXT_MAX + 1];
 };
 
@@ -84,7 +88,7 @@ struct dns {
 	size_t preferred;
 	struct dns_flight flights[FLIGHTS];
 
-	uint32_t known_hash[KNOWN], alias_hash[ALIASES]; /* of names, to look through fast */
+	struct dns_mark known_marks[KNOWN], alias_marks[ALIASES];
 	struct dns_known known[KNOWN];
 	struct dns_alias aliases[ALIASES];
 	struct dns_wildcard wildcards[WILDCARDS];
@@ -126,7 +130,6 @@ enum dns_outcome dns_judge(struct dns *d, uint64_t now, struct dns_flight *f,
 			   const struct dns_message *m);
 
 /* dns-known.c */
-uint32_t dns_hash(const struct dns *d, const char *text);
 void dns_learn(struct dns *d, uint64_t now, const char *name, const struct dns_address *a,
 	       uint32_t seconds);
 bool dns_was_answer(const struct dns *d, uint64_t now, const struct dns_address *a);

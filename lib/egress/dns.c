@@ -15,6 +15,7 @@
 /* Stubs give up after five seconds; they are told before. */
 #define FIRST_TRY_MS 1000
 #define TRY_MORE_MS 500
+#define GIVE_UP_MS 4500
 #define TRIES_MIN 3
 #define TRIES_MAX 8
 #define HELD_MS 3000
@@ -170,7 +171,8 @@ static void ask(struct dns *d, uint64_t now, struct dns_flight *f)
 	f->state = FLIGHT_FREE;
 	disguise(d, f);
 	f->state = FLIGHT_ASKED;
-	f->deadline = now + FIRST_TRY_MS + TRY_MORE_MS * (f->n_tries / d->config.n_upstreams);
+	f->deadline = MIN(f->end, now + FIRST_TRY_MS +
+					  TRY_MORE_MS * (f->n_tries / d->config.n_upstreams));
 	dns_write_init(&w, buf, sizeof buf);
 	dns_write_header(&w, &(struct dns_header){
 		.id = f->id,
@@ -199,7 +201,7 @@ static size_t tries_of(const struct dns *d)
 /* The same upstream in another way, or the next one. */
 static void ask_again(struct dns *d, uint64_t now, struct dns_flight *f, bool is_next)
 {
-	if (++f->n_tries >= tries_of(d)) {
+	if (++f->n_tries >= tries_of(d) || now >= f->end) {
 		give_up(d, now, f, DNS_BECAUSE_UPSTREAM);
 		return;
 	}
@@ -295,6 +297,7 @@ void dns_query(struct dns *d, uint64_t now, const struct dns_client *client,
 	f = take_flight(d, now);
 	f->asked = asked;
 	f->order = ++d->order;
+	f->end = now + GIVE_UP_MS;
 	f->n_tries = 0;
 	f->upstream = d->preferred;
 	f->is_tcp = client->is_tcp;

@@ -42,9 +42,10 @@ struct dns_policy {
 	bool is_audit;
 	/* What a name may be used for: fills up to @max, returns how many; 0: not allowed. */
 	size_t (*ports)(const void *data, const char *name, struct egress_port *ret, size_t max);
-	/* Refused by a rule, not for the lack of one: what leads there leads nowhere. */
+	/* Refused by a rule, not for the lack of one, and has no ports: what leads there
+	 * leads nowhere. */
 	bool (*is_denied)(const void *data, const char *name);
-	/* Which part of @name is the domain of the wildcard that allows it; NULL if named itself. */
+	/* Which part of @name is the domain of the wildcard that allows it; NULL: none does. */
 	const char *(*wildcard)(const void *data, const char *name);
 	/* Network order. */
 	bool (*is_never)(const void *data, int family, const uint8_t *address);

@@ -55,6 +55,7 @@ struct world {
 	struct noted noted[MESSAGES_MAX];
 	void (*on_told)(const struct told *);
 	void (*on_sent)(const struct sent *);
+	void (*on_admit)(const struct dns_admission *);
 	struct dns_config config;
 	struct dns_policy policy;
 	struct dns *d;
@@ -166,6 +167,8 @@ static void loop_admit(void *context, const struct dns_admission *a)
 	w.n_admitted++;
 	w.admission = *a;
 	snprintf(w.admitted_name, sizeof w.admitted_name, "%s", a->name);
+	if (w.on_admit)
+		w.on_admit(a);
 	if (w.admits_at_once)
 		dns_admitted(w.d, w.now, a->ticket, true);
 }
@@ -301,7 +304,7 @@ static void ask_as(const struct dns_client *client, const char *name, uint16_t t
 	give_query(client, buf, make_query(buf, sizeof buf, name, type, opt, 1232));
 }
 
-static void ask(const char *name, uint16_t type)
+static inline void ask(const char *name, uint16_t type)
 {
 	ask_as(&udp, name, type, OPT_PLAIN);
 }
@@ -417,7 +420,7 @@ static size_t make_answer(uint8_t *buf, size_t size, const struct sent *to, uint
 	return len;
 }
 
-static void respond_with(uint32_t flags, const struct entry *entries, size_t n)
+static inline void respond_with(uint32_t flags, const struct entry *entries, size_t n)
 {
 	static uint8_t buf[65536];
 	const struct sent to = w.sent;

@@ -96,18 +96,18 @@ static void test_names_have_bounds(void **state)
 	at = 12;
 	assert_int_equal(dns_read_name(&(struct dns_message){bytes, 12 + 257}, &at, &name),
 			 -EBADMSG);
-	/* The same with a pointer: 126 labels, then one of two bytes before. */
+	/* One byte too many, by a pointer: 126 labels, then one of two bytes before. */
 	memset(bytes, 0, sizeof bytes);
-	memcpy(bytes + 12, "\3abc", 5);
+	memcpy(bytes + 12, "\2ab", 4);
 	for (int i = 0; i < 126; i++)
-		memcpy(bytes + 17 + 2 * i, "\1a", 2);
-	memcpy(bytes + 17 + 2 * 126, "\300\14", 2);
-	at = 17;
+		memcpy(bytes + 16 + 2 * i, "\1a", 2);
+	memcpy(bytes + 16 + 2 * 126, "\300\14", 2);
+	at = 16;
 	assert_int_equal(dns_read_name(&(struct dns_message){bytes, sizeof bytes}, &at, &name),
 			 -EBADMSG);
-	at = 19;
+	at = 18;
 	assert_int_equal(dns_read_name(&(struct dns_message){bytes, sizeof bytes}, &at, &name), 0);
-	assert_int_equal(name.len, 255);
+	assert_int_equal(name.len, 254);
 }
 
 static void test_names_are_escaped_and_compared(void **state)
@@ -949,7 +949,7 @@ static void test_upstreams_that_fail(void **state)
 	}
 	expect(DNS_SERVFAIL, 22, DNS_BECAUSE_UPSTREAM);
 	assert_int_equal(w.n_sent - before, 4);
-	assert_int_equal(w.now - began, 5000);
+	assert_int_equal(w.now - began, 4500);
 	/* Refused at once by the kernel. */
 	ask("allowed.example", DNS_A);
 	dns_upstream_failed(w.d, w.now, w.sent.upstream, true);
@@ -989,6 +989,125 @@ static void test_upstreams_of_old(void **state)
 	respond_with(0, &good, 1);
 	expect(DNS_NOERROR, -1, DNS_BECAUSE_ANSWERED);
 	assert_false(w.told.client.is_tcp);
+}
+
+static void test_malformed_answers(void **state)
+{
+	static const struct {
+		const char *what;
+		size_t at; /* in the answer with one address, at 33 */
+		uint8_t value;
+		size_t cut;
+	} cases[] = {
+		{"more answers than there are", 7, 2, 0},
+		{"65281 answers", 6, 255, 0},
+		{"more authority", 9, 1, 0},
+		{"more of others", 11, 2, 0},
+		{"fewer: bytes at the end", 11, 0, 0},
+		{"a pointer ahead", 34, 60, 0},
+		{"a pointer to itself", 34, 33, 0},
+		{"an address of three bytes", 44, 3, 0},
+		{"an address of no bytes", 44, 0, 0},
+		{"data past the end", 43, 255, 0},
+		{"cut in OPT", 12, 15, 1},
+		{"cut in the address", 12, 15, 12},
+		{"opcode", 2, 0x91, 0},
+	};
+	static uint8_t buf[1024];
+
+	(void)state;
+	w.config.n_upstreams = 1;
+	start();
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		size_t before = w.n_told;
+
+		ask(i % 2 ? "allowed.example" : "Allowed.example", DNS_A);
+		for (int tries = 0; tries < 3; tries++) {
+			const struct entry one = {"allowed.example", DNS_A, 60, "192.0.2.1"};
+			size_t n = make_answer(buf, sizeof buf, &w.sent, 0, &one, 1);
+			assert_int_equal(n, 60);
+			/* The label's length at 12 is 7: that case is for "cut" alone. */
+			if (cases[i].at != 12)
+				buf[cases[i].at] = cases[i].value;
+			give_answer(0, false, buf, n - cases[i].cut);
+		}
+		if (cases[i].at == 2) {
+			w.now += 4500;
+			dns_tick(w.d, w.now);
+		}
+		if (w.n_told != before + 1)
+			fail_msg("%s: %zu answers", cases[i].what, w.n_told - before);
+		expect(DNS_SERVFAIL, 22, DNS_BECAUSE_UPSTREAM);
+	}
+	assert_int_equal(w.n_admitted, 0);
+	assert_false(knows("allowed.example", "192.0.2.1"));
+}
+
+static void test_odd_answers(void **state)
+{
+	static struct entry many[120];
+	static char text[] = "two hundred and a few more bytes of text that are said again and again "
+			     "two hundred and a few more bytes of text that are said again and again "
+			     "two hundred and a few more bytes of text that are said again";
+
+	(void)state;
+	start();
+	/* A time that looks negative is none. */
+	ask("allowed.example", DNS_A);
+	respond({"allowed.example", DNS_A, 0x80000000, "192.0.2.1"});
+	assert_true(look(&w.told, &v));
+	assert_int_equal(v.rrs[0].ttl, 30);
+	/* Longer than anything that is passed on, even by TCP. */
+	for (size_t i = 0; i < COUNT(many); i++)
+		many[i] = (struct entry){"allowed.example", DNS_TXT, 60, text};
+	ask_as(&tcp, "allowed.example", DNS_TXT, OPT_PLAIN);
+	respond_with(0, many, COUNT(many));
+	expect(DNS_SERVFAIL, -1, DNS_BECAUSE_TOO_LONG);
+	assert_int_equal(w.noted[w.n_noted - 1].verdict, DNS_FAILED);
+	/* One that is not what its type says is left out. */
+	ask("allowed.example", DNS_CAA);
+	respond({"allowed.example", DNS_CAA, 60, "x"}, {"allowed.example", DNS_CAA, 60, "x\1yz"});
+	assert_true(look(&w.told, &v));
+	assert_int_equal(v.n, 1);
+	/* The CNAME itself was asked for: its target may be asked for, too. */
+	ask("allowed.example", DNS_CNAME);
+	respond({"allowed.example", DNS_CNAME, 60, "edge.cdn.example"});
+	expect(DNS_NOERROR, -1, DNS_BECAUSE_ANSWERED);
+	assert_int_equal(v.n, 1);
+	/* But what led there has been forgotten when its address comes. */
+	w.now += 659999;
+	ask("edge.cdn.example", DNS_A);
+	w.now++;
+	respond({"edge.cdn.example", DNS_A, 60, "192.0.2.7"});
+	expect(DNS_NXDOMAIN, 15, DNS_BECAUSE_NAME);
+	assert_int_equal(v.n, 0);
+	/* A label that has no text ends no chain, and may not be asked for. */
+	ask("allowed.example", DNS_A);
+	respond({"allowed.example", DNS_CNAME, 60, "a/b.example"},
+		{"a/b.example", DNS_A, 60, "192.0.2.8"});
+	expect(DNS_NOERROR, -1, DNS_BECAUSE_ANSWERED);
+	assert_true(knows("allowed.example", "192.0.2.8"));
+	size_t before = w.n_sent;
+	ask("a/b.example", DNS_A);
+	assert_int_equal(w.n_sent, before);
+}
+
+static void test_names_too_long(void **state)
+{
+	uint8_t buf[12 + 601 + 4] = "\1\2\1\0\0\1";
+
+	(void)state;
+	start();
+	/* 300 labels; then 120, the last ones of an allowed name. */
+	for (int i = 0; i < 300; i++)
+		memcpy(buf + 12 + 2 * i, "\1a", 2);
+	memcpy(buf + 12 + 601, "\0\1\0\1", 4);
+	give_query(&udp, buf, sizeof buf);
+	expect(DNS_FORMERR, -1, DNS_BECAUSE_MALFORMED);
+	assert_int_equal(w.n_sent, 0);
+	memcpy(buf + 12 + 2 * 120, "\4wild\7example\0\0\1\0\1", 18);
+	give_query(&udp, buf, 12 + 240 + 18);
+	assert_int_equal(w.n_sent, 1);
 }
 
 /* ---- floods ------------------------------------------------------------------------ */
@@ -1109,6 +1228,9 @@ int main(void)
 		CASE(test_forged_answers),
 		CASE(test_upstreams_that_fail),
 		CASE(test_upstreams_of_old),
+		CASE(test_malformed_answers),
+		CASE(test_odd_answers),
+		CASE(test_names_too_long),
 		CASE(test_floods),
 		CASE(test_tables_are_bounded),
 		CASE(test_configuration),
