@@ -64,7 +64,8 @@ int dns_read_name(const struct dns_message *m, size_t *at, struct dns_name *ret)
 			pos = begin = target;
 			continue;
 		}
-		if (label & POINTER || label >= m->n - pos || len + 1 + label > DNS_NAME_WIRE_MAX)
+		if (label & POINTER || label >= m->n - pos ||
+		    len + 1 + label > DNS_NAME_WIRE_MAX)
 			return -EBADMSG;
 		memcpy(ret->wire + len, m->p + pos, 1 + label);
 		len += 1 + label;
@@ -301,15 +302,15 @@ void dns_write_header(struct dns_writer *w, const struct dns_header *h)
 }
 
 /* Where the labels from @at of @name have been written before; 0 if nowhere. */
-static uint16_t find_written(const struct dns_writer *w, const struct dns_name *name, size_t at)
+static uint16_t find_written(const struct dns_writer *w, const struct dns_name *name,
+			     size_t at)
 {
 	const struct dns_message m = {w->buf, w->len};
 	struct dns_name written;
 
 	for (size_t i = 0; i < w->n_starts; i++) {
 		size_t pos = w->starts[i];
-		if (dns_read_name(&m, &pos, &written) == 0 &&
-		    written.len == name->len - at &&
+		if (dns_read_name(&m, &pos, &written) == 0 && written.len == name->len - at &&
 		    same_labels(written.wire, name->wire + at, written.len))
 			return w->starts[i];
 	}
@@ -380,7 +381,8 @@ static int write_parameters(struct dns_writer *w, const uint8_t *p, size_t left)
 		for (size_t i = 0; key == KEY_MANDATORY && i < n; i += 2) {
 			uint16_t wanted = get_u16(p + 4 + i);
 			/* Who needs what we leave out cannot use the record. */
-			if (wanted == KEY_IPV4HINT || wanted == KEY_IPV6HINT || wanted == KEY_ECH)
+			if (wanted == KEY_IPV4HINT || wanted == KEY_IPV6HINT ||
+			    wanted == KEY_ECH)
 				return -ENOENT;
 		}
 		if (key == KEY_IPV4HINT || key == KEY_IPV6HINT || key == KEY_ECH)
@@ -448,7 +450,8 @@ static int write_field(struct dns_writer *w, const struct dns_message *until, si
 	return 0;
 }
 
-int dns_write_rdata(struct dns_writer *w, const struct dns_message *m, const struct dns_rr *rr)
+int dns_write_rdata(struct dns_writer *w, const struct dns_message *m,
+		    const struct dns_rr *rr)
 {
 	const struct dns_message until = {m->p, rr->rdata + rr->rdlen};
 	size_t at = rr->rdata, i = 0;

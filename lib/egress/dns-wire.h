@@ -157,6 +157,7 @@ void dns_write_rdlen(struct dns_writer *w, size_t where);
  * not what its type says. Of HTTPS and SVCB the addresses and keys that go around the
  * resolver are left out: 1, if there were any; -ENOENT, if the record is of no use then.
  */
-int dns_write_rdata(struct dns_writer *w, const struct dns_message *m, const struct dns_rr *rr);
+int dns_write_rdata(struct dns_writer *w, const struct dns_message *m,
+		    const struct dns_rr *rr);
 
 #endif

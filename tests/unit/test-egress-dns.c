@@ -970,7 +970,17 @@ static void test_upstreams_of_old(void **state)
 
 	(void)state;
 	start();
-	/* No EDNS: FORMERR with the question, or without. */
+	/* No EDNS: FORMERR with the question, or without. The next upstream may have it. */
+	ask("allowed.example", DNS_A);
+	respond_with(DNS_FORMERR | NO_EDNS, NULL, 0);
+	respond_with(DNS_FLAG_TC | NO_EDNS, NULL, 0);
+	assert_true(w.sent.is_tcp);
+	assert_int_equal(w.sent.bytes[11], 0);
+	respond_with(DNS_SERVFAIL | NO_EDNS, NULL, 0);
+	assert_false(w.sent.is_tcp);
+	assert_int_equal(w.sent.bytes[11], 1);
+	respond_with(0, &good, 1);
+	expect(DNS_NOERROR, -1, DNS_BECAUSE_ANSWERED);
 	ask("allowed.example", DNS_A);
 	respond_with(DNS_FORMERR | NO_EDNS, NULL, 0);
 	assert_int_equal(w.sent.bytes[11], 0);
@@ -1080,6 +1090,16 @@ static void test_odd_answers(void **state)
 	w.now++;
 	respond({"edge.cdn.example", DNS_A, 60, "192.0.2.7"});
 	expect(DNS_NXDOMAIN, 15, DNS_BECAUSE_NAME);
+	assert_int_equal(v.n, 0);
+	/* Of another class, it is another record. */
+	static uint8_t buf[1024];
+	const struct entry chaos = {"allowed.example", DNS_A, 60, "192.0.2.77"};
+	ask("allowed.example", DNS_A);
+	size_t n = make_answer(buf, sizeof buf, &w.sent, 0, &chaos, 1);
+	assert_int_equal(buf[38], DNS_CLASS_IN);
+	buf[38] = 3;
+	give_answer(w.sent.upstream, false, buf, n);
+	expect(DNS_NOERROR, -1, DNS_BECAUSE_NEGATIVE);
 	assert_int_equal(v.n, 0);
 	/* A label that has no text ends no chain, and may not be asked for. */
 	ask("allowed.example", DNS_A);
