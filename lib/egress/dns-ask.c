@@ -229,7 +229,7 @@ void dns_ask(struct dns *d, uint64_t now, const struct dns_client *client,
 		*ret_j = answer(DNS_REFUSED, EDE_NOT_SUPPORTED, DNS_DENIED, DNS_BECAUSE_TYPE);
 	else if (dns_name_text(&ret->question.name, ret->text) < 0)
 		*ret_j = blocked();
-	else if (!*ret->text && !d->policy.is_audit)
+	else if (!*ret->text)
 		/* That the root does not exist would be believed of all below it. */
 		*ret_j = answer(DNS_REFUSED, EDE_BLOCKED, DNS_DENIED, DNS_BECAUSE_NAME);
 	else

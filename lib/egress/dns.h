@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "port.h"
+#include "policy.h"
 
 #define DNS_UPSTREAMS_MAX 8
 #define DNS_PORTS_MAX 32
@@ -36,7 +36,7 @@ struct dns_config {
 	uint32_t names_per_minute;	 /* different ones below a wildcard */
 };
 
-/* What is asked of policy.h, with canonical names. */
+/* What is asked of policy.h, with canonical names: dns_policy_of() fills it. */
 struct dns_policy {
 	const void *data;
 	bool is_audit;
@@ -118,6 +118,8 @@ struct dns_loop {
 };
 
 struct dns;
+
+void dns_policy_of(const struct policy *policy, struct dns_policy *ret);
 
 size_t dns_size(void);
 /* TTL of 30 s to 1 h, 10 minutes' grace, 1000 queries a second, 600 names a minute. */

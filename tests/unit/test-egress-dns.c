@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "egress-dns.h"
+#include "egress/ruleset.h"
 
 #define COUNT(a) ARRAY_SIZE(a)
 
@@ -789,6 +790,58 @@ static void test_audit(void **state)
 	assert_int_equal(w.n_sent, before + 1);
 }
 
+/* The same with rules as a person writes them. */
+static void test_compiled_policy(void **state)
+{
+	static const char *const rules[] = {"allowed.example:8443", "*.wild.example:443",
+					    "a.wild.example:22", "*.denied.example"};
+	static const uint8_t key[16] = "0123456789abcde";
+	struct cis_error err = {0};
+	struct ruleset rs = {0};
+	struct policy *policy;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rules); i++)
+		assert_int_equal(ruleset_allow(&rs, rules[i], "--allow", &err), 0);
+	assert_int_equal(ruleset_deny(&rs, "x.denied.example", "--deny", &err), 0);
+	assert_int_equal(ruleset_compile(&rs, key, &policy, &err), 0);
+	dns_policy_of(policy, &w.policy);
+	w.config.names_per_minute = 2;
+	start();
+	ask("Allowed.example", DNS_A);
+	respond({"allowed.example", DNS_A, 60, "203.0.113.1"});
+	expect(DNS_NOERROR, -1, DNS_BECAUSE_ANSWERED);
+	assert_int_equal(w.admission.n_ports, 1);
+	assert_int_equal(w.admission.ports[0].port, 8443);
+	ask("a.wild.example", DNS_A);
+	respond({"a.wild.example", DNS_A, 60, "203.0.113.2"},
+		{"a.wild.example", DNS_A, 60, "100.100.100.200"});
+	assert_true(look(&w.told, &v));
+	assert_int_equal(v.n, 1);
+	assert_int_equal(w.admission.n_ports, 2);
+	ask("wild.example", DNS_A);
+	expect(DNS_NXDOMAIN, 15, DNS_BECAUSE_NAME);
+	ask("x.denied.example", DNS_A);
+	expect(DNS_NXDOMAIN, 15, DNS_BECAUSE_NAME);
+	ask("allowed.example", DNS_A);
+	respond({"allowed.example", DNS_CNAME, 60, "x.denied.example"},
+		{"x.denied.example", DNS_A, 60, "203.0.113.3"});
+	expect(DNS_NXDOMAIN, 15, DNS_BECAUSE_NAME);
+	ask("allowed.example", DNS_AAAA);
+	respond({"allowed.example", DNS_AAAA, 60, "64:ff9b::10.0.0.1"},
+		{"allowed.example", DNS_AAAA, 60, "fd00:ec2::254"});
+	expect(DNS_NOERROR, 17, DNS_BECAUSE_REBINDING);
+	/* a.wild.example has a rule of its own: it is none of the two below the wildcard. */
+	ask("b.wild.example", DNS_A);
+	ask("c.wild.example", DNS_A);
+	size_t before = w.n_sent;
+	ask("d.wild.example", DNS_A);
+	assert_int_equal(w.n_sent, before);
+	expect(DNS_REFUSED, 18, DNS_BECAUSE_FLOOD_NAMES);
+	policy_free(policy);
+	ruleset_done(&rs);
+}
+
 static void test_sizes(void **state)
 {
 	static struct entry many[300];
@@ -1243,6 +1296,7 @@ int main(void)
 		CASE(test_negative),
 		CASE(test_reverse),
 		CASE(test_audit),
+		CASE(test_compiled_policy),
 		CASE(test_sizes),
 		CASE(test_dnssec),
 		CASE(test_forged_answers),
