@@ -309,10 +309,11 @@ static uint16_t find_written(const struct dns_writer *w, const struct dns_name *
 	struct dns_name written;
 
 	for (size_t i = 0; i < w->n_starts; i++) {
-		size_t pos = w->starts[i];
-		if (dns_read_name(&m, &pos, &written) == 0 && written.len == name->len - at &&
+		size_t pos = w->starts[i].at;
+		if (w->starts[i].len == name->len - at &&
+		    dns_read_name(&m, &pos, &written) == 0 &&
 		    same_labels(written.wire, name->wire + at, written.len))
-			return w->starts[i];
+			return w->starts[i].at;
 	}
 	return 0;
 }
@@ -321,14 +322,16 @@ void dns_write_name(struct dns_writer *w, const struct dns_name *name, bool is_c
 {
 	size_t n_before = w->n_starts;
 
-	for (size_t at = 0; name->wire[at]; at += 1 + (size_t)name->wire[at]) {
+	for (size_t at = 0; name->wire[at] && !w->is_full; at += 1 + (size_t)name->wire[at]) {
 		uint16_t found = is_compressed ? find_written(w, name, at) : 0;
 		if (found) {
 			dns_write_u16(w, (uint16_t)(POINTER << 8 | found));
 			return;
 		}
-		if (w->n_starts < ARRAY_SIZE(w->starts) && w->len < POINTER_REACH)
-			w->starts[w->n_starts++] = (uint16_t)w->len;
+		if (w->n_starts < ARRAY_SIZE(w->starts) && w->len < POINTER_REACH) {
+			w->starts[w->n_starts].at = (uint16_t)w->len;
+			w->starts[w->n_starts++].len = (uint8_t)(name->len - at);
+		}
 		dns_write_bytes(w, name->wire + at, 1 + (size_t)name->wire[at]);
 	}
 	dns_write_u8(w, 0);

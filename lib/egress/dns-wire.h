@@ -134,8 +134,14 @@ struct dns_writer {
 	uint8_t *buf;
 	size_t size, len;
 	bool is_full;
-	/* Where names begin that later ones may point at. */
-	uint16_t starts[48];
+	/*
+	 * Where names begin that later ones may point at, and how long they are: so that only
+	 * those are compared that may be equal, whatever names somebody has thought of.
+	 */
+	struct {
+		uint16_t at;
+		uint8_t len;
+	} starts[48];
 	size_t n_starts;
 };
 
