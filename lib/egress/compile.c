@@ -46,30 +46,46 @@ void entries_done(struct entries *e)
 	*e = (struct entries){0};
 }
 
+/* Whether the ports from @first on are those of the list before them. */
+static bool is_last_list(const struct compiler *c, size_t first)
+{
+	const struct egress_port *all = (const struct egress_port *)c->ports.v;
+	size_t n = c->ports.n - first;
+
+	if (first - c->last_list != n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (egress_port_key(all[first + i]) != egress_port_key(all[c->last_list + i]))
+			return false;
+	return true;
+}
+
 int compile_ports(struct compiler *c, const struct egress_port *sorted, size_t n,
 		  uint32_t *ret_first, uint32_t *ret_n)
 {
-	/* Each sorted before what it covers; a port covers itself. */
-	const struct egress_port *covering[3] = {NULL};
+	/* What covers a port is sorted right before all that it covers. */
+	const struct egress_port *last = NULL;
 	size_t first = c->ports.n;
 
 	for (size_t i = 0; i < n; i++) {
 		int r;
 
-		if ((covering[0] && egress_port_covers(*covering[0], sorted[i])) ||
-		    (covering[1] && egress_port_covers(*covering[1], sorted[i])) ||
-		    (covering[2] && egress_port_covers(*covering[2], sorted[i])))
+		if (last && egress_port_covers(*last, sorted[i]))
 			continue;
-		/* Any of both; any of the protocol that comes now; the one before. */
-		covering[sorted[i].port ? 2 : sorted[i].proto ? 1 : 0] = &sorted[i];
+		last = &sorted[i];
 		if (c->ports.n == PORTS_MAX)
 			return -E2BIG;
 		r = entries_add(&c->ports, &sorted[i], sizeof *sorted);
 		if (r < 0)
 			return r;
 	}
-	*ret_first = (uint32_t)first;
 	*ret_n = (uint32_t)(c->ports.n - first);
+	/* Most rules speak of the same ports: one list stays in the cache, many do not. */
+	if (is_last_list(c, first))
+		c->ports.n = first;
+	else
+		c->last_list = first;
+	*ret_first = (uint32_t)c->last_list;
 	return 0;
 }
 

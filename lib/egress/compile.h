@@ -24,6 +24,7 @@ struct compiler {
 	/* By family: what these shut, and that with what --deny adds. */
 	struct ranges shut_ranges[POLICY_FAMILIES], never[POLICY_FAMILIES];
 	struct entries ports;		      /* struct egress_port */
+	size_t last_list; /* in ports: where the last list begins */
 	struct entries nets[POLICY_FAMILIES]; /* struct policy_net */
 };
 
@@ -32,7 +33,7 @@ int compile_nets(struct compiler *c, struct cis_error *err);
 
 /*
  * Adds the @n sorted ports as a list without what another covers, and *ret_n of them
- * begin at *ret_first. -ENOMEM, -E2BIG.
+ * begin at *ret_first, unless it is the list before, which is shared. -ENOMEM, -E2BIG.
  */
 int compile_ports(struct compiler *c, const struct egress_port *sorted, size_t n,
 		  uint32_t *ret_first, uint32_t *ret_n);

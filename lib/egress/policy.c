@@ -169,16 +169,15 @@ static size_t any_port(struct egress_port *ret, size_t max)
 	return 1;
 }
 
-/* Merges sorted lists; what a former one covers is left out. */
+/* Merges sorted lists. What covers a port is sorted right before all that it covers. */
 static size_t merge(struct answer *a, struct egress_port *ret, size_t max)
 {
-	struct egress_port covering[2];
-	size_t n = 0, n_covering = 0;
+	struct egress_port last = {0};
+	size_t n = 0;
 
 	for (;;) {
 		struct list *next = NULL;
 		struct egress_port port;
-		bool covered = false;
 
 		for (size_t i = 0; i < a->n_lists; i++) {
 			struct list *l = &a->lists[i];
@@ -190,20 +189,10 @@ static size_t merge(struct answer *a, struct egress_port *ret, size_t max)
 		}
 		if (!next)
 			return n;
-		port = *next->at;
-		for (size_t i = 0; i < a->n_lists; i++) {
-			struct list *l = &a->lists[i];
-
-			if (l->at < l->end &&
-			    egress_port_key(*l->at) == egress_port_key(port))
-				l->at++;
-		}
-		for (size_t i = 0; i < n_covering; i++)
-			covered |= egress_port_covers(covering[i], port);
-		if (covered)
+		port = *next->at++;
+		if (n > 0 && egress_port_covers(last, port))
 			continue;
-		if (port.port == 0 && n_covering < 2)
-			covering[n_covering++] = port;
+		last = port;
 		if (n < max)
 			ret[n] = port;
 		n++;

@@ -118,7 +118,7 @@ static int read_file(const char *dir, const char *name, char **ret_path, char **
 {
 	int r;
 
-	if (!dir || preset_is_default(name))
+	if (!dir)
 		return -ENOENT;
 	if (str_format(ret_path, "%s/%s.json", dir, name) < 0)
 		return cis_fail(err, ENOMEM, "preset %s", name);

@@ -13,6 +13,7 @@
  *	ruleset_done(&rs);
  *
  * What a person can do wrong is told with the place: "allow.txt:12: rule "a..b": ...".
+ * After an error there is nothing to do with a ruleset but ruleset_done().
  * What is denied by default is a matter of compiling: there is no call to leave it out
  * but ruleset_undeny().
  */
@@ -106,7 +107,10 @@ int ruleset_source(struct strv *sources, const char *name);
 const char *rule_place(const struct strv *sources, const struct rule *rule,
 		       char ret[static RULE_PLACE_MAX]);
 
-/* What a preset says, added to the lists; @dir may be NULL. -ENOENT: there is none. */
+/*
+ * What a preset says, added to the lists. @dir: where another may replace ours; NULL for
+ * one that is in force by default. -ENOENT: there is none.
+ */
 int preset_read(const char *name, const char *dir, struct strv *sources,
 		struct rule_list *allow, struct rule_list *deny, struct cis_error *err);
 /* One of ours that is in force unless undone. */

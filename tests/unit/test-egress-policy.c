@@ -338,6 +338,7 @@ static const struct {
 	{"\xc3\xbc b.x", "a blank"},
 	{"\xc3\xbc@.x", "\"@\" has no place"},
 	{"xn--.x", "not valid punycode"},
+	{"xn---n3h.x", "not valid punycode"},
 	{"xn---.x", "not valid punycode"},
 	{"xn--zzzzzzz9999.de", "not valid punycode"},
 	{"xn--a-.x", "not valid punycode"},
@@ -492,7 +493,8 @@ static void test_name_policy(void **state)
 	struct policy *p = policy_of("+example.com +*.example.com:22 +*.b.example.com:53/udp "
 				     "+b.example.com:* +Git.x.:9418 +example.com:8080 "
 				     "+*.tcp.x:*/tcp +a.tcp.x:443 +a.tcp.x:443/udp "
-				     "-bad.example.com -*.worse.example.com");
+				     "-bad.example.com -*.worse.example.com "
+				     "+a.b.c.d.e.f.g.h:1 +*.b.c.d.e.f.g.h:2 +*.a.b.c.d.e.f.g.h:3");
 	struct egress_port one;
 	char name[2 * NAME_MAX_LEN] = "";
 
@@ -519,6 +521,10 @@ static void test_name_policy(void **state)
 	wants(p, "x.worse.example.com", "");
 	assert_int_equal(policy_ports(p, "example.com", &one, 1), 3);
 	assert_int_equal(policy_ports(p, "example.com", NULL, 0), 3);
+	/* As deep as the deepest rule, and deeper. */
+	wants(p, "a.b.c.d.e.f.g.h", "t1 t2");
+	wants(p, "x.a.b.c.d.e.f.g.h", "t2 t3");
+	wants(p, "b.c.d.e.f.g.h", "");
 	/* Longer than any name, and of nothing but dots: no answer, and no fault. */
 	for (int i = 0; i < 200; i++)
 		strcat(name, "a.");
@@ -725,6 +731,8 @@ static void test_contradictions(void **state)
 	refused("!no-such", "nor is there one of that name");
 	refused("!github", "nor is there one of that name");
 	refused("!*.example.com", "no preset denies it");
+	refused("!x.dns.quad9.net", "no preset denies it");
+	refused("!xdns.google", "no preset denies it");
 	refused("!203.0.113.1", "no preset denies any of it");
 	refused("-203.0.113.1 !203.0.113.1", "what --deny shuts stays shut");
 	refused("!64:ff9b::/96", "follow these");
@@ -737,6 +745,7 @@ static void test_contradictions(void **state)
 	refused("@", "a name has letters");
 	/* Part of it is shut, or an admin shut it: no mistake. */
 	policy_free(policy_of("+0.0.0.0/0 +*.google -*.x +a.x +*.com !*.google"));
+	policy_free(policy_of("!*.quad9.net +dns.quad9.net"));
 	policy_free(policy_of("-203.0.113.1 +203.0.113.1 !no-lan !10.0.0.0/8"));
 }
 
@@ -944,6 +953,7 @@ static void test_learn(void **state)
 		uint8_t address[4], proto;
 		uint16_t port;
 	} seen[] = {
+		{"y.example", {0}, IPPROTO_TCP, 80},
 		{"z.example", {0}, IPPROTO_TCP, 443},
 		{"a.example", {0}, IPPROTO_TCP, 80},
 		{"z.example.", {0}, IPPROTO_TCP, 443},
@@ -965,7 +975,7 @@ static void test_learn(void **state)
 	text = printed(&rs);
 	assert_string_equal(text,
 			    "# what a run used\n#\n# 2026\na.example\na.example:443/udp\n"
-			    "z.example:443\n203.0.113.7:22\n");
+			    "y.example:80\nz.example:443\n203.0.113.7:22\n");
 	free(text);
 	assert_int_equal(ruleset_observe(&rs, "a b", 0, NULL, (struct egress_port){6, 1},
 					 &err),
@@ -1175,7 +1185,7 @@ static void test_many_ports(void **state)
 	policy_free(p);
 	/* Nets in it inherit: what would take too much memory is refused. */
 	for (unsigned int i = 0; i < 300; i++) {
-		snprintf(text, sizeof text, "2.%u.%u.1:9/udp", i / 256, i % 256);
+		snprintf(text, sizeof text, "2.0.%u.%u:%u/udp", i / 256, i % 256, 1 + i);
 		must(ruleset_allow(&rs, text, "--allow", &err), &err);
 	}
 	assert_int_equal(ruleset_compile(&rs, key, &p, &err), -E2BIG);
@@ -1271,6 +1281,49 @@ static void test_fuzz_rules(void **state)
 		assert_string_equal(first, second);
 	}
 	assert_true(taken > 5000);
+}
+
+/* Files of anything: an error names a line, or what was taken is written and read again. */
+static void test_fuzz_files(void **state)
+{
+	static const char *const bits[] = {
+		"a.example", "\n", "\n", "\r\n", "#", " ", "preset ", "debian", "pypi", "*.",
+		":22", "203.0.113.0/24", "2001:db8::1", "[", "]", "\t", "\xef\xbb\xbf", "..", "x",
+	};
+	unsigned int taken = 0;
+
+	(void)state;
+	chance_state = 99;
+	for (unsigned int i = 0; i < 20000; i++) {
+		struct ruleset rs = {0}, again = {0};
+		struct cis_error err = {0};
+		char text[512], *once, *twice;
+		size_t len = 0;
+
+		for (uint32_t n = chance(20); n > 0; n--) {
+			const char *bit = bits[chance(ARRAY_SIZE(bits))];
+
+			memcpy(text + len, bit, strlen(bit));
+			len += strlen(bit);
+		}
+		if (len > 0 && chance(5) == 0)
+			text[chance((uint32_t)len)] = (char)chance(256);
+		if (ruleset_allow_text(&rs, text, len, "f", &err) < 0) {
+			assert_true(str_starts(err.message, "f:"));
+			ruleset_done(&rs);
+			continue;
+		}
+		taken++;
+		once = printed(&rs);
+		must(ruleset_allow_text(&again, once, strlen(once), "f", &err), &err);
+		twice = printed(&again);
+		assert_string_equal(once, twice);
+		free(once);
+		free(twice);
+		ruleset_done(&rs);
+		ruleset_done(&again);
+	}
+	assert_true(taken > 1000);
 }
 
 /* Punycode there and back: what is encoded is also what a valid A-label is. */
@@ -1531,6 +1584,7 @@ int main(void)
 		cmocka_unit_test(test_many_names),
 		cmocka_unit_test(test_many_ports),
 		cmocka_unit_test(test_fuzz_rules),
+		cmocka_unit_test(test_fuzz_files),
 		cmocka_unit_test(test_fuzz_idn),
 		cmocka_unit_test(test_model),
 	};
