@@ -73,8 +73,10 @@ static void check_admission(const struct dns_admission *a)
 	assert_true(a->n_ports > 0 && a->n_ports <= DNS_PORTS_MAX);
 	assert_in_range(a->seconds, 30 + 600, 3600 + 600);
 	for (size_t i = 0; i < a->n_addresses; i++) {
-		assert_false(model_is_never(NULL, a->addresses[i].family, a->addresses[i].bytes));
-		put(&admitted, a->addresses[i].bytes, a->addresses[i].family == AF_INET ? 4 : 16);
+		assert_false(
+			model_is_never(NULL, a->addresses[i].family, a->addresses[i].bytes));
+		put(&admitted, a->addresses[i].bytes,
+		    a->addresses[i].family == AF_INET ? 4 : 16);
 	}
 	tickets[n_tickets++ % RING] = a->ticket;
 }
@@ -163,8 +165,8 @@ static void check_sent(const struct sent *s)
 	assert_int_equal(dns_name_text(&q.name, text), 0);
 	assert_true(s->upstream < w.config.n_upstreams);
 	if (ends_in(text, "denied.example") || ends_in(text, "forbidden.example") ||
-	    (ends_in(text, ".arpa") ? q.type != DNS_PTR || !is_admitted_reverse(text) :
-				      !model_ports(NULL, text, &port, 1) &&
+	    (ends_in(text, ".arpa") ? q.type != DNS_PTR || !is_admitted_reverse(text)
+				    : !model_ports(NULL, text, &port, 1) &&
 					      !is_in(&targets, text, strlen(text))))
 		fail_msg("%s was asked on", text);
 	ring[n_ring++ % RING] = *s;
@@ -178,16 +180,26 @@ static size_t below(size_t n)
 }
 
 static const char *const names[] = {
-	"allowed.example", "other.example", "a.wild.example", "b.c.wild.example",
-	"edge.cdn.example", "pool.cdn.example", "forbidden.example", "x.forbidden.example",
-	"denied.example", "y.denied.example", "", "example", "1.2.0.192.in-addr.arpa",
+	"allowed.example",
+	"other.example",
+	"a.wild.example",
+	"b.c.wild.example",
+	"edge.cdn.example",
+	"pool.cdn.example",
+	"forbidden.example",
+	"x.forbidden.example",
+	"denied.example",
+	"y.denied.example",
+	"",
+	"example",
+	"1.2.0.192.in-addr.arpa",
 	"9.2.0.192.in-addr.arpa",
 	"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
 	"resolver.arpa",
 };
-static const uint16_t types[] = {DNS_A, DNS_A, DNS_A, DNS_AAAA, DNS_HTTPS, DNS_SVCB, DNS_CNAME,
-				 DNS_TXT, DNS_MX, DNS_SRV, DNS_NS, DNS_SOA, DNS_PTR, DNS_RRSIG,
-				 DNS_ANY, DNS_DS};
+static const uint16_t types[] = {DNS_A,	    DNS_A,     DNS_A,	DNS_AAAA, DNS_HTTPS, DNS_SVCB,
+				 DNS_CNAME, DNS_TXT,   DNS_MX,	DNS_SRV,  DNS_NS,    DNS_SOA,
+				 DNS_PTR,   DNS_RRSIG, DNS_ANY, DNS_DS};
 static const struct entry zone[] = {
 	{"allowed.example", DNS_A, 60, "192.0.2.1"},
 	{"allowed.example", DNS_A, 999999, "192.0.2.2"},
@@ -195,7 +207,8 @@ static const struct entry zone[] = {
 	{"allowed.example", DNS_AAAA, 60, "2001:db8::1"},
 	{"allowed.example", DNS_AAAA, 60, "fe80::1"},
 	{"allowed.example", DNS_CNAME, 60, "edge.cdn.example"},
-	{"allowed.example", DNS_HTTPS, 60, "1 pool.cdn.example 00010003026832000400040a000001"},
+	{"allowed.example", DNS_HTTPS, 60,
+	 "1 pool.cdn.example 00010003026832000400040a000001"},
 	{"allowed.example", DNS_HTTPS, 60, "0 pool.cdn.example"},
 	{"allowed.example", DNS_SVCB, 60, "1 . 00000002000300030002005000050001610006000102"},
 	{"allowed.example", DNS_TXT, 60, "text"},
@@ -223,7 +236,8 @@ static const struct entry zone[] = {
 
 static size_t spoil(uint8_t *p, size_t n, size_t size)
 {
-	static const uint8_t telling[] = {0, 1, 0xc0, 0x0c, 0x3f, 0x40, 0x80, 0xff, 0x05, 0x29};
+	static const uint8_t telling[] = {0,	1,    0xc0, 0x0c, 0x3f,
+					  0x40, 0x80, 0xff, 0x05, 0x29};
 
 	for (size_t times = below(4); times && n; times--) {
 		switch (below(6)) {
@@ -302,8 +316,11 @@ static void read_question(const struct sent *to, char asked[static DNS_NAME_TEXT
 
 static void answer_something(void)
 {
-	static const uint32_t flags[] = {0, 0, 0, 0, DNS_FLAG_AD, DNS_NXDOMAIN, DNS_FLAG_TC,
-					 DNS_SERVFAIL, DNS_FORMERR, NO_EDNS};
+	static const uint32_t flags[] = {0,	      0,
+					 0,	      0,
+					 DNS_FLAG_AD, DNS_NXDOMAIN,
+					 DNS_FLAG_TC, DNS_SERVFAIL,
+					 DNS_FORMERR, NO_EDNS};
 	static uint8_t buf[8192];
 	struct entry entries[12];
 	char asked[DNS_NAME_TEXT_MAX + 1];
@@ -319,7 +336,8 @@ static void answer_something(void)
 	for (size_t i = 0; i < n; i++) {
 		entries[i] = zone[below(ARRAY_SIZE(zone))];
 		/* More often than not to the question. */
-		for (int tries = 0; tries < 20 && entries[i].type != type && below(16); tries++)
+		for (int tries = 0; tries < 20 && entries[i].type != type && below(16);
+		     tries++)
 			entries[i] = zone[below(ARRAY_SIZE(zone))];
 		if (entries[i].type && entries[i].type != DNS_SOA && below(3))
 			entries[i].owner = asked;
@@ -368,7 +386,12 @@ static void one_engine(size_t rounds)
 			if (!below(8))
 				dns_upstream_failed(w.d, w.now, below(2), below(2));
 			break;
-		case 3: case 4: case 5: case 6: case 7: case 8:
+		case 3:
+		case 4:
+		case 5:
+		case 6:
+		case 7:
+		case 8:
 			ask_something();
 			break;
 		default:
@@ -387,8 +410,8 @@ static void test_fuzz(void **state)
 	w.random = 20260722;
 	for (size_t done = 0; done < rounds; done += ROUNDS_OF_AN_ENGINE)
 		one_engine(ROUNDS_OF_AN_ENGINE);
-	print_message("# %zu rounds: %zu addresses told, %zu services, %zu negative\n", rounds,
-		      n_addresses_told, n_services_told, n_negative);
+	print_message("# %zu rounds: %zu addresses told, %zu services, %zu negative\n",
+		      rounds, n_addresses_told, n_services_told, n_negative);
 	/* It came to something: else nothing was tried. */
 	assert_true(n_addresses_told > rounds / 200);
 	assert_true(n_services_told > rounds / 2000);
