@@ -53,14 +53,15 @@ void dns_answer_end(struct dns_writer *w, const struct dns_asked *asked, uint16_
 	w->len = 0;
 	flags |= DNS_FLAG_QR | DNS_FLAG_RA | (rcode & DNS_FLAG_RCODE) |
 		 (asked->flags & (DNS_FLAG_OPCODE | DNS_FLAG_RD | DNS_FLAG_CD));
-	dns_write_header(w, &(struct dns_header){
+	const struct dns_header h = {
 		.id = asked->id,
 		.flags = flags,
 		.n_questions = asked->has_question,
 		.n_answers = n_answers,
 		.n_authority = n_authority,
 		.n_additional = asked->has_edns,
-	});
+	};
+	dns_write_header(w, &h);
 	w->len = len;
 }
 
@@ -196,7 +197,8 @@ static bool copy_record(struct making *k, const struct dns_rr *rr, uint32_t ttl)
 
 static bool is_record(const struct dns_rr *rr, const struct dns_name *owner, uint16_t type)
 {
-	return rr->type == type && rr->class == DNS_CLASS_IN && dns_name_equals(&rr->owner, owner);
+	return rr->type == type && rr->class == DNS_CLASS_IN &&
+	       dns_name_equals(&rr->owner, owner);
 }
 
 static void copy_signatures(struct making *k, const struct dns_name *owner, uint16_t covered)
@@ -330,6 +332,11 @@ static void copy_soa(struct making *k)
 	}
 }
 
+uint8_t *dns_buffer(struct dns *d, const struct dns_flight *f)
+{
+	return d->answers[f - d->flights];
+}
+
 static void finish(struct making *k, uint16_t flags, uint16_t rcode, int ede)
 {
 	dns_answer_end(&k->w, &k->f->asked, flags, rcode, ede, k->n_answers, k->n_authority);
@@ -338,7 +345,7 @@ static void finish(struct making *k, uint16_t flags, uint16_t rcode, int ede)
 
 static void begin(struct making *k)
 {
-	dns_write_init(&k->w, k->f->answer, k->f->asked.size);
+	dns_write_init(&k->w, dns_buffer(k->d, k->f), k->f->asked.size);
 	dns_answer_begin(&k->w, &k->f->asked);
 	k->n_answers = k->n_authority = 0;
 	k->d->n_targets = k->d->admission.n_addresses = 0;
@@ -408,21 +415,6 @@ static bool remember(struct making *k, uint64_t now)
 
 /* ---- all of it ----------------------------------------------------------------------- */
 
-static void tell_rebinding(struct dns *d, uint64_t now, const struct dns_asked *asked)
-{
-	char name[DNS_NAME_ESCAPED_MAX + 1];
-
-	dns_name_escape(&asked->question.name, name);
-	d->loop.record(d->loop.context, &(struct dns_record){
-		.now = now,
-		.is_tcp = asked->client.is_tcp,
-		.name = name,
-		.type = asked->question.type,
-		.verdict = DNS_DENIED,
-		.reason = DNS_BECAUSE_REBINDING,
-	});
-}
-
 /* No room: the client is to come by TCP, or there is nothing to be done. */
 static enum dns_outcome make_short(struct making *k)
 {
@@ -452,7 +444,7 @@ static enum dns_outcome make_answer(struct making *k, uint64_t now)
 	if (k->is_bad)
 		return DNS_TRY_NEXT;
 	if (k->n_filtered)
-		tell_rebinding(k->d, now, &f->asked);
+		dns_tell(k->d, now, &f->asked, DNS_DENIED, DNS_BECAUSE_REBINDING);
 	if (k->n_filtered && !k->d->admission.n_addresses)
 		return make_empty(k, DNS_NOERROR, EDE_FILTERED, DNS_BECAUSE_REBINDING);
 	f->reason = k->n_answers > n_chain ? DNS_BECAUSE_ANSWERED : DNS_BECAUSE_NEGATIVE;
@@ -476,7 +468,7 @@ enum dns_outcome dns_judge(struct dns *d, uint64_t now, struct dns_flight *f,
 	struct said s = {.m = m};
 	enum dns_outcome outcome = read_answer(d, f, &s);
 
-	return outcome == DNS_READY ?
-		       make_answer(&(struct making){.d = d, .f = f, .s = &s}, now) :
-		       outcome;
+	return outcome == DNS_READY
+		       ? make_answer(&(struct making){.d = d, .f = f, .s = &s}, now)
+		       : outcome;
 }

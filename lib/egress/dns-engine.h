@@ -19,15 +19,21 @@
 #define RECORDS_MAX 512
 
 /* RFC 8914. */
-enum { EDE_NONE = -1, EDE_BLOCKED = 15, EDE_FILTERED = 17, EDE_PROHIBITED = 18,
-       EDE_NOT_SUPPORTED = 21, EDE_NO_AUTHORITY = 22 };
+enum {
+	EDE_NONE = -1,
+	EDE_BLOCKED = 15,
+	EDE_FILTERED = 17,
+	EDE_PROHIBITED = 18,
+	EDE_NOT_SUPPORTED = 21,
+	EDE_NO_AUTHORITY = 22
+};
 
 /* A query, as far as it was understood: enough for any answer to it. */
 struct dns_asked {
 	struct dns_client client;
 	uint16_t id, flags;
 	bool has_question, has_edns, is_do;
-	size_t size; /* of the longest answer */
+	size_t size;		      /* of the longest answer */
 	struct dns_question question; /* in the case it was written */
 	char text[DNS_NAME_TEXT_MAX + 1];
 };
@@ -37,8 +43,8 @@ enum flight_state { FLIGHT_FREE, FLIGHT_ASKED, FLIGHT_HELD };
 struct dns_flight {
 	enum flight_state state;
 	struct dns_asked asked;
-	uint64_t order, deadline;
-	uint32_t ticket; /* while held */
+	uint64_t order, end, deadline; /* of all tries, and of this one */
+	uint32_t ticket;	       /* while held */
 	/* What was sent last. */
 	uint16_t id;
 	bool is_tcp, without_edns;
@@ -47,18 +53,20 @@ struct dns_flight {
 	/* What is to be answered. */
 	enum dns_reason reason;
 	size_t len;
-	uint8_t answer[DNS_ANSWER_MAX];
+};
+
+/* How long an entry of a table lives. */
+struct dns_life {
+	uint64_t expires, used;
 };
 
 struct dns_known {
-	uint64_t expires, used;
 	struct dns_address address;
 	char name[DNS_NAME_TEXT_MAX + 1];
 };
 
 /* @name may be asked for because @origin led there. */
 struct dns_alias {
-	uint64_t expires, used;
 	char name[DNS_NAME_TEXT_MAX + 1], origin[DNS_NAME_TEXT_MAX + 1];
 };
 
@@ -83,8 +91,11 @@ struct dns {
 	uint32_t n_second, ticket;
 	size_t preferred;
 	struct dns_flight flights[FLIGHTS];
+	uint8_t answers[FLIGHTS][DNS_ANSWER_MAX]; /* of the flights that are held */
 
-	uint32_t known_hash[KNOWN], alias_hash[ALIASES]; /* of names, to look through fast */
+	/* What is looked through before an entry itself is looked at: hashes of names. */
+	uint32_t known_hash[KNOWN], alias_hash[ALIASES];
+	struct dns_life known_life[KNOWN], alias_life[ALIASES];
 	struct dns_known known[KNOWN];
 	struct dns_alias aliases[ALIASES];
 	struct dns_wildcard wildcards[WILDCARDS];
@@ -108,6 +119,10 @@ struct dns_judgement {
 void dns_ask(struct dns *d, uint64_t now, const struct dns_client *client,
 	     const struct dns_message *m, struct dns_asked *ret, struct dns_judgement *ret_j);
 
+/* dns.c */
+void dns_tell(struct dns *d, uint64_t now, const struct dns_asked *asked,
+	      enum dns_verdict verdict, enum dns_reason reason);
+
 /* dns-answer.c */
 void dns_answer_begin(struct dns_writer *w, const struct dns_asked *asked);
 /* The counts, and OPT for who sent one. Room for it is held back by begin. */
@@ -115,18 +130,19 @@ void dns_answer_end(struct dns_writer *w, const struct dns_asked *asked, uint16_
 		    uint16_t rcode, int ede, uint16_t n_answers, uint16_t n_authority);
 
 enum dns_outcome {
-	DNS_NOT_OURS,      /* late, forged or of another query */
-	DNS_TRY_NEXT,      /* this upstream is of no use for it */
+	DNS_NOT_OURS, /* late, forged or of another query */
+	DNS_TRY_NEXT, /* this upstream is of no use for it */
 	DNS_TRY_TCP,
-	DNS_TRY_PLAIN,     /* without EDNS */
+	DNS_TRY_PLAIN, /* without EDNS */
 	DNS_READY,
-	DNS_HOLD,          /* until what d->admission says is done */
+	DNS_HOLD, /* until what d->admission says is done */
 };
+/* Where its answer is made and kept. */
+uint8_t *dns_buffer(struct dns *d, const struct dns_flight *f);
 enum dns_outcome dns_judge(struct dns *d, uint64_t now, struct dns_flight *f,
 			   const struct dns_message *m);
 
 /* dns-known.c */
-uint32_t dns_hash(const struct dns *d, const char *text);
 void dns_learn(struct dns *d, uint64_t now, const char *name, const struct dns_address *a,
 	       uint32_t seconds);
 bool dns_was_answer(const struct dns *d, uint64_t now, const struct dns_address *a);

@@ -64,7 +64,8 @@ int dns_read_name(const struct dns_message *m, size_t *at, struct dns_name *ret)
 			pos = begin = target;
 			continue;
 		}
-		if (label & POINTER || label >= m->n - pos || len + 1 + label > DNS_NAME_WIRE_MAX)
+		if (label & POINTER || label >= m->n - pos ||
+		    len + 1 + label > DNS_NAME_WIRE_MAX)
 			return -EBADMSG;
 		memcpy(ret->wire + len, m->p + pos, 1 + label);
 		len += 1 + label;
@@ -301,17 +302,18 @@ void dns_write_header(struct dns_writer *w, const struct dns_header *h)
 }
 
 /* Where the labels from @at of @name have been written before; 0 if nowhere. */
-static uint16_t find_written(const struct dns_writer *w, const struct dns_name *name, size_t at)
+static uint16_t find_written(const struct dns_writer *w, const struct dns_name *name,
+			     size_t at)
 {
 	const struct dns_message m = {w->buf, w->len};
 	struct dns_name written;
 
 	for (size_t i = 0; i < w->n_starts; i++) {
-		size_t pos = w->starts[i];
-		if (dns_read_name(&m, &pos, &written) == 0 &&
-		    written.len == name->len - at &&
+		size_t pos = w->starts[i].at;
+		if (w->starts[i].len == name->len - at &&
+		    dns_read_name(&m, &pos, &written) == 0 &&
 		    same_labels(written.wire, name->wire + at, written.len))
-			return w->starts[i];
+			return w->starts[i].at;
 	}
 	return 0;
 }
@@ -320,14 +322,16 @@ void dns_write_name(struct dns_writer *w, const struct dns_name *name, bool is_c
 {
 	size_t n_before = w->n_starts;
 
-	for (size_t at = 0; name->wire[at]; at += 1 + (size_t)name->wire[at]) {
+	for (size_t at = 0; name->wire[at] && !w->is_full; at += 1 + (size_t)name->wire[at]) {
 		uint16_t found = is_compressed ? find_written(w, name, at) : 0;
 		if (found) {
 			dns_write_u16(w, (uint16_t)(POINTER << 8 | found));
 			return;
 		}
-		if (w->n_starts < ARRAY_SIZE(w->starts) && w->len < POINTER_REACH)
-			w->starts[w->n_starts++] = (uint16_t)w->len;
+		if (w->n_starts < ARRAY_SIZE(w->starts) && w->len < POINTER_REACH) {
+			w->starts[w->n_starts].at = (uint16_t)w->len;
+			w->starts[w->n_starts++].len = (uint8_t)(name->len - at);
+		}
 		dns_write_bytes(w, name->wire + at, 1 + (size_t)name->wire[at]);
 	}
 	dns_write_u8(w, 0);
@@ -380,7 +384,8 @@ static int write_parameters(struct dns_writer *w, const uint8_t *p, size_t left)
 		for (size_t i = 0; key == KEY_MANDATORY && i < n; i += 2) {
 			uint16_t wanted = get_u16(p + 4 + i);
 			/* Who needs what we leave out cannot use the record. */
-			if (wanted == KEY_IPV4HINT || wanted == KEY_IPV6HINT || wanted == KEY_ECH)
+			if (wanted == KEY_IPV4HINT || wanted == KEY_IPV6HINT ||
+			    wanted == KEY_ECH)
 				return -ENOENT;
 		}
 		if (key == KEY_IPV4HINT || key == KEY_IPV6HINT || key == KEY_ECH)
@@ -448,7 +453,8 @@ static int write_field(struct dns_writer *w, const struct dns_message *until, si
 	return 0;
 }
 
-int dns_write_rdata(struct dns_writer *w, const struct dns_message *m, const struct dns_rr *rr)
+int dns_write_rdata(struct dns_writer *w, const struct dns_message *m,
+		    const struct dns_rr *rr)
 {
 	const struct dns_message until = {m->p, rr->rdata + rr->rdlen};
 	size_t at = rr->rdata, i = 0;

@@ -134,8 +134,14 @@ struct dns_writer {
 	uint8_t *buf;
 	size_t size, len;
 	bool is_full;
-	/* Where names begin that later ones may point at. */
-	uint16_t starts[48];
+	/*
+	 * Where names begin that later ones may point at, and how long they are: so that only
+	 * those are compared that may be equal, whatever names somebody has thought of.
+	 */
+	struct {
+		uint16_t at;
+		uint8_t len;
+	} starts[48];
 	size_t n_starts;
 };
 
@@ -157,6 +163,7 @@ void dns_write_rdlen(struct dns_writer *w, size_t where);
  * not what its type says. Of HTTPS and SVCB the addresses and keys that go around the
  * resolver are left out: 1, if there were any; -ENOENT, if the record is of no use then.
  */
-int dns_write_rdata(struct dns_writer *w, const struct dns_message *m, const struct dns_rr *rr);
+int dns_write_rdata(struct dns_writer *w, const struct dns_message *m,
+		    const struct dns_rr *rr);
 
 #endif

@@ -15,6 +15,7 @@
 /* Stubs give up after five seconds; they are told before. */
 #define FIRST_TRY_MS 1000
 #define TRY_MORE_MS 500
+#define GIVE_UP_MS 4500
 #define TRIES_MIN 3
 #define TRIES_MAX 8
 #define HELD_MS 3000
@@ -80,21 +81,22 @@ int dns_init(void *mem, const struct dns_config *config, const struct dns_policy
 
 /* ---- saying ------------------------------------------------------------------------ */
 
-static void record(struct dns *d, uint64_t now, const struct dns_asked *asked,
-		   enum dns_verdict verdict, enum dns_reason reason)
+void dns_tell(struct dns *d, uint64_t now, const struct dns_asked *asked,
+	      enum dns_verdict verdict, enum dns_reason reason)
 {
 	char name[DNS_NAME_ESCAPED_MAX + 1] = "";
-
-	if (asked->has_question)
-		dns_name_escape(&asked->question.name, name);
-	d->loop.record(d->loop.context, &(struct dns_record){
+	const struct dns_record record = {
 		.now = now,
 		.is_tcp = asked->client.is_tcp,
 		.name = name,
 		.type = asked->has_question ? asked->question.type : 0,
 		.verdict = verdict,
 		.reason = reason,
-	});
+	};
+
+	if (asked->has_question)
+		dns_name_escape(&asked->question.name, name);
+	d->loop.record(d->loop.context, &record);
 }
 
 /* An answer without records. */
@@ -112,7 +114,7 @@ static void say(struct dns *d, const struct dns_asked *asked, uint16_t rcode, in
 static void give_up(struct dns *d, uint64_t now, struct dns_flight *f, enum dns_reason reason)
 {
 	f->state = FLIGHT_FREE;
-	record(d, now, &f->asked, DNS_FAILED, reason);
+	dns_tell(d, now, &f->asked, DNS_FAILED, reason);
 	say(d, &f->asked, DNS_SERVFAIL,
 	    reason == DNS_BECAUSE_UPSTREAM ? EDE_NO_AUTHORITY : EDE_NONE);
 }
@@ -128,8 +130,8 @@ static void release(struct dns *d, uint64_t now, struct dns_flight *f)
 		verdict = DNS_FAILED;
 	/* Of rebinding the record has been made where the addresses were seen. */
 	if (f->reason != DNS_BECAUSE_REBINDING)
-		record(d, now, &f->asked, verdict, f->reason);
-	d->loop.answer(d->loop.context, &f->asked.client, f->answer, f->len);
+		dns_tell(d, now, &f->asked, verdict, f->reason);
+	d->loop.answer(d->loop.context, &f->asked.client, dns_buffer(d, f), f->len);
 }
 
 /* ---- asking ------------------------------------------------------------------------ */
@@ -164,22 +166,24 @@ static void ask(struct dns *d, uint64_t now, struct dns_flight *f)
 {
 	uint8_t buf[QUERY_MAX];
 	struct dns_writer w;
-	uint16_t flags = DNS_FLAG_RD | (f->asked.flags & (DNS_FLAG_CD | DNS_FLAG_AD));
+	struct dns_question q = {.type = f->asked.question.type, .class = DNS_CLASS_IN};
+	struct dns_header h = {
+		.flags = DNS_FLAG_RD | (f->asked.flags & (DNS_FLAG_CD | DNS_FLAG_AD)),
+		.n_questions = 1,
+		.n_additional = !f->without_edns,
+	};
 
 	/* Not to be found by its own old id. */
 	f->state = FLIGHT_FREE;
 	disguise(d, f);
 	f->state = FLIGHT_ASKED;
-	f->deadline = now + FIRST_TRY_MS + TRY_MORE_MS * (f->n_tries / d->config.n_upstreams);
+	h.id = f->id;
+	q.name = f->sent;
+	f->deadline = MIN(f->end, now + FIRST_TRY_MS +
+					  TRY_MORE_MS * (f->n_tries / d->config.n_upstreams));
 	dns_write_init(&w, buf, sizeof buf);
-	dns_write_header(&w, &(struct dns_header){
-		.id = f->id,
-		.flags = flags,
-		.n_questions = 1,
-		.n_additional = !f->without_edns,
-	});
-	dns_write_question(&w, &(struct dns_question){
-		.name = f->sent, .type = f->asked.question.type, .class = DNS_CLASS_IN});
+	dns_write_header(&w, &h);
+	dns_write_question(&w, &q);
 	if (!f->without_edns) {
 		/* Ours, whatever the client's had in it: no cookie, no subnet. */
 		dns_write_u8(&w, 0);
@@ -199,7 +203,7 @@ static size_t tries_of(const struct dns *d)
 /* The same upstream in another way, or the next one. */
 static void ask_again(struct dns *d, uint64_t now, struct dns_flight *f, bool is_next)
 {
-	if (++f->n_tries >= tries_of(d)) {
+	if (++f->n_tries >= tries_of(d) || now >= f->end) {
 		give_up(d, now, f, DNS_BECAUSE_UPSTREAM);
 		return;
 	}
@@ -268,7 +272,7 @@ static bool is_flood(struct dns *d, uint64_t now, const struct dns_client *clien
 	/* Once in that second. */
 	if (d->n_second == d->config.queries_per_second) {
 		d->n_second++;
-		record(d, now, &unknown, DNS_DENIED, DNS_BECAUSE_FLOOD_QUERIES);
+		dns_tell(d, now, &unknown, DNS_DENIED, DNS_BECAUSE_FLOOD_QUERIES);
 	}
 	return true;
 }
@@ -285,7 +289,7 @@ void dns_query(struct dns *d, uint64_t now, const struct dns_client *client,
 		return;
 	dns_ask(d, now, client, &m, &asked, &j);
 	if (!j.is_forward) {
-		record(d, now, &asked, j.verdict, j.reason);
+		dns_tell(d, now, &asked, j.verdict, j.reason);
 		if (!j.is_silent)
 			say(d, &asked, j.rcode, j.ede);
 		return;
@@ -295,6 +299,7 @@ void dns_query(struct dns *d, uint64_t now, const struct dns_client *client,
 	f = take_flight(d, now);
 	f->asked = asked;
 	f->order = ++d->order;
+	f->end = now + GIVE_UP_MS;
 	f->n_tries = 0;
 	f->upstream = d->preferred;
 	f->is_tcp = client->is_tcp;
@@ -353,7 +358,8 @@ void dns_upstream_failed(struct dns *d, uint64_t now, size_t upstream, bool is_t
 	for (size_t i = 0; i < FLIGHTS; i++) {
 		struct dns_flight *f = &d->flights[i];
 
-		if (f->state == FLIGHT_ASKED && f->upstream == upstream && f->is_tcp == is_tcp)
+		if (f->state == FLIGHT_ASKED && f->upstream == upstream &&
+		    f->is_tcp == is_tcp)
 			ask_another(d, now, f);
 	}
 }

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "port.h"
+#include "policy.h"
 
 #define DNS_UPSTREAMS_MAX 8
 #define DNS_PORTS_MAX 32
@@ -29,22 +29,24 @@
 
 struct dns_config {
 	size_t n_upstreams;
-	bool has_ipv6;                  /* if not, AAAA has no data */
+	bool has_ipv6;			 /* if not, AAAA has no data */
 	uint32_t ttl_floor, ttl_ceiling; /* seconds */
-	uint32_t grace;                 /* seconds an address stays longer than its TTL */
-	uint32_t queries_per_second;    /* what is above is dropped */
-	uint32_t names_per_minute;      /* different ones below a wildcard */
+	uint32_t grace;			 /* seconds an address stays longer than its TTL */
+	uint32_t queries_per_second;	 /* what is above is dropped */
+	uint32_t names_per_minute;	 /* different ones below a wildcard */
 };
 
-/* What is asked of policy.h, with canonical names. */
+/* What is asked of policy.h, with canonical names: dns_policy_of() fills it. */
 struct dns_policy {
 	const void *data;
 	bool is_audit;
 	/* What a name may be used for: fills up to @max, returns how many; 0: not allowed. */
-	size_t (*ports)(const void *data, const char *name, struct egress_port *ret, size_t max);
-	/* Refused by a rule, not for the lack of one: what leads there leads nowhere. */
+	size_t (*ports)(const void *data, const char *name, struct egress_port *ret,
+			size_t max);
+	/* Refused by a rule, not for the lack of one, and has no ports: what leads there
+	 * leads nowhere. */
 	bool (*is_denied)(const void *data, const char *name);
-	/* Which part of @name is the domain of the wildcard that allows it; NULL if named itself. */
+	/* Which part of @name is the domain of the wildcard that allows it; NULL: none does. */
 	const char *(*wildcard)(const void *data, const char *name);
 	/* Network order. */
 	bool (*is_never)(const void *data, int family, const uint8_t *address);
@@ -74,9 +76,9 @@ enum dns_verdict { DNS_ALLOWED, DNS_DENIED, DNS_FAILED };
 
 enum dns_reason {
 	DNS_BECAUSE_ANSWERED,
-	DNS_BECAUSE_NEGATIVE,      /* the name or the type does not exist */
+	DNS_BECAUSE_NEGATIVE, /* the name or the type does not exist */
 	DNS_BECAUSE_NO_IPV6,
-	DNS_BECAUSE_NAME,          /* not allowed */
+	DNS_BECAUSE_NAME, /* not allowed */
 	DNS_BECAUSE_TYPE,
 	DNS_BECAUSE_CLASS,
 	DNS_BECAUSE_MALFORMED,
@@ -85,10 +87,10 @@ enum dns_reason {
 	DNS_BECAUSE_FLOOD_QUERIES,
 	DNS_BECAUSE_FLOOD_NAMES,
 	DNS_BECAUSE_FLOOD_FLIGHTS, /* too many unanswered at a time */
-	DNS_BECAUSE_REBINDING,     /* addresses that are never reached */
-	DNS_BECAUSE_UPSTREAM,      /* none answered usefully */
+	DNS_BECAUSE_REBINDING,	   /* addresses that are never reached */
+	DNS_BECAUSE_UPSTREAM,	   /* none answered usefully */
 	DNS_BECAUSE_TOO_LONG,
-	DNS_BECAUSE_NOT_ADMITTED,  /* the keeper could not */
+	DNS_BECAUSE_NOT_ADMITTED, /* the keeper could not */
 };
 
 struct dns_record {
@@ -116,6 +118,8 @@ struct dns_loop {
 };
 
 struct dns;
+
+void dns_policy_of(const struct policy *policy, struct dns_policy *ret);
 
 size_t dns_size(void);
 /* TTL of 30 s to 1 h, 10 minutes' grace, 1000 queries a second, 600 names a minute. */

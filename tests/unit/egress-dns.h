@@ -55,6 +55,7 @@ struct world {
 	struct noted noted[MESSAGES_MAX];
 	void (*on_told)(const struct told *);
 	void (*on_sent)(const struct sent *);
+	void (*on_admit)(const struct dns_admission *);
 	struct dns_config config;
 	struct dns_policy policy;
 	struct dns *d;
@@ -80,7 +81,8 @@ static bool ends_in(const char *name, const char *end)
 	return n >= m && !strcmp(name + n - m, end);
 }
 
-static size_t model_ports(const void *data, const char *name, struct egress_port *ret, size_t max)
+static size_t model_ports(const void *data, const char *name, struct egress_port *ret,
+			  size_t max)
 {
 	static const struct egress_port web[] = {{IPPROTO_TCP, 80}, {IPPROTO_TCP, 443}};
 	static const struct egress_port alt[] = {{IPPROTO_TCP, 443}, {IPPROTO_TCP, 8443}};
@@ -111,8 +113,8 @@ static bool model_is_denied(const void *data, const char *name)
 static const char *model_wildcard(const void *data, const char *name)
 {
 	(void)data;
-	return ends_in(name, ".wild.example") ? name + strlen(name) - strlen("wild.example") :
-						NULL;
+	return ends_in(name, ".wild.example") ? name + strlen(name) - strlen("wild.example")
+					      : NULL;
 }
 
 static bool model_is_never(const void *data, int family, const uint8_t *a)
@@ -166,6 +168,8 @@ static void loop_admit(void *context, const struct dns_admission *a)
 	w.n_admitted++;
 	w.admission = *a;
 	snprintf(w.admitted_name, sizeof w.admitted_name, "%s", a->name);
+	if (w.on_admit)
+		w.on_admit(a);
 	if (w.admits_at_once)
 		dns_admitted(w.d, w.now, a->ticket, true);
 }
@@ -301,7 +305,7 @@ static void ask_as(const struct dns_client *client, const char *name, uint16_t t
 	give_query(client, buf, make_query(buf, sizeof buf, name, type, opt, 1232));
 }
 
-static void ask(const char *name, uint16_t type)
+static inline void ask(const char *name, uint16_t type)
 {
 	ask_as(&udp, name, type, OPT_PLAIN);
 }
@@ -407,17 +411,18 @@ static size_t make_answer(uint8_t *buf, size_t size, const struct sent *to, uint
 	size_t len = out.len;
 	out.len = 0;
 	dns_write_header(&out, &(struct dns_header){
-		.id = h.id,
-		.flags = (uint16_t)(DNS_FLAG_QR | DNS_FLAG_RD | DNS_FLAG_RA | flags),
-		.n_questions = 1,
-		.n_answers = counts[0],
-		.n_authority = counts[1],
-		.n_additional = counts[2],
-	});
+				       .id = h.id,
+				       .flags = (uint16_t)(DNS_FLAG_QR | DNS_FLAG_RD |
+							   DNS_FLAG_RA | flags),
+				       .n_questions = 1,
+				       .n_answers = counts[0],
+				       .n_authority = counts[1],
+				       .n_additional = counts[2],
+			       });
 	return len;
 }
 
-static void respond_with(uint32_t flags, const struct entry *entries, size_t n)
+static inline void respond_with(uint32_t flags, const struct entry *entries, size_t n)
 {
 	static uint8_t buf[65536];
 	const struct sent to = w.sent;
@@ -426,8 +431,8 @@ static void respond_with(uint32_t flags, const struct entry *entries, size_t n)
 		    make_answer(buf, sizeof buf, &to, flags, entries, n));
 }
 
-#define respond(...)                                                            \
-	respond_with(0, (const struct entry[]){__VA_ARGS__},                    \
+#define respond(...) \
+	respond_with(0, (const struct entry[]){__VA_ARGS__}, \
 		     ARRAY_SIZE(((const struct entry[]){__VA_ARGS__})))
 
 /* ---- what the client was told ------------------------------------------------------ */
@@ -437,7 +442,7 @@ struct view {
 	struct dns_question q;
 	struct dns_opt opt;
 	uint16_t rcode;
-	int ede; /* -1: none */
+	int ede;  /* -1: none */
 	size_t n; /* of rrs: answer, then authority */
 	struct dns_rr rrs[512];
 };
