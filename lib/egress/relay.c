@@ -461,7 +461,7 @@ int egress_relay_run(struct egress_relay *r, uint64_t now_ms)
 		for (int i = 0; i < n; i++)
 			on_event(r, events[i].data.u64, events[i].events);
 		run_again(r);
-		is_more = n > 0;
+		is_more = n == BATCH;
 	}
 	wait = run_late(r);
 	return r->n_again > 0 ? 0 : wait;
