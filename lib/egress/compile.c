@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Rules into a policy: the names, and the table. */
+#include "compile.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "name.h"
+
+/* So that all offsets have 32 bits, with room to spare. */
+#define TABLE_MAX (UINT64_C(1) << 31)
+/* Nets in each other inherit ports: a few rules could ask for very many. */
+#define PORTS_MAX (1U << 24)
+
+/* ---- entries ------------------------------------------------------------------------------ */
+
+static int append(struct entries *e, const void *from, size_t n, size_t size)
+{
+	if ((e->n + n) * size > TABLE_MAX)
+		return -E2BIG;
+	if (e->n + n > e->room) {
+		size_t room = MAX(2 * e->room, e->n + n + 64);
+		char *bigger = reallocarray(e->v, room, size);
+
+		if (!bigger)
+			return -ENOMEM;
+		e->v = bigger;
+		e->room = room;
+	}
+	memcpy(e->v + e->n * size, from, n * size);
+	e->n += n;
+	return 0;
+}
+
+int entries_add(struct entries *e, const void *entry, size_t size)
+{
+	return append(e, entry, 1, size);
+}
+
+void entries_done(struct entries *e)
+{
+	free(e->v);
+	*e = (struct entries){0};
+}
+
+/* Whether the ports from @first on are those of the list before them. */
+static bool is_last_list(const struct compiler *c, size_t first)
+{
+	const struct egress_port *all = (const struct egress_port *)c->ports.v;
+	size_t n = c->ports.n - first;
+
+	if (first - c->last_list != n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (egress_port_key(all[first + i]) != egress_port_key(all[c->last_list + i]))
+			return false;
+	return true;
+}
+
+int compile_ports(struct compiler *c, const struct egress_port *sorted, size_t n,
+		  uint32_t *ret_first, uint32_t *ret_n)
+{
+	/* Each sorted before what it covers; a port covers itself. */
+	const struct egress_port *covering[3] = {NULL};
+	size_t first = c->ports.n;
+
+	for (size_t i = 0; i < n; i++) {
+		int r;
+
+		if ((covering[0] && egress_port_covers(*covering[0], sorted[i])) ||
+		    (covering[1] && egress_port_covers(*covering[1], sorted[i])) ||
+		    (covering[2] && egress_port_covers(*covering[2], sorted[i])))
+			continue;
+		/* Any of both; any of the protocol that comes now; the one before. */
+		covering[sorted[i].port ? 2 : sorted[i].proto ? 1 : 0] = &sorted[i];
+		if (c->ports.n == PORTS_MAX)
+			return -E2BIG;
+		r = entries_add(&c->ports, &sorted[i], sizeof *sorted);
+		if (r < 0)
+			return r;
+	}
+	*ret_n = (uint32_t)(c->ports.n - first);
+	/* Most rules speak of the same ports: one list stays in the cache, many do not. */
+	if (is_last_list(c, first))
+		c->ports.n = first;
+	else
+		c->last_list = first;
+	*ret_first = (uint32_t)c->last_list;
+	return 0;
+}
+
+/* ---- names -------------------------------------------------------------------------------- */
+
+/* A port of a name, before they are sorted. */
+struct pending {
+	uint32_t node;
+	bool below;
+	struct egress_port port;
+};
+
+struct names {
+	uint64_t key[2];
+	struct policy_slot *slots;
+	uint32_t n_slots, deepest;
+	struct entries nodes, text, pending;
+};
+
+static void names_done(struct names *n)
+{
+	free(n->slots);
+	entries_done(&n->nodes);
+	entries_done(&n->text);
+	entries_done(&n->pending);
+}
+
+/* Index of the node of @name, which is made if there is none; -ENOMEM. */
+static int64_t node_of(struct names *n, const char *name)
+{
+	size_t len = strlen(name);
+	uint64_t hash = policy_hash(n->key, name, len);
+	uint32_t mask = n->n_slots - 1, i;
+	struct policy_node node = {.name = (uint32_t)n->text.n, .len = (uint16_t)len};
+	int r;
+
+	for (i = (uint32_t)hash & mask; n->slots[i].node; i = (i + 1) & mask) {
+		const struct policy_node *at = (const struct policy_node *)n->nodes.v +
+					       n->slots[i].node - 1;
+
+		if (n->slots[i].tag == hash >> 32 && strcmp(n->text.v + at->name, name) == 0)
+			return n->slots[i].node - 1;
+	}
+	r = append(&n->text, name, len + 1, 1);
+	if (r >= 0)
+		r = entries_add(&n->nodes, &node, sizeof node);
+	if (r < 0)
+		return r;
+	n->slots[i] = (struct policy_slot){(uint32_t)(hash >> 32), (uint32_t)n->nodes.n};
+	n->deepest = MAX(n->deepest, name_labels(name));
+	return (int64_t)n->nodes.n - 1;
+}
+
+static int add_names(struct names *n, const struct rule_list *l, unsigned int flag)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct rule *rule = &l->v[i];
+		bool below = rule->kind == RULE_BELOW;
+		int64_t node;
+
+		if (rule->kind == RULE_NET)
+			continue;
+		node = node_of(n, rule->name);
+		if (node < 0)
+			return (int)node;
+		((struct policy_node *)n->nodes.v)[node].flags |=
+			(uint16_t)(flag << (below ? NODE_BELOW_SHIFT : 0));
+		for (unsigned int k = 0; k < rule->n_ports && r >= 0; k++) {
+			struct pending p = {(uint32_t)node, below, rule->ports[k]};
+
+			r = entries_add(&n->pending, &p, sizeof p);
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int compare_pending(const void *pa, const void *pb)
+{
+	const struct pending *a = pa, *b = pb;
+	uint32_t ka = egress_port_key(a->port), kb = egress_port_key(b->port);
+
+	if (a->node != b->node)
+		return a->node < b->node ? -1 : 1;
+	if (a->below != b->below)
+		return a->below ? 1 : -1;
+	return (ka > kb) - (ka < kb);
+}
+
+static int add_ports(struct compiler *c, struct names *n)
+{
+	const struct pending *p = (const struct pending *)n->pending.v;
+	cleanup_free struct egress_port *ports = calloc(n->pending.n + 1, sizeof *ports);
+	int r = 0;
+
+	if (!ports)
+		return -ENOMEM;
+	if (n->pending.n > 0)
+		qsort(n->pending.v, n->pending.n, sizeof *p, compare_pending);
+	for (size_t i = 0, k; i < n->pending.n && r >= 0; i = k) {
+		struct policy_node *node = (struct policy_node *)n->nodes.v + p[i].node;
+
+		for (k = i;
+		     k < n->pending.n && p[k].node == p[i].node && p[k].below == p[i].below;
+		     k++)
+			ports[k - i] = p[k].port;
+		r = compile_ports(c, ports, k - i, &node->ports[p[i].below].first,
+				  &node->ports[p[i].below].n);
+	}
+	return r;
+}
+
+static int make_names(struct compiler *c, struct names *n)
+{
+	const struct ruleset *rs = c->rs;
+	const struct {
+		const struct rule_list *list;
+		unsigned int flag;
+	} lists[] = {
+		{&rs->allow, NODE_ALLOW}, {&rs->preset_allow, NODE_ALLOW},
+		{&rs->deny, NODE_DENY},	  {&rs->preset_deny, NODE_DENY},
+		{&c->shut, NODE_SHUT},	  {&rs->undeny, NODE_OPEN},
+	};
+	size_t most = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		most += lists[i].list->n;
+	for (n->n_slots = 2; n->n_slots < 2 * most;)
+		n->n_slots *= 2;
+	n->slots = calloc(n->n_slots, sizeof *n->slots);
+	if (!n->slots)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(lists) && r >= 0; i++)
+		r = add_names(n, lists[i].list, lists[i].flag);
+	return r < 0 ? r : add_ports(c, n);
+}
+
+/* ---- the table ---------------------------------------------------------------------------- */
+
+/* Where a part comes to lie; what it is copied from. */
+struct layout {
+	struct policy head;
+	struct copy {
+		const void *from;
+		uint64_t at, size;
+	} copies[16];
+	size_t n;
+};
+
+static struct policy_part place(struct layout *l, const void *from, size_t n, size_t size)
+{
+	struct policy_part part = {(uint32_t)l->head.size, (uint32_t)n};
+
+	l->copies[l->n++] = (struct copy){from, l->head.size, n * size};
+	l->head.size += (n * size + 7) & ~UINT64_C(7);
+	return part;
+}
+
+static int write_table(const struct layout *l, struct policy **ret)
+{
+	char *map = mmap(NULL, l->head.size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int r;
+
+	if (map == MAP_FAILED)
+		return -errno;
+	memcpy(map, &l->head, sizeof l->head);
+	for (size_t i = 0; i < l->n; i++)
+		if (l->copies[i].size > 0)
+			memcpy(map + l->copies[i].at, l->copies[i].from, l->copies[i].size);
+	if (mprotect(map, l->head.size, PROT_READ) < 0) {
+		r = -errno;
+		munmap(map, l->head.size);
+		return r;
+	}
+	*ret = (struct policy *)map;
+	return 0;
+}
+
+static struct policy_part place_entries(struct layout *l, const struct entries *e,
+					size_t size)
+{
+	return place(l, e->v, e->n, size);
+}
+
+static int make_table(const struct compiler *c, const struct names *n, struct policy **ret)
+{
+	cleanup_free struct policy_range *never = NULL;
+	struct layout l = {.head = {.size = (sizeof l.head + 7) & ~UINT64_C(7),
+				    .key = {n->key[0], n->key[1]},
+				    .audit = c->rs->audit,
+				    .deepest = n->deepest}};
+	size_t all = c->never[POLICY_4].n + c->never[POLICY_6].n, done = 0;
+
+	never = calloc(all + 1, sizeof *never);
+	if (!never)
+		return -ENOMEM;
+	l.head.slots = place(&l, n->slots, n->n_slots, sizeof *n->slots);
+	l.head.nodes = place_entries(&l, &n->nodes, sizeof(struct policy_node));
+	l.head.names = place_entries(&l, &n->text, 1);
+	l.head.ports = place_entries(&l, &c->ports, sizeof(struct egress_port));
+	for (int f = 0; f < POLICY_FAMILIES; f++) {
+		const struct ranges *from = &c->never[f];
+		int family = f == POLICY_4 ? AF_INET : AF_INET6;
+
+		l.head.never[f] = place(&l, never + done, from->n, sizeof *never);
+		for (size_t i = 0; i < from->n; i++, done++) {
+			range_bytes(family, from->v[i].first, never[done].first);
+			range_bytes(family, from->v[i].last, never[done].last);
+		}
+		l.head.nets[f] = place_entries(&l, &c->nets[f], sizeof(struct policy_net));
+	}
+	return l.head.size > TABLE_MAX ? -E2BIG : write_table(&l, ret);
+}
+
+/* ---- what is denied by default ------------------------------------------------------------ */
+
+static bool is_undone(const struct ruleset *rs, const char *preset)
+{
+	for (size_t i = 0; i < rs->undone.n; i++)
+		if (strcmp(rs->undone.v[i], preset) == 0)
+			return true;
+	return false;
+}
+
+static int add_host(struct compiler *c, struct rule_list *l)
+{
+	const struct rule_list *host = &c->rs->host;
+	int index = ruleset_source(&c->sources, "an address of this host"), r = index;
+
+	for (size_t i = 0; i < host->n && r >= 0; i++) {
+		struct rule rule = host->v[i];
+
+		rule.source = (unsigned int)index;
+		r = rule_list_add(l, &rule);
+	}
+	return r < 0 ? r : 0;
+}
+
+static int read_defaults(struct compiler *c, struct cis_error *err)
+{
+	struct rule_list allowed = {0};
+	const char *name;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && (name = ruleset_preset_name(i)); i++)
+		if (preset_is_default(name))
+			r = preset_read(name, NULL, &c->sources, &allowed,
+					is_undone(c->rs, name) ? &c->undone : &c->shut, err);
+	rule_list_done(&allowed);
+	if (r < 0)
+		return r;
+	r = add_host(c, is_undone(c->rs, "no-lan") ? &c->undone : &c->shut);
+	return r < 0 ? cis_fail(err, -r, "compile the rules") : 0;
+}
+
+/* ---- names that contradict -------------------------------------------------------------- */
+
+/* Whether @a speaks of any name that @b speaks of. */
+static bool meet(const struct rule *a, const struct rule *b)
+{
+	size_t la = strlen(a->name), lb = strlen(b->name);
+	const struct rule *above = la < lb ? a : b;
+	const char *upper = above->name, *lower = above == a ? b->name : a->name;
+	size_t ahead = (la < lb ? lb : la) - strlen(upper);
+
+	if (ahead == 0)
+		return a->kind == b->kind && strcmp(upper, lower) == 0;
+	if (lower[ahead - 1] != '.' || strcmp(lower + ahead, upper) != 0)
+		return false;
+	return above->kind == RULE_BELOW;
+}
+
+static bool meets_any(const struct rule *rule, const struct rule_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].kind != RULE_NET && meet(rule, &l->v[i]))
+			return true;
+	return false;
+}
+
+static int check_undone_names(const struct compiler *c, struct cis_error *err)
+{
+	char where[RULE_PLACE_MAX], text[RULE_PRINT_MAX];
+
+	for (size_t i = 0; i < c->rs->undeny.n; i++) {
+		const struct rule *rule = &c->rs->undeny.v[i];
+
+		if (rule->kind == RULE_NET || meets_any(rule, &c->shut) ||
+		    meets_any(rule, &c->undone))
+			continue;
+		rule_print(rule, false, text);
+		return cis_fail_plain(err, EINVAL,
+				      "%s: rule \"%s\": no preset denies it, nor is "
+				      "there one of that name",
+				      rule_place(&c->rs->sources, rule, where), text);
+	}
+	return 0;
+}
+
+/* Rules that allow a name, or all below it, that is shut as a whole. */
+static int check_allowed(const struct compiler *c, const struct policy *p,
+			 const struct rule_list *l, struct cis_error *err)
+{
+	char where[RULE_PLACE_MAX], text[RULE_PRINT_MAX];
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct rule *rule = &l->v[i];
+
+		if (rule->kind == RULE_NET)
+			continue;
+		/* As "*.x" it is no name, so what holds for it holds for all below x. */
+		rule_print(rule, false, text);
+		if (policy_name_verdict(p, text, NULL) != POLICY_SHUT)
+			continue;
+		return cis_fail_plain(
+			err, EINVAL,
+			"%s: rule \"%s\": it is shut by default, and no rule can "
+			"allow it (an admin can: --undeny %s)",
+			rule_place(&c->rs->sources, rule, where), text, text);
+	}
+	return 0;
+}
+
+/* ---- the whole ---------------------------------------------------------------------------- */
+
+static int compile(struct compiler *c, struct names *n, struct policy **ret,
+		   struct cis_error *err)
+{
+	cleanup(policy_freep) struct policy *p = NULL;
+	int r;
+
+	r = read_defaults(c, err);
+	if (r >= 0)
+		r = check_undone_names(c, err);
+	if (r >= 0)
+		r = compile_nets(c, err);
+	if (r < 0)
+		return r;
+	r = make_names(c, n);
+	if (r >= 0)
+		r = make_table(c, n, &p);
+	if (r < 0)
+		return cis_fail(err, -r, "compile the rules");
+	r = check_allowed(c, p, &c->rs->allow, err);
+	if (r >= 0)
+		r = check_allowed(c, p, &c->rs->preset_allow, err);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(&p);
+	return 0;
+}
+
+int ruleset_compile(const struct ruleset *rs, const uint8_t key[static 16],
+		    struct policy **ret, struct cis_error *err)
+{
+	struct compiler c = {.rs = rs};
+	struct names n = {0};
+	int r;
+
+	memcpy(n.key, key, sizeof n.key);
+	n.key[0] = le64toh(n.key[0]);
+	n.key[1] = le64toh(n.key[1]);
+	r = compile(&c, &n, ret, err);
+	names_done(&n);
+	rule_list_done(&c.shut);
+	rule_list_done(&c.undone);
+	strv_done(&c.sources);
+	entries_done(&c.ports);
+	for (int f = 0; f < POLICY_FAMILIES; f++) {
+		ranges_done(&c.shut_ranges[f]);
+		ranges_done(&c.never[f]);
+		entries_done(&c.nets[f]);
+	}
+	return r;
+}
