@@ -28,7 +28,7 @@ void egress_relay_defaults(struct egress_relay_config *c)
 		.connections = 1024,
 		.waiting = 256,
 		.pipes = 256,
-		.pipe_size = 256 << 10,
+		.large_pipes = 32,
 		.head_ms = 10000,
 		.connect_ms = 30000,
 		.linger_ms = 2000,
@@ -184,9 +184,6 @@ uint32_t pipe_take(struct egress_relay *r, struct conn *c)
 		for (p = r->pipes; p->fd[1] > 0; p++)
 			;
 		if (SYS(pipe2, p->fd, O_CLOEXEC | O_NONBLOCK) >= 0) {
-			/* Beyond what the user may have it stays as small as it is. */
-			if (r->config.pipe_size > 0)
-				SYS(fcntl, p->fd[0], F_SETPIPE_SZ, r->config.pipe_size);
 			r->n_pipes++;
 			return (uint32_t)(p - r->pipes);
 		}
@@ -207,7 +204,8 @@ void pipe_give(struct egress_relay *r, struct way *w)
 	if (w->in_pipe > 0) {
 		fd_close(p->fd[0]);
 		fd_close(p->fd[1]);
-		p->fd[0] = p->fd[1] = 0;
+		r->n_large -= p->is_large;
+		*p = (struct pipe){.fd = {0, 0}};
 		r->n_pipes--;
 	} else {
 		r->free_pipes[r->n_free_pipes++] = w->pipe;

@@ -4,8 +4,9 @@
  * own network namespace: see tests/bench/relay. Streams begin as TLS does: the client says a
  * hello, the server answers, then bytes flow one way.
  *
- *	streams serve PORT                        forever
- *	streams relay PORT ADDRESS PORT           forever, by lib/egress/relay.c
+ *	streams serve PORT...                     forever
+ *	streams relay PORT [ADDRESS PORT]         forever, by lib/egress/relay.c: there, or to where
+ *	                                          clients wanted before they were redirected
  *	streams bulk up|down ADDRESS PORT MIB N   MiB/s of N streams at once
  *	streams rate ADDRESS PORT COUNT N         connections/s, N at a time
  */
@@ -30,10 +31,9 @@
 #define WORKERS 8
 #define CHUNK (256 << 10)
 
-static const char hello[] =
-	"\x16\x03\x01\0\x44\x01\0\0\x40\x03\x03"
-	"0123456789abcdef0123456789abcdef\0\0\x02\x13\x01\x01\0\0\x15"
-	"\0\0\0\x11\0\x0f\0\0\x0cgood.example";
+static const char hello[] = "\x16\x03\x01\0\x44\x01\0\0\x40\x03\x03"
+			    "0123456789abcdef0123456789abcdef\0\0\x02\x13\x01\x01\0\0\x15"
+			    "\0\0\0\x11\0\x0f\0\0\x0cgood.example";
 static const char answer[] = "\x16\x03\x03\0\x30\x02\0\0\x2c\x03\x03"
 			     "0123456789abcdef0123456789abcdef......";
 
@@ -49,7 +49,8 @@ static double now_s(void)
 
 static struct sockaddr_in address(const char *text, const char *port)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+	struct sockaddr_in a = {.sin_family = AF_INET,
+				.sin_port = htons((uint16_t)atoi(port))};
 
 	if (inet_pton(AF_INET, text, &a.sin_addr) != 1)
 		errx(1, "%s is no address", text);
@@ -113,7 +114,8 @@ static struct sockaddr_in target;
 
 static int to_target(void *context, int fd, struct sockaddr_storage *ret)
 {
-	(void)context, (void)fd;
+	if (!target.sin_family)
+		return egress_relay_original(context, fd, ret);
 	memcpy(ret, &target, sizeof target);
 	return 0;
 }
@@ -151,8 +153,6 @@ static void relay(const char *port)
 
 	egress_relay_defaults(&config);
 	config.ops = &ops;
-	if (getenv("PIPE_SIZE"))
-		config.pipe_size = (uint32_t)atoi(getenv("PIPE_SIZE"));
 	memory = mmap(NULL, egress_relay_size(&config), PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	r = memory == MAP_FAILED ? NULL : egress_relay_init(memory, &config, &error);
@@ -234,10 +234,17 @@ int main(int argc, char **argv)
 	struct sockaddr_in to;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (argc == 3 && strcmp(argv[1], "serve") == 0)
+	if (argc >= 3 && strcmp(argv[1], "serve") == 0) {
+		for (int i = 3; i < argc; i++)
+			if (fork() == 0) {
+				prctl(PR_SET_PDEATHSIG, SIGKILL);
+				serve(argv[i]);
+			}
 		serve(argv[2]);
-	if (argc == 5 && strcmp(argv[1], "relay") == 0) {
-		target = address(argv[3], argv[4]);
+	}
+	if ((argc == 3 || argc == 5) && strcmp(argv[1], "relay") == 0) {
+		if (argc == 5)
+			target = address(argv[3], argv[4]);
 		relay(argv[2]);
 	}
 	if (argc == 7 && strcmp(argv[1], "bulk") == 0) {
@@ -245,7 +252,9 @@ int main(int argc, char **argv)
 
 		to = address(argv[3], argv[4]);
 		printf("%.0f\n", mib / timed(&to, argv[2][0],
-					     (uint32_t)((uint64_t)mib * (1 << 20) / CHUNK / (uint64_t)n), n));
+					     (uint32_t)((uint64_t)mib * (1 << 20) / CHUNK /
+							(uint64_t)n),
+					     n));
 		return 0;
 	}
 	if (argc == 6 && strcmp(argv[1], "rate") == 0) {
