@@ -5,16 +5,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* inet_aton() and browsers decide by the last label; no top-level domain looks like it. */
-bool authority_is_numeric(const char *name)
-{
-	const char *dot = strrchr(name, '.'), *last = dot ? dot + 1 : name;
-
-	if (last[0] == '0' && last[1] == 'x')
-		return last[2 + strspn(last + 2, "0123456789abcdef")] == '\0';
-	return last[strspn(last, "0123456789")] == '\0';
-}
-
 static int parse_port(const char *text, size_t len, uint16_t *ret)
 {
 	unsigned int v = 0;
@@ -63,7 +53,7 @@ int authority_parse(const char *text, size_t len, struct authority *ret)
 		colon = memchr(text, ':', len);
 		host_end = colon ? colon : end;
 		r = name_canonical(text, (size_t)(host_end - text), a.name);
-		if (r == 0 && authority_is_numeric(a.name)) {
+		if (r == 0 && name_ends_in_number(a.name)) {
 			a.name[0] = '\0';
 			r = parse_address(AF_INET, text, (size_t)(host_end - text), &a);
 		}

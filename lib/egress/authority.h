@@ -3,7 +3,6 @@
 #ifndef CIS_EGRESS_AUTHORITY_H
 #define CIS_EGRESS_AUTHORITY_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,8 +17,5 @@ struct authority {
 
 /* 0 or -EINVAL. Nobody's user part, no zone, no address in an odd form. */
 int authority_parse(const char *text, size_t len, struct authority *ret);
-
-/* Something that many programs would take for an IPv4 address: "10.1", "0x7f000001". */
-bool authority_is_numeric(const char *name);
 
 #endif

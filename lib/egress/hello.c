@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "../base/macros.h"
-#include "authority.h"
 
 #define RECORD_HANDSHAKE 22
 #define RECORD_MAX 16384
@@ -94,7 +93,7 @@ static void take_name(struct hello *h)
 {
 	if (name_canonical(h->text, h->name_len, h->name) < 0)
 		bad(h, "the name in the hello is none");
-	else if (authority_is_numeric(h->name))
+	else if (name_ends_in_number(h->name))
 		bad(h, "the name in the hello is an address");
 	else
 		after_extension(h);

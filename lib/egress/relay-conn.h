@@ -78,6 +78,7 @@ struct conn {
 
 struct pipe {
 	int fd[2];
+	bool is_large;
 };
 
 struct egress_relay {
@@ -87,7 +88,7 @@ struct egress_relay {
 	uint64_t accept_again; /* when descriptors had run out; 0: they have not */
 	int listeners[LISTENERS_MAX];
 	uint32_t n_listeners;
-	uint32_t n_conns, n_pipes;
+	uint32_t n_conns, n_pipes, n_large;
 	uint32_t free_conn; /* a list by .next */
 	uint32_t n_free_pipes;
 	uint32_t again_first, n_again; /* a ring */

@@ -14,7 +14,9 @@
 #define ROUNDS 16
 /* Less than this is not worth a pipe when it must be read up to there anyway. */
 #define SPLICE_MIN 8192
+/* What a new pipe holds; and what it may, which costs bulk a quarter less (tests/bench/relay). */
 #define PIPE_SIZE 65536
+#define LARGE_SIZE (1 << 20)
 #define DISCARD (1 << 20)
 
 int flow_fill(struct egress_relay *r, struct conn *c)
@@ -96,12 +98,24 @@ static int empty_pipe(struct egress_relay *r, struct way *w, struct side *to)
 	return 1;
 }
 
+/*
+ * Bulk has filled a pipe: the next time it takes more at once. Not all are made large, since
+ * what a user has in pipes is limited (pipe-user-pages-soft), and beyond that they get tiny.
+ */
+static void enlarge(struct egress_relay *r, struct pipe *p)
+{
+	if (p->is_large || r->n_large >= r->config.large_pipes)
+		return;
+	p->is_large = true;
+	r->n_large++;
+	SYS(fcntl, p->fd[0], F_SETPIPE_SZ, LARGE_SIZE);
+}
+
 /* Into the pipe, which is empty: so that if there is nothing now, it is the socket. */
 static int fill_pipe(struct egress_relay *r, struct conn *c, int which, uint64_t max)
 {
 	struct side *from = &c->side[which == UP ? CLIENT : SERVER];
 	struct way *w = &c->way[which];
-	uint32_t size = r->config.pipe_size ? r->config.pipe_size : PIPE_SIZE;
 	int n;
 
 	if (w->pipe == NONE)
@@ -109,7 +123,7 @@ static int fill_pipe(struct egress_relay *r, struct conn *c, int which, uint64_t
 	if (w->pipe == NONE)
 		return 0;
 	n = SYS(splice, from->fd, NULL, r->pipes[w->pipe].fd[1], NULL,
-		MIN(max, (uint64_t)size), SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+		MIN(max, (uint64_t)LARGE_SIZE), SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	if (n == -EAGAIN || n == 0) {
 		from->readable = false;
 		from->has_ended = n == 0;
@@ -118,6 +132,8 @@ static int fill_pipe(struct egress_relay *r, struct conn *c, int which, uint64_t
 	if (n < 0)
 		return n;
 	w->in_pipe = (uint32_t)n;
+	if (n >= PIPE_SIZE)
+		enlarge(r, &r->pipes[w->pipe]);
 	return 1;
 }
 

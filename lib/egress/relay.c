@@ -28,7 +28,7 @@ void egress_relay_defaults(struct egress_relay_config *c)
 		.connections = 1024,
 		.waiting = 256,
 		.pipes = 256,
-		.pipe_size = 256 << 10,
+		.large_pipes = 32,
 		.head_ms = 10000,
 		.connect_ms = 30000,
 		.linger_ms = 2000,
@@ -184,9 +184,6 @@ uint32_t pipe_take(struct egress_relay *r, struct conn *c)
 		for (p = r->pipes; p->fd[1] > 0; p++)
 			;
 		if (SYS(pipe2, p->fd, O_CLOEXEC | O_NONBLOCK) >= 0) {
-			/* Beyond what the user may have it stays as small as it is. */
-			if (r->config.pipe_size > 0)
-				SYS(fcntl, p->fd[0], F_SETPIPE_SZ, r->config.pipe_size);
 			r->n_pipes++;
 			return (uint32_t)(p - r->pipes);
 		}
@@ -207,7 +204,8 @@ void pipe_give(struct egress_relay *r, struct way *w)
 	if (w->in_pipe > 0) {
 		fd_close(p->fd[0]);
 		fd_close(p->fd[1]);
-		p->fd[0] = p->fd[1] = 0;
+		r->n_large -= p->is_large;
+		*p = (struct pipe){.fd = {0, 0}};
 		r->n_pipes--;
 	} else {
 		r->free_pipes[r->n_free_pipes++] = w->pipe;
@@ -461,30 +459,45 @@ int egress_relay_run(struct egress_relay *r, uint64_t now_ms)
 		for (int i = 0; i < n; i++)
 			on_event(r, events[i].data.u64, events[i].events);
 		run_again(r);
-		is_more = n > 0;
+		is_more = n == BATCH;
 	}
 	wait = run_late(r);
 	return r->n_again > 0 ? 0 : wait;
 }
 
+/* Also a socket of IPv6 may have an IPv4 peer. */
+static bool same_place(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	const struct sockaddr_in *a4 = (const struct sockaddr_in *)a;
+	const struct sockaddr_in *b4 = (const struct sockaddr_in *)b;
+	const struct sockaddr_in6 *a6 = (const struct sockaddr_in6 *)a;
+	const struct sockaddr_in6 *b6 = (const struct sockaddr_in6 *)b;
+
+	if (a4->sin_port != b4->sin_port) /* in the same place of both */
+		return false;
+	if (a->ss_family == AF_INET6 && b->ss_family == AF_INET6)
+		return IN6_ARE_ADDR_EQUAL(&a6->sin6_addr, &b6->sin6_addr);
+	if (a->ss_family == AF_INET6)
+		return memcmp(&a6->sin6_addr.s6_addr[12], &b4->sin_addr, 4) == 0;
+	return a4->sin_addr.s_addr == b4->sin_addr.s_addr;
+}
+
 int egress_relay_original(void *context, int fd, struct sockaddr_storage *ret)
 {
 	struct sockaddr_storage own;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&own;
 	socklen_t n = sizeof *ret, len = sizeof own;
 	int e;
 
 	(void)context;
 	memset(ret, 0, sizeof *ret);
-	memset(&own, 0, sizeof own);
 	e = SYS(getsockname, fd, &own, &len);
 	if (e >= 0)
-		e = own.ss_family == AF_INET6
+		e = own.ss_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)
 			    ? SYS(getsockopt, fd, SOL_IPV6, IP6T_SO_ORIGINAL_DST, ret, &n)
 			    : SYS(getsockopt, fd, SOL_IP, SO_ORIGINAL_DST, ret, &n);
 	/* Not redirected, but meant for us: carrying it on would never end. */
-	if (e >= 0 && n == len && memcmp(&own, ret, n) == 0)
-		return -ELOOP;
-	return e;
+	return e >= 0 && same_place(&own, ret) ? -ELOOP : e;
 }
 
 int egress_relay_connect(void *context, const struct egress_ask *ask)

@@ -64,12 +64,12 @@ struct egress_relay_config {
 	void *context;
 	bool audit;	      /* what has no readable name is asked about, not refused */
 	uint32_t connections; /* at most; further ones are reset */
-	uint32_t waiting;    /* of them, with a head that is not whole: the oldest is reset */
-	uint32_t pipes;	     /* at most; two a connection that moves bytes */
-	uint32_t pipe_size;  /* 0: the kernel's */
-	uint32_t head_ms;    /* for a head */
-	uint32_t connect_ms; /* for an answer from where it goes */
-	uint32_t linger_ms;  /* for a refused client to read why */
+	uint32_t waiting; /* of them, with a head that is not whole: the oldest is reset */
+	uint32_t pipes;	  /* at most; two a connection that moves bytes */
+	uint32_t large_pipes; /* of them, that may grow to 1 MiB: see relay-flow.c */
+	uint32_t head_ms;     /* for a head */
+	uint32_t connect_ms;  /* for an answer from where it goes */
+	uint32_t linger_ms;   /* for a refused client to read why */
 };
 
 /* What is well tried. */

@@ -713,6 +713,20 @@ static void test_resets(void **state)
 	end(&f);
 }
 
+/* What was not redirected is not carried on: it would be to the relay itself. */
+static void test_original(void **state)
+{
+	struct sockaddr_storage to;
+	int l = listening(0), c = to_peer(l), s = accept4(l, NULL, NULL, SOCK_CLOEXEC);
+
+	(void)state;
+	assert_true(egress_relay_original(NULL, s, &to) < 0);
+	assert_int_equal(egress_relay_original(NULL, -1, &to), -EBADF);
+	close(s);
+	close(c);
+	close(l);
+}
+
 static uint8_t pattern(size_t at)
 {
 	return (uint8_t)(at * 7 + (at >> 8) + (at >> 16) * 13);
@@ -904,6 +918,7 @@ int main(void)
 		cmocka_unit_test(test_waiting),	     cmocka_unit_test(test_connect_errors),
 		cmocka_unit_test(test_resets),	     cmocka_unit_test(test_bulk),
 		cmocka_unit_test(test_budget),	     cmocka_unit_test(test_cuts),
+		cmocka_unit_test(test_original),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
