@@ -61,29 +61,11 @@ static void end_record(struct names *n, struct record *r)
 
 /* ---- what the policy says ------------------------------------------------------------------ */
 
-static size_t ask_ports(const void *data, const char *name, struct egress_port *ret, size_t max)
+static bool is_denied(const struct names *n, const char *name)
 {
-	return policy_ports(data, name, ret, max);
-}
-
-static bool ask_denied(const void *data, const char *name)
-{
-	enum policy_verdict v = policy_name_verdict(data, name, NULL);
+	enum policy_verdict v = policy_name_verdict(n->policy, name, NULL);
 
 	return v == POLICY_DENIED || v == POLICY_SHUT;
-}
-
-static const char *ask_wildcard(const void *data, const char *name)
-{
-	struct policy_match m = {NULL, false};
-
-	policy_name_verdict(data, name, &m);
-	return m.below ? m.name : NULL;
-}
-
-static bool ask_never(const void *data, int family, const uint8_t *address)
-{
-	return policy_is_never(data, family, address);
 }
 
 static bool has_port(const struct egress_port *ports, size_t n, uint16_t port)
@@ -115,7 +97,7 @@ static bool decide(void *context, const struct egress_ask *ask, const char **ret
 		*ret_why = "never";
 		return false;
 	}
-	if (ask->name && ask_denied(n->policy, ask->name)) {
+	if (ask->name && is_denied(n, ask->name)) {
 		*ret_why = "denied";
 		return false;
 	}
@@ -354,21 +336,15 @@ static int watch(struct names *n, int fd, uint64_t source)
 
 static int make_dns(struct names *n)
 {
-	const struct dns_policy policy = {
-		.data = n->policy,
-		.is_audit = policy_is_audit(n->policy),
-		.ports = ask_ports,
-		.is_denied = ask_denied,
-		.wildcard = ask_wildcard,
-		.is_never = ask_never,
-	};
 	const struct dns_loop loop = {.context = n, .random = dns_random, .answer = dns_answer,
 				      .send = dns_send, .admit = dns_admit, .record = dns_note};
+	struct dns_policy policy;
 	struct dns_config config;
 	void *memory = map(dns_size());
 
 	if (!memory)
 		return -ENOMEM;
+	dns_policy_of(n->policy, &policy);
 	dns_config_init(&config);
 	config.n_upstreams = n->gate->upstreams.n;
 	config.has_ipv6 = n->gate->addresses.six;

@@ -14,9 +14,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "port.h"
-
 struct policy;
+
+struct egress_port {
+	uint8_t proto; /* IPPROTO_TCP, IPPROTO_UDP; 0: both, with port 0 */
+	uint16_t port; /* 0: any */
+};
 
 /* By which they are sorted: what covers another is before it. */
 static inline uint32_t egress_port_key(struct egress_port port)
