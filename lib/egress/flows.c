@@ -68,7 +68,8 @@ int flows_subscribe(int fd)
 {
 	const struct sockaddr_nl groups = {
 		.nl_family = AF_NETLINK,
-		.nl_groups = 1u << (NFNLGRP_CONNTRACK_DESTROY - 1),
+		.nl_groups = 1u << (NFNLGRP_CONNTRACK_NEW - 1) |
+			     1u << (NFNLGRP_CONNTRACK_DESTROY - 1),
 	};
 
 	return SYS(bind, fd, &groups, sizeof groups);
@@ -239,8 +240,11 @@ int flows_read(int fd, flow_seen *each, void *context, bool *ret_end)
 		if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
 			*ret_end = true;
 		else if (h->nlmsg_type >> 8 == NFNL_SUBSYS_CTNETLINK &&
-			 flow_of_connection(attrs_of(h), &f))
+			 flow_of_connection(attrs_of(h), &f)) {
+			/* An answer to a dump is of the same type, and no event. */
+			f.is_new = (h->nlmsg_type & 0xff) == IPCTNL_MSG_CT_NEW && !h->nlmsg_seq;
 			each(context, &f);
+		}
 	}
 	return MIN(r, 0);
 }

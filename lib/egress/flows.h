@@ -14,19 +14,23 @@ struct flow {
 	uint16_t source_port, target_port;
 	uint8_t answers_from[16]; /* differs from @target where it was redirected */
 	uint64_t up, down;        /* bytes */
+	bool is_new;              /* it begins; else it has ended, or still goes on */
 	char why[16];             /* of a refusal */
 };
 
 /* Sockets of the namespace they are opened in, by host root: 0 or -errno. */
 int flows_subscribe(int fd);
 int refusals_subscribe(int fd);
-/* Asks for all that flow now: they come as flows_read() reads, then *ret_end. */
+/*
+ * Asks for all that flow now: they come as flows_read() reads, then *ret_end. The kernel
+ * looks through the connections of the whole host for it, which takes it 10 ms.
+ */
 int flows_ask_all(int fd);
 
 typedef void flow_seen(void *context, const struct flow *flow);
 /*
- * One datagram of either socket. @each: connections that ended, or are in an answer to
- * flows_ask_all(). 0 or -errno; -EAGAIN: there is nothing.
+ * One datagram of either socket. @each: connections that begin or ended, or are in an
+ * answer to flows_ask_all(). 0 or -errno; -EAGAIN: there is nothing.
  */
 int flows_read(int fd, flow_seen *each, void *context, bool *ret_end);
 int refusals_read(int fd, flow_seen *each, void *context);

@@ -37,6 +37,7 @@ struct keeper {
 	const struct gate *gate;
 	struct gate_shared *shared;
 	int asks, life;
+	uint64_t flowing; /* connections of the sandbox that have not ended */
 	struct element elements[ELEMENTS];
 	struct known names[NAMES];
 	char batch[4096];
@@ -197,6 +198,11 @@ static void on_flow(void *context, const struct flow *f)
 
 	if (!is_the_sandboxs(k->gate, f))
 		return;
+	if (f->is_new) {
+		k->flowing++;
+		return;
+	}
+	k->flowing -= k->flowing > 0;
 	k->shared->bytes_up += f->up;
 	k->shared->bytes_down += f->down;
 	begin_record(k, &r, "flow", f);
@@ -231,7 +237,7 @@ static void record_rest(struct keeper *k)
 	while (flows_read(fd, on_flow, k, &end) >= 0)
 		;
 	end = false;
-	if (flows_ask_all(fd) < 0)
+	if (!k->flowing || flows_ask_all(fd) < 0)
 		return;
 	while (!end && SYS(ppoll, &p, 1, &patience, NULL, 0) > 0)
 		flows_read(fd, on_flow, k, &end);
