@@ -75,7 +75,7 @@ static void remember(struct keeper *k, bool six, const uint8_t *address, const c
 
 	n->six = six;
 	memcpy(n->address, address, sizeof n->address);
-	strcpy(n->name, name);
+	memcpy(n->name, name, strlen(name) + 1);
 }
 
 static const char *name_of(struct keeper *k, bool six, const uint8_t *address)

@@ -59,7 +59,7 @@ static void end_record(struct names *n, struct record *r)
 		n->gate->shared->records_lost++;
 }
 
-/* ---- what the policy says ------------------------------------------------------------------ */
+/* ---- what the policy says -------------------------------------------------------- */
 
 static bool is_denied(const struct names *n, const char *name)
 {
@@ -123,7 +123,7 @@ static bool decide(void *context, const struct egress_ask *ask, const char **ret
 	return true;
 }
 
-/* ---- streams --------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------- */
 
 static void begin_record(struct record *r, const char *event, const struct egress_ask *ask)
 {
@@ -146,7 +146,7 @@ static void opened(void *context, uint64_t id, const struct egress_ask *ask, boo
 		*s = (struct stream){.id = id, .ask = *ask};
 		s->ask.name = NULL;
 		if (ask->name) {
-			strcpy(s->name, ask->name);
+			memcpy(s->name, ask->name, strlen(ask->name) + 1);
 			s->ask.name = s->name;
 		}
 		return;
@@ -193,7 +193,7 @@ static const struct egress_relay_ops relay_ops = {
 	.may_upload = may_upload,
 };
 
-/* ---- DNS ---------------------------------------------------------------------------------------- */
+/* ---- DNS ------------------------------------------------------------------------- */
 
 /* Where an answer by UDP goes. */
 struct udp_token {
@@ -317,7 +317,7 @@ static void on_upstream(struct names *n, uint32_t which)
 		dns_upstream_failed(n->dns, now_msec(), upstream, false);
 }
 
-/* ---- making it ------------------------------------------------------------------------------------ */
+/* ---- making it ------------------------------------------------------------------- */
 
 static void *map(size_t size)
 {
@@ -446,7 +446,7 @@ static int confine(const struct gate *g)
 	return r < 0 ? r : seccomp_install_child(filter, n);
 }
 
-/* ---- its life ------------------------------------------------------------------------------------- */
+/* ---- its life -------------------------------------------------------------------- */
 
 static int least(int a, int b)
 {
