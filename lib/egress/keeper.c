@@ -209,6 +209,7 @@ static void on_flow(void *context, const struct flow *f)
 	record_number(&r, "bytes_up", f->up);
 	record_number(&r, "bytes_down", f->down);
 	record_text(&r, "verdict", "allowed");
+	record_rule(&r, k->gate->policy, name_of(k, f->six, f->target));
 	end_record(k, &r);
 }
 

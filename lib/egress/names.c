@@ -172,6 +172,7 @@ static void ended(void *context, uint64_t id, uint64_t up, uint64_t down, int er
 	record_number(&r, "bytes_up", up);
 	record_number(&r, "bytes_down", down);
 	record_text(&r, "verdict", "allowed");
+	record_rule(&r, n->policy, s->ask.name);
 	if (error)
 		record_number(&r, "errno", (uint64_t)error);
 	end_record(n, &r);
