@@ -77,16 +77,6 @@ static bool has_port(const struct egress_port *ports, size_t n, uint16_t port)
 	return false;
 }
 
-/* By a rule about addresses: then the name does not matter. */
-static bool address_is_allowed(const struct names *n, const struct egress_ask *ask)
-{
-	struct egress_port ports[DNS_PORTS_MAX];
-	size_t k = policy_address_ports(n->policy, ask->family, ask->address, ports,
-					ARRAY_SIZE(ports));
-
-	return has_port(ports, MIN(k, ARRAY_SIZE(ports)), ask->port);
-}
-
 static bool decide(void *context, const struct egress_ask *ask, const char **ret_why)
 {
 	struct names *n = context;
@@ -100,10 +90,6 @@ static bool decide(void *context, const struct egress_ask *ask, const char **ret
 	if (ask->name && is_denied(n, ask->name)) {
 		*ret_why = "denied";
 		return false;
-	}
-	if (address_is_allowed(n, ask)) {
-		*ret_why = "address";
-		return true;
 	}
 	if (policy_is_audit(n->policy)) {
 		*ret_why = "audit";
