@@ -118,7 +118,7 @@ int vfs_make(struct vfs *v, uid_t base, uid_t id, const cpu_set_t *cpus, int *re
 	char options[160];
 	int r;
 
-	v->helper.conn = open(DEVICE, O_RDWR | O_CLOEXEC);
+	v->helper.conn = open(DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (v->helper.conn < 0) {
 		cis_fail(err, errno, "virtual files: open " DEVICE);
 		return cis_hint(err, "load the module with \"modprobe fuse\", or say --vfs=off");
