@@ -230,6 +230,35 @@ static void test_loadavg(void **state)
 	assert_int_equal(vfs_load_hundredths(&l, 2), 0);
 }
 
+/* Counted when something may be active, and only then; the averages are the same. */
+static void test_load_idle(void **state)
+{
+	struct vfs_load l = {{0}}, all = {{0}};
+
+	(void)state;
+	assert_false(vfs_load_is_due(&l, 1000, 10)); /* the beginning */
+	assert_false(vfs_load_is_due(&l, 5999, 10));
+	assert_true(vfs_load_is_due(&l, 6000, 10)); /* cpu time was spent */
+	vfs_load_add(&l, 4);
+	vfs_load_add(&all, 4);
+	assert_true(vfs_load_is_due(&l, 11000, 10)); /* none, but they may wait for a disk */
+	vfs_load_add(&l, 2);
+	vfs_load_add(&all, 2);
+	assert_true(vfs_load_is_due(&l, 26500, 11)); /* two were missed */
+	vfs_load_add(&l, 0);
+	vfs_load_add(&all, 2);
+	vfs_load_add(&all, 2);
+	vfs_load_add(&all, 0);
+	assert_memory_equal(l.average, all.average, sizeof l.average);
+	assert_false(vfs_load_is_due(&l, 91000, 11)); /* thirteen, and nothing to count */
+	for (int i = 0; i < 13; i++)
+		vfs_load_add(&all, 0);
+	assert_memory_equal(l.average, all.average, sizeof l.average);
+	assert_true(vfs_load_is_due(&l, 96000, 0)); /* nobody knows */
+	vfs_load_add(&l, 1);
+	assert_true(vfs_load_is_due(&l, UINT64_MAX, 12)); /* ends */
+}
+
 /* Too small a buffer cuts off and never writes beyond. */
 static void test_cut(void **state)
 {
@@ -718,6 +747,7 @@ int main(void)
 		cmocka_unit_test(test_cpuinfo),
 		cmocka_unit_test(test_stat),
 		cmocka_unit_test(test_loadavg),
+		cmocka_unit_test(test_load_idle),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_numbers_v1),
