@@ -28,7 +28,7 @@
 #define TICK_MSEC 1000
 /* Who has done nothing at so many of them in a row is looked at less and less often. */
 #define IDLE_TICKS 10
-#define IDLE_TICK_MAX_SEC 16
+#define IDLE_DOUBLINGS 4 /* up to 16 s */
 #define GRACE_MSEC 5000
 #define LOG_TAIL 300
 
@@ -479,10 +479,10 @@ static void on_tick(struct cis_sandbox *sb)
 	if (read(sb->tick, &count, sizeof count) < 0)
 		return;
 	if (has_idled(sb)) {
-		if (++sb->idle_ticks >= IDLE_TICKS)
-			set_pace(sb, MIN(sb->idle_ticks - IDLE_TICKS + 2, IDLE_TICK_MAX_SEC));
+		if (++sb->idle_ticks > IDLE_TICKS)
+			set_pace(sb, 1 << MIN(sb->idle_ticks - IDLE_TICKS, IDLE_DOUBLINGS));
 	} else {
-		if (sb->idle_ticks >= IDLE_TICKS)
+		if (sb->idle_ticks > IDLE_TICKS)
 			set_pace(sb, TICK_MSEC / 1000);
 		sb->idle_ticks = 0;
 		read_figures(sb, &f);

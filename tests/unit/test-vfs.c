@@ -694,7 +694,7 @@ static void test_mutations(void **state)
 	static const uint32_t opcodes[] = {FUSE_LOOKUP, FUSE_GETATTR, FUSE_SETATTR, FUSE_OPEN,
 					   FUSE_READ,   FUSE_WRITE,   FUSE_RELEASE, FUSE_INIT,
 					   FUSE_STATFS, FUSE_OPENDIR, FUSE_READDIRPLUS, FUSE_IOCTL};
-	const int rounds = 200000;
+	const int rounds = 500000;
 	unsigned int answered = 0;
 
 	(void)state;
