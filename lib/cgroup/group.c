@@ -250,9 +250,21 @@ static int dir_of(const struct group *g, enum controller c, bool *ret_v2)
 	return h < 0 ? -1 : g->dirs[h];
 }
 
+uint64_t group_cpu_usec(const struct group *g)
+{
+	uint64_t n = 0;
+	bool v2;
+	int dir = dir_of(g, CTL_CPUACCT, &v2);
+
+	if (dir < 0)
+		return 0;
+	if (v2)
+		return io_read_key_at(dir, "cpu.stat", "usage_usec", &n) < 0 ? 0 : n;
+	return io_read_u64_at(dir, "cpuacct.usage", &n) < 0 ? 0 : n / 1000;
+}
+
 void group_stat(const struct group *g, struct group_stat *ret)
 {
-	uint64_t nsec;
 	bool v2;
 	int dir;
 
@@ -267,11 +279,7 @@ void group_stat(const struct group *g, struct group_stat *ret)
 		io_read_u64_at(dir, "memory.max_usage_in_bytes", &ret->memory_peak);
 		io_read_key_at(dir, "memory.oom_control", "oom_kill", &ret->oom_kills);
 	}
-	dir = dir_of(g, CTL_CPUACCT, &v2);
-	if (dir >= 0 && v2)
-		io_read_key_at(dir, "cpu.stat", "usage_usec", &ret->cpu_usec);
-	else if (dir >= 0 && io_read_u64_at(dir, "cpuacct.usage", &nsec) == 0)
-		ret->cpu_usec = nsec / 1000;
+	ret->cpu_usec = group_cpu_usec(g);
 	dir = dir_of(g, CTL_PIDS, &v2);
 	if (dir >= 0) {
 		io_read_u64_at(dir, "pids.current", &ret->pids);

@@ -59,6 +59,8 @@ struct group_stat {
 };
 /* What the host counts; the rest is 0. */
 void group_stat(const struct group *g, struct group_stat *ret);
+/* The cpu time of it alone. */
+uint64_t group_cpu_usec(const struct group *g);
 
 /* Threads of all groups, counted now. */
 struct group_tasks {

@@ -16,7 +16,7 @@
 const struct vfs_file vfs_files[] = {
 	READONLY("proc/meminfo", MEMORY, gen_meminfo),
 	READONLY("proc/swaps", MEMORY, gen_swaps),
-	READONLY("proc/cpuinfo", VFS_NEED_CPU | VFS_NEED_HOST | VFS_LONG, gen_cpuinfo),
+	READONLY("proc/cpuinfo", VFS_NEED_CPU | VFS_NEED_HOST | VFS_LONG | VFS_STEADY, gen_cpuinfo),
 	READONLY("proc/stat", CPU_TIME | VFS_NEED_LOAD | VFS_LONG, gen_stat),
 	READONLY("proc/uptime", CPU_TIME, gen_uptime),
 	READONLY("proc/loadavg", VFS_NEED_LOAD, gen_loadavg),

@@ -11,6 +11,7 @@
 
 #define PERIOD_DEFAULT 100000
 #define V1_USER_HZ 100
+#define KEPT_NSEC 10000000
 
 /* ---- the supervisor: descriptors --------------------------------------------- */
 
@@ -185,20 +186,23 @@ static size_t slurp(int fd, char *buf, size_t size)
 	return n;
 }
 
-/* One line: the file is not asked again for its end. False: it is not there. */
-static bool read_line(int fd, char *buf, size_t size)
+/*
+ * One of those files that the kernel makes in one piece, as are all but lists: to ask
+ * for what comes behind its end would make it all once more. 0: it is not there.
+ */
+static size_t read_piece(int fd, char *buf, size_t size)
 {
 	ssize_t k = fd < 0 ? -1 : pread(fd, buf, size - 1, 0);
 
 	buf[MAX(k, 0)] = '\0';
-	return k > 0;
+	return (size_t)MAX(k, 0);
 }
 
 static uint64_t read_limit(int fd)
 {
 	char buf[64];
 
-	return read_line(fd, buf, sizeof buf) ? vfs_parse_limit(buf) : VFS_NO_LIMIT;
+	return read_piece(fd, buf, sizeof buf) ? vfs_parse_limit(buf) : VFS_NO_LIMIT;
 }
 
 static uint64_t lower_limit(const struct vfs_sources *s, enum vfs_source a, enum vfs_source b)
@@ -213,23 +217,24 @@ static uint64_t minus(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
+static uint64_t read_used(int fd)
+{
+	uint64_t v = read_limit(fd);
+
+	return v == VFS_NO_LIMIT ? 0 : v;
+}
+
 static void read_memory(struct vfs_numbers *n, const struct vfs_sources *s, char *scratch,
 			size_t size)
 {
-	n->memory_limit = lower_limit(s, VFS_MEMORY_LIMIT, VFS_MEMORY_LIMIT_ABOVE);
-	n->memory_used = read_limit(s->fd[VFS_MEMORY_USED]);
-	n->swap_limit = lower_limit(s, VFS_SWAP_LIMIT, VFS_SWAP_LIMIT_ABOVE);
-	n->swap_used = read_limit(s->fd[VFS_SWAP_USED]);
-	if (n->memory_used == VFS_NO_LIMIT)
-		n->memory_used = 0;
-	if (n->swap_used == VFS_NO_LIMIT)
-		n->swap_used = 0;
+	n->memory_used = read_used(s->fd[VFS_MEMORY_USED]);
+	n->swap_used = read_used(s->fd[VFS_SWAP_USED]);
 	/* v1 counts memory and swap together. */
 	if (!s->memory_v2 && n->swap_limit != VFS_NO_LIMIT) {
 		n->swap_limit = minus(n->swap_limit, n->memory_limit);
 		n->swap_used = minus(n->swap_used, n->memory_used);
 	}
-	slurp(s->fd[VFS_MEMORY_STAT], scratch, size);
+	read_piece(s->fd[VFS_MEMORY_STAT], scratch, size);
 	vfs_parse_memory_stat(scratch, s->memory_v2, &n->memory);
 }
 
@@ -238,15 +243,15 @@ static void read_quota(const struct vfs_sources *s, enum vfs_source quota,
 {
 	char buf[64];
 
-	read_line(s->fd[quota], buf, sizeof buf);
+	read_piece(s->fd[quota], buf, sizeof buf);
 	vfs_parse_cpu_max(buf, ret_quota, ret_period);
-	if (!s->cpu_v2 && read_line(s->fd[period], buf, sizeof buf))
+	if (!s->cpu_v2 && read_piece(s->fd[period], buf, sizeof buf))
 		*ret_period = text_read_num(buf, NULL);
 	if (!*ret_period)
 		*ret_period = PERIOD_DEFAULT;
 }
 
-static void read_cpu(struct vfs_numbers *n, const struct vfs_sources *s)
+static void read_cpu(struct vfs_kept *n, const struct vfs_sources *s)
 {
 	uint64_t quota, period;
 
@@ -271,7 +276,7 @@ static void read_usage(struct vfs_numbers *n, const struct vfs_sources *s,
 	n->uptime_usec = minus((uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000,
 			       facts->started_usec);
 	n->boot_sec = facts->boot_sec;
-	slurp(s->fd[VFS_CPU_USAGE], buf, sizeof buf);
+	read_piece(s->fd[VFS_CPU_USAGE], buf, sizeof buf);
 	v2 = strncmp(buf, "usage_usec", 10) == 0;
 	vfs_parse_cpu_usage(buf, v2, &n->user_usec, &n->system_usec);
 }
@@ -286,33 +291,56 @@ static int text_source(const struct vfs_sources *s, unsigned int needs, size_t f
 						  : -1;
 }
 
-void vfs_numbers_read(struct vfs_numbers *ret, const struct vfs_sources *s,
-		      const struct vfs_facts *facts, unsigned int needs, size_t file,
-		      char *scratch, size_t size)
+static bool is_old(uint64_t *read_nsec)
 {
-	size_t used;
+	struct timespec t;
+	uint64_t now;
 
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	now = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+	if (*read_nsec && now - *read_nsec < KEPT_NSEC)
+		return false;
+	*read_nsec = now;
+	return true;
+}
+
+static void keep(struct vfs_kept *k, const struct vfs_sources *s, unsigned int needs)
+{
+	if ((needs & (VFS_NEED_MEMORY | VFS_NEED_MEMINFO)) && is_old(&k->memory_read_nsec)) {
+		k->memory_limit = lower_limit(s, VFS_MEMORY_LIMIT, VFS_MEMORY_LIMIT_ABOVE);
+		k->swap_limit = lower_limit(s, VFS_SWAP_LIMIT, VFS_SWAP_LIMIT_ABOVE);
+		read_piece(s->fd[VFS_MEMINFO], k->meminfo, sizeof k->meminfo);
+	}
+	if ((needs & VFS_NEED_CPU) && is_old(&k->cpu_read_nsec))
+		read_cpu(k, s);
+}
+
+void vfs_numbers_read(struct vfs_numbers *ret, struct vfs_kept *kept,
+		      const struct vfs_sources *s, const struct vfs_facts *facts,
+		      unsigned int needs, size_t file, char *scratch, size_t size)
+{
+	keep(kept, s, needs);
 	*ret = (struct vfs_numbers){
-		.memory_limit = VFS_NO_LIMIT,
-		.swap_limit = VFS_NO_LIMIT,
-		.quota = VFS_NO_LIMIT,
-		.period = PERIOD_DEFAULT,
+		.memory_limit = kept->memory_limit,
+		.swap_limit = kept->swap_limit,
+		.quota = kept->quota,
+		.period = kept->period,
+		.meminfo = kept->meminfo,
 		.cpus = facts->cpus,
 		.boot_id = facts->boot_id,
 		.product_uuid = facts->product_uuid,
 		.running = facts->running,
 		.blocked = facts->blocked,
 		.tasks = facts->tasks,
+		.text = scratch,
 	};
 	memcpy(ret->load, facts->load, sizeof ret->load);
 	if (needs & VFS_NEED_MEMORY)
 		read_memory(ret, s, scratch, size);
-	if (needs & VFS_NEED_CPU)
-		read_cpu(ret, s);
 	if (needs & VFS_NEED_USAGE)
 		read_usage(ret, s, facts);
-	ret->meminfo = scratch;
-	used = slurp(needs & VFS_NEED_MEMINFO ? s->fd[VFS_MEMINFO] : -1, scratch, size) + 1;
-	ret->text = scratch + used;
-	slurp(text_source(s, needs, file), scratch + used, size - used);
+	if (needs & VFS_LONG)
+		slurp(text_source(s, needs, file), scratch, size);
+	else
+		read_piece(text_source(s, needs, file), scratch, size);
 }

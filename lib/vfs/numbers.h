@@ -30,6 +30,7 @@
 #define VFS_NEED_PRESSURE_IRQ (1u << 8)
 #define VFS_NEED_MEMINFO (1u << 9) /* the host's, in @meminfo */
 #define VFS_LONG (1u << 10) /* the text may be longer than a page */
+#define VFS_STEADY (1u << 15) /* good for a second: to make it is dear */
 
 /* Bytes, from memory.stat of either version. */
 struct vfs_memory_stat {
@@ -93,12 +94,22 @@ struct vfs_facts {
 };
 
 /*
- * Helper: fills what @needs says. @file: for VFS_NEED_HOST. @scratch: for raw text, and
- * what @ret points into.
+ * The helper's: what seldom changes, or is the host's. Read again after 10 ms, since to
+ * read it costs as much as all the rest of an answer; what is used is never kept.
  */
-void vfs_numbers_read(struct vfs_numbers *ret, const struct vfs_sources *s,
-		      const struct vfs_facts *facts, unsigned int needs, size_t file,
-		      char *scratch, size_t size);
+struct vfs_kept {
+	uint64_t memory_read_nsec, cpu_read_nsec; /* 0: never */
+	uint64_t memory_limit, swap_limit, quota, period;
+	char meminfo[8192];
+};
+
+/*
+ * Helper: fills what @needs says. @file: for VFS_NEED_HOST. @scratch: for raw text; @ret
+ * points into it, and into @kept.
+ */
+void vfs_numbers_read(struct vfs_numbers *ret, struct vfs_kept *kept,
+		      const struct vfs_sources *s, const struct vfs_facts *facts,
+		      unsigned int needs, size_t file, char *scratch, size_t size);
 
 /* Pure parts of it. */
 uint64_t vfs_parse_limit(const char *text); /* "max", "-1", a number */

@@ -118,7 +118,7 @@ int vfs_make(struct vfs *v, uid_t base, uid_t id, const cpu_set_t *cpus, int *re
 	char options[160];
 	int r;
 
-	v->helper.conn = open(DEVICE, O_RDWR | O_CLOEXEC);
+	v->helper.conn = open(DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (v->helper.conn < 0) {
 		cis_fail(err, errno, "virtual files: open " DEVICE);
 		return cis_hint(err, "load the module with \"modprobe fuse\", or say --vfs=off");
@@ -192,12 +192,35 @@ unsigned int vfs_bury(struct vfs *v, int *ret_status)
 #define FIXED_SHIFT 11
 #define FIXED_ONE (1u << FIXED_SHIFT)
 
+#define PERIOD_MSEC 5000
+#define PERIODS_MAX 2160 /* three hours: nothing is left of what was */
+
+bool vfs_load_is_due(struct vfs_load *l, uint64_t now_msec, uint64_t cpu_usec)
+{
+	bool idle = cpu_usec && cpu_usec == l->cpu_usec && !l->active;
+	uint64_t periods;
+
+	if (!l->added_msec)
+		l->added_msec = now_msec;
+	periods = (now_msec - l->added_msec) / PERIOD_MSEC;
+	if (!periods)
+		return false;
+	l->added_msec += periods * PERIOD_MSEC;
+	l->cpu_usec = cpu_usec;
+	periods = MIN(periods, (uint64_t)PERIODS_MAX);
+	/* Those that nobody has counted were like the one before them. */
+	for (uint64_t i = idle ? 0 : 1; i < periods; i++)
+		vfs_load_add(l, l->active);
+	return !idle;
+}
+
 void vfs_load_add(struct vfs_load *l, unsigned int active)
 {
 	/* e^(-5 s / 1 min), / 5 min, / 15 min: the kernel's own */
 	static const uint64_t decay[] = {1884, 2014, 2037};
 	uint64_t now = (uint64_t)active * FIXED_ONE;
 
+	l->active = active;
 	for (size_t i = 0; i < ARRAY_SIZE(decay); i++) {
 		uint64_t sum = l->average[i] * decay[i] + now * (FIXED_ONE - decay[i]);
 

@@ -51,12 +51,19 @@ unsigned int vfs_bury(struct vfs *v, int *ret_status);
 /* Kills it and drops the connection; vfs_done() waits for it. */
 void vfs_drop(struct vfs *v);
 
-/* Every VFS_LOAD_SEC seconds: what runs and waits in there now. */
-#define VFS_LOAD_SEC 5
+/* What runs and waits in there, averaged like the kernel does: every 5 seconds. */
 struct vfs_load {
 	uint64_t average[3]; /* fixed point, as the kernel's */
+	uint64_t added_msec, cpu_usec;
+	unsigned int active;
 };
 void vfs_load_add(struct vfs_load *l, unsigned int active);
+/*
+ * Whether tasks are to be counted and added: 5 s are over, and some may be active. None
+ * is, if none was the last time and no cpu time (@cpu_usec; 0: unknown) has been spent
+ * since, for who becomes active spends some. Takes such times into the averages itself.
+ */
+bool vfs_load_is_due(struct vfs_load *l, uint64_t now_msec, uint64_t cpu_usec);
 uint32_t vfs_load_hundredths(const struct vfs_load *l, size_t i);
 
 /*

@@ -5,6 +5,7 @@
  *	vfs-attack hostile       odd system calls on them; what they say
  *	vfs-attack read SECONDS  open, read to the end, close, over and over: how many, how
  *	                         many failed, and the longest one in milliseconds
+ *	vfs-attack read-until PATH   the same until there is PATH
  *	vfs-attack walk DIR      stat, read (a little, without blocking) and readlink of all
  *	                         below: EIO and what took longer than a second
  */
@@ -72,13 +73,14 @@ static void hostile(void)
 	printf("many=%d\n", fd >= 0 && read(fd, buf, sizeof buf) == sizeof buf);
 }
 
-static void read_for(double msec, const char *path)
+/* Until it is there, and no longer than so. */
+static void read_for(double msec, const char *until, const char *path)
 {
 	double end = now() + msec, longest = 0;
 	long n = 0, failed = 0;
 	char buf[8192];
 
-	while (now() < end) {
+	while (now() < end && access(until, F_OK) < 0) {
 		double begun = now();
 		int fd = open(path, O_RDONLY);
 		ssize_t k = fd < 0 ? -1 : 1, sum = 0;
@@ -150,9 +152,13 @@ static void walk(const char *dir)
 
 int main(int argc, char **argv)
 {
+	const char *file = argc > 3 ? argv[3] : "/proc/meminfo";
+
 	only_inside();
 	if (argc > 2 && strcmp(argv[1], "read") == 0) {
-		read_for(atof(argv[2]) * 1e3, argc > 3 ? argv[3] : "/proc/meminfo");
+		read_for(atof(argv[2]) * 1e3, "", file);
+	} else if (argc > 2 && strcmp(argv[1], "read-until") == 0) {
+		read_for(600e3, argv[2], file);
 	} else if (argc > 2 && strcmp(argv[1], "walk") == 0) {
 		walk(argv[2]);
 		printf("seen=%d\neio=%d\nslow=%d\n", seen, eio, slow);
