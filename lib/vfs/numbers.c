@@ -91,6 +91,7 @@ void vfs_sources_open(struct vfs_sources *s, const struct group *g)
 	s->fd[VFS_PRESSURE_MEMORY] = open_at(unified, "memory.pressure");
 	s->fd[VFS_PRESSURE_IO] = open_at(unified, "io.pressure");
 	s->fd[VFS_PRESSURE_IRQ] = open_at(unified, "irq.pressure");
+	s->fd[VFS_IO_STAT] = open_at(unified, "io.stat");
 	for (size_t i = 0; i < vfs_n_files && i < VFS_HOST_FILES_MAX; i++) {
 		char path[128] = "/";
 
@@ -137,6 +138,8 @@ static const struct stat_key {
 	KEY(slab_unreclaimable, "total_slab_unreclaimable", "slab_unreclaimable"),
 	KEY(kernel_stack, "total_kernel_stack", "kernel_stack"),
 	KEY(pagetables, "total_pagetables", "pagetables"),
+	KEY(pgfault, "total_pgfault", "pgfault"),
+	KEY(pgmajfault, "total_pgmajfault", "pgmajfault"),
 #undef KEY
 };
 
@@ -313,6 +316,9 @@ void vfs_numbers_read(struct vfs_numbers *ret, const struct vfs_sources *s,
 		read_usage(ret, s, facts);
 	ret->meminfo = scratch;
 	used = slurp(needs & VFS_NEED_MEMINFO ? s->fd[VFS_MEMINFO] : -1, scratch, size) + 1;
+	ret->io = scratch + used;
+	used += 1 + slurp(needs & VFS_NEED_IO ? s->fd[VFS_IO_STAT] : -1, scratch + used,
+			  size - used);
 	ret->text = scratch + used;
 	slurp(text_source(s, needs, file), scratch + used, size - used);
 }

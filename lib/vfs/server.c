@@ -328,6 +328,7 @@ static void on_write(struct server *s, const struct wire_request *q, struct wire
 		wire_error(a, -r);
 		return;
 	}
+	a->write.size = (uint32_t)r;
 	v->copy[spare].len = (uint32_t)out.len;
 	__atomic_store_n(&v->current, spare + 1, __ATOMIC_RELEASE);
 }
