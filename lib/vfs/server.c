@@ -299,6 +299,14 @@ static void on_read(struct server *s, const struct wire_request *q, struct wire_
 	a->len = MIN(len - (size_t)at, (size_t)q->read->size);
 }
 
+/* Who has read nothing of it yet reads what was written since. */
+static void spoil_texts(struct server *s, size_t file)
+{
+	for (size_t i = 0; i < SERVER_SLOTS; i++)
+		if (s->slots[i].file == file)
+			s->slots[i].is_fresh = false;
+}
+
 static void on_write(struct server *s, const struct wire_request *q, struct wire_answer *a)
 {
 	size_t file = q->node - FIRST_NODE;
@@ -331,6 +339,7 @@ static void on_write(struct server *s, const struct wire_request *q, struct wire
 	a->write.size = (uint32_t)r;
 	v->copy[spare].len = (uint32_t)out.len;
 	__atomic_store_n(&v->current, spare + 1, __ATOMIC_RELEASE);
+	spoil_texts(s, file);
 }
 
 static void on_release(struct server *s, const struct wire_request *q)

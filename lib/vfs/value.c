@@ -10,8 +10,8 @@
 #include "../base/macros.h"
 #include "files.h"
 
-/* The kernel copies a number into a buffer of 22 bytes. */
-#define NUMBER_MAX 21
+/* The kernel takes no longer ones, whatever is in them. */
+#define NUMBER_MAX 20
 
 static bool is_blank(char c)
 {

@@ -587,8 +587,8 @@ static void test_values(void **state)
 		{OVERCOMMIT, "\n", -EINVAL, NULL},
 		{OVERCOMMIT, "", -EINVAL, NULL},
 		{OVERCOMMIT, "99999999999999999999999", -EINVAL, NULL},
-		{OVERCOMMIT, "0000000000000000000001", -EINVAL, NULL}, /* 22 of them */
-		{OVERCOMMIT, "000000000000000000001", 21, "1\n"},
+		{OVERCOMMIT, "000000000000000000001", -EINVAL, NULL}, /* 21 of them */
+		{OVERCOMMIT, "00000000000000000001", 20, "1\n"},
 		/* One number is taken, and no more said to be. */
 		{OVERCOMMIT, "1 2 3", 2, "1\n"},
 		{OVERCOMMIT, "1\n2\n", 2, "1\n"},
@@ -834,6 +834,12 @@ static void test_write(void **state)
 	a = read_file(node, fh, 0, 10);
 	is_text(&a, "2\n");
 	assert_int_equal(write_file(node_of("proc/meminfo"), "2\n", 0), -EACCES);
+	/* Written before the first read of that descriptor, by whomever. */
+	fh = open_file(node, O_RDWR, 0);
+	assert_int_equal(write_file(node, "0\n", 0), 0);
+	a = read_file(node, fh, 0, 10);
+	is_text(&a, "0\n");
+	assert_int_equal(write_file(node, "2\n", 0), 0);
 	/* A helper that takes over knows it. */
 	memset(server, 0, sizeof *server);
 	server_init(server, &sources, shared, 1000);
