@@ -130,7 +130,13 @@ static void on_init(const struct wire_request *q, struct wire_answer *a)
 		.major = FUSE_KERNEL_VERSION,
 		.minor = FUSE_KERNEL_MINOR_VERSION,
 		.max_readahead = q->init->max_readahead,
-		.flags = q->init->flags & (FUSE_PARALLEL_DIROPS | FUSE_DO_READDIRPLUS),
+		/*
+		 * Asynchronous reads: of the others the kernel forgets that they were short, and
+		 * reads once more while we say that the size is void. sendfile(2) then gave
+		 * zeros up to the end of the page.
+		 */
+		.flags = q->init->flags & (FUSE_PARALLEL_DIROPS | FUSE_DO_READDIRPLUS |
+					   FUSE_ASYNC_READ),
 		.max_background = 16,
 		.congestion_threshold = 12,
 		.max_write = WIRE_WRITE_MAX,
