@@ -48,6 +48,9 @@ const struct vfs_file vfs_files[] = {
 	/* kube-proxy. */
 	INT("proc/sys/net/netfilter/nf_conntrack_max", 0, INT_HIGHEST),
 	INT("proc/sys/net/nf_conntrack_max", 0, INT_HIGHEST),
+	/* Each network namespace has it, and each switches it on for the whole machine. */
+	{"proc/sys/net/netfilter/nf_hooks_lwtunnel", 0644, VFS_NEED_HOST | VFS_OF_ALL, gen_copy,
+	 value_ints, 0, 1, 1},
 	{"sys/module/nf_conntrack/parameters/hashsize", 0600, VFS_NEED_HOST, gen_copy,
 	 value_parameter, 1, INT_HIGHEST, 1},
 	/* systemd-sysctl, and what installers of databases and the like turn up. */

@@ -168,7 +168,9 @@ static int move_to_node0(struct hide *h, const char *cpu, const char *node)
 		return r == -ENOENT ? 0 : r;
 	to = make_dir(h->top_cpu, cpu);
 	r = to < 0 ? to : whiteout(to, node);
-	return r < 0 ? r : SYS(symlinkat, "../../node/node0", to, "node0");
+	if (r >= 0) /* made up nodes (numa=fake) share their cpus */
+		r = SYS(symlinkat, "../../node/node0", to, "node0");
+	return r == -EEXIST ? 0 : r;
 }
 
 static int hide_cpu(struct hide *h, const char *name)

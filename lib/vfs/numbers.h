@@ -30,7 +30,8 @@
 #define VFS_NEED_PRESSURE_IRQ (1u << 8)
 #define VFS_NEED_MEMINFO (1u << 9) /* the host's, in @meminfo */
 #define VFS_LONG (1u << 10) /* the text may be longer than a page */
-#define VFS_NEED_IO (1u << 11) /* io.stat of the sandbox's group, in @io */
+#define VFS_NEED_IO (1u << 13) /* io.stat of the sandbox's group, in @io */
+#define VFS_OF_ALL (1u << 14) /* covered although root inside may write it: it is the host's */
 
 /* From memory.stat of either version; bytes. */
 struct vfs_memory_stat {
