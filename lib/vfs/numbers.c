@@ -92,6 +92,7 @@ void vfs_sources_open(struct vfs_sources *s, const struct group *g)
 	s->fd[VFS_PRESSURE_MEMORY] = open_at(unified, "memory.pressure");
 	s->fd[VFS_PRESSURE_IO] = open_at(unified, "io.pressure");
 	s->fd[VFS_PRESSURE_IRQ] = open_at(unified, "irq.pressure");
+	s->fd[VFS_IO_STAT] = open_at(unified, "io.stat");
 	for (size_t i = 0; i < vfs_n_files && i < VFS_HOST_FILES_MAX; i++) {
 		char path[128] = "/";
 
@@ -138,6 +139,8 @@ static const struct stat_key {
 	KEY(slab_unreclaimable, "total_slab_unreclaimable", "slab_unreclaimable"),
 	KEY(kernel_stack, "total_kernel_stack", "kernel_stack"),
 	KEY(pagetables, "total_pagetables", "pagetables"),
+	KEY(pgfault, "total_pgfault", "pgfault"),
+	KEY(pgmajfault, "total_pgmajfault", "pgmajfault"),
 #undef KEY
 };
 
@@ -319,6 +322,8 @@ void vfs_numbers_read(struct vfs_numbers *ret, struct vfs_kept *kept,
 		      const struct vfs_sources *s, const struct vfs_facts *facts,
 		      unsigned int needs, size_t file, char *scratch, size_t size)
 {
+	size_t used;
+
 	keep(kept, s, needs);
 	*ret = (struct vfs_numbers){
 		.memory_limit = kept->memory_limit,
@@ -332,15 +337,17 @@ void vfs_numbers_read(struct vfs_numbers *ret, struct vfs_kept *kept,
 		.running = facts->running,
 		.blocked = facts->blocked,
 		.tasks = facts->tasks,
-		.text = scratch,
 	};
 	memcpy(ret->load, facts->load, sizeof ret->load);
 	if (needs & VFS_NEED_MEMORY)
 		read_memory(ret, s, scratch, size);
 	if (needs & VFS_NEED_USAGE)
 		read_usage(ret, s, facts);
+	ret->io = scratch;
+	used = 1 + read_piece(needs & VFS_NEED_IO ? s->fd[VFS_IO_STAT] : -1, scratch, size);
+	ret->text = scratch + used;
 	if (needs & VFS_LONG)
-		slurp(text_source(s, needs, file), scratch, size);
+		slurp(text_source(s, needs, file), scratch + used, size - used);
 	else
-		read_piece(text_source(s, needs, file), scratch, size);
+		read_piece(text_source(s, needs, file), scratch + used, size - used);
 }

@@ -30,13 +30,16 @@
 #define VFS_NEED_PRESSURE_IRQ (1u << 8)
 #define VFS_NEED_MEMINFO (1u << 9) /* the host's, in @meminfo */
 #define VFS_LONG (1u << 10) /* the text may be longer than a page */
-#define VFS_STEADY (1u << 15) /* good for a second: to make it is dear */
+#define VFS_STEADY (1u << 11) /* good for a second: to make it is dear */
+#define VFS_NEED_IO (1u << 12) /* io.stat of the sandbox's group, in @io */
+#define VFS_OF_ALL (1u << 13) /* covered although root inside may write it: it is the host's */
 
-/* Bytes, from memory.stat of either version. */
+/* From memory.stat of either version; bytes. */
 struct vfs_memory_stat {
 	uint64_t anon, file, shmem, mapped, dirty, writeback, slab_reclaimable,
 		slab_unreclaimable, kernel_stack, pagetables, active_anon, inactive_anon,
 		active_file, inactive_file, unevictable;
+	uint64_t pgfault, pgmajfault; /* how often */
 };
 
 struct vfs_numbers {
@@ -54,6 +57,7 @@ struct vfs_numbers {
 	uint32_t running, blocked, tasks;
 
 	const char *boot_id, *product_uuid;
+	const char *io;             /* "8:0 rbytes=1 wbytes=2 ...", or empty */
 	const char *text;           /* see VFS_NEED_HOST, VFS_NEED_PRESSURE_* */
 };
 
@@ -67,10 +71,11 @@ enum vfs_source {
 	VFS_CPU_QUOTA, VFS_CPU_QUOTA_ABOVE, VFS_CPU_PERIOD, VFS_CPU_PERIOD_ABOVE,
 	VFS_CPU_USAGE, VFS_MEMINFO,
 	VFS_PRESSURE_CPU, VFS_PRESSURE_MEMORY, VFS_PRESSURE_IO, VFS_PRESSURE_IRQ,
+	VFS_IO_STAT,
 	VFS_N_SOURCES
 };
 
-#define VFS_HOST_FILES_MAX 64
+#define VFS_HOST_FILES_MAX 96
 
 struct group;
 struct vfs_sources {

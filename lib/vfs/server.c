@@ -166,7 +166,13 @@ static void on_init(const struct wire_request *q, struct wire_answer *a)
 		.major = FUSE_KERNEL_VERSION,
 		.minor = FUSE_KERNEL_MINOR_VERSION,
 		.max_readahead = q->init->max_readahead,
-		.flags = q->init->flags & (FUSE_PARALLEL_DIROPS | FUSE_DO_READDIRPLUS),
+		/*
+		 * Asynchronous reads: of the others the kernel forgets that they were short, and
+		 * reads once more while we say that the size is void. sendfile(2) then gave
+		 * zeros up to the end of the page.
+		 */
+		.flags = q->init->flags & (FUSE_PARALLEL_DIROPS | FUSE_DO_READDIRPLUS |
+					   FUSE_ASYNC_READ),
 		.max_background = 16,
 		.congestion_threshold = 12,
 		.max_write = WIRE_WRITE_MAX,
@@ -335,6 +341,14 @@ static void on_read(struct server *s, const struct wire_request *q, struct wire_
 	a->len = MIN(len - (size_t)at, (size_t)q->read->size);
 }
 
+/* Who has read nothing of it yet reads what was written since. */
+static void spoil_texts(struct server *s, size_t file)
+{
+	for (size_t i = 0; i < SERVER_SLOTS; i++)
+		if (s->slots[i].file == file)
+			s->slots[i].is_fresh = false;
+}
+
 static void on_write(struct server *s, const struct wire_request *q, struct wire_answer *a)
 {
 	size_t file = q->node - FIRST_NODE;
@@ -364,8 +378,10 @@ static void on_write(struct server *s, const struct wire_request *q, struct wire
 		wire_error(a, -r);
 		return;
 	}
+	a->write.size = (uint32_t)r;
 	v->copy[spare].len = (uint32_t)out.len;
 	__atomic_store_n(&v->current, spare + 1, __ATOMIC_RELEASE);
+	spoil_texts(s, file);
 }
 
 static void on_release(struct server *s, const struct wire_request *q)
