@@ -92,6 +92,7 @@ struct finish {
 	uint32_t filter_flags;
 	bool filter_listens;
 	int procfd;                      /* the host's procfs, by a mount of our own */
+	const struct shown_cpus *cpus;   /* it begins on, as virtual files say; or NULL */
 	bool use_affinity;               /* execCPUAffinity: exec only */
 	unsigned int preserve;           /* descriptors 3.. that stay */
 };

@@ -17,11 +17,13 @@
 #include "../vfs/vfs.h"
 #include "config.h"
 #include "container.h"
+#include "shown-cpus.h"
 
 #define VFS_ANNOTATION "io.cisandbox.vfs" /* on, off */
 
 struct keeper {
 	bool on;
+	struct shown_cpus *cpus; /* shared with init, which sets them; NULL if not on */
 	int mount;        /* detached, for init to attach; or -1 */
 	struct vfs vfs;
 	int talk;         /* to it: where it is told who init is; -1 when it has been */
@@ -49,6 +51,7 @@ void keeper_cancel(struct keeper *k);
 
 /* Who it is: in state.json. */
 void keeper_save(const struct keeper *k, struct json *doc);
+bool keeper_is_in(const struct json *doc);
 /* Init is gone: waits until it is, too. */
 void keeper_await(const struct json *doc);
 
