@@ -215,8 +215,8 @@ int keeper_decide(struct keeper *k, const struct config *c, bool by_default, uid
 		return 0;
 	}
 	shown_cpus_facts(base, &facts);
-	r = vfs_make(&k->vfs, base, ids_of_helper(base, PROFILE_IDS), &facts.cpus, &k->mount,
-		     err);
+	r = vfs_make(&k->vfs, base, ids_of_helper(base, PROFILE_IDS), &facts.cpus,
+		     "annotation " VFS_ANNOTATION "=off", &k->mount, err);
 	if (r < 0)
 		return r;
 	k->vfs.helper.shared->facts.turn = facts.turn;
