@@ -100,6 +100,18 @@ static void end(struct keeper *k)
 	_exit(0);
 }
 
+/* Nobody listens to a keeper: the kernel's log is where the host's root looks. */
+static void tell_crashes(const struct keeper *k)
+{
+	cleanup_close int log = SYS(openat, AT_FDCWD, "/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	char line[200] = "<4>cisandbox-oci: the helper of the virtual files of container ";
+
+	strncat(line, k->id, 64);
+	strcat(line, " dies again and again\n");
+	if (log >= 0)
+		SYS(write, log, line, strlen(line));
+}
+
 /* When the next helper may begin. */
 static uint64_t bury(struct keeper *k, bool settled)
 {
@@ -109,6 +121,8 @@ static uint64_t bury(struct keeper *k, bool settled)
 	/* Its file system is gone; or who waits for create would wait for ever. */
 	if (status == 0 || (!settled && k->vfs.quick_deaths >= VFS_CRASH_LOOP))
 		end(k);
+	if (k->vfs.quick_deaths == VFS_CRASH_LOOP)
+		tell_crashes(k);
 	return now_msec() + delay;
 }
 
@@ -278,12 +292,13 @@ static int clone_keeper(struct keeper *k)
 	return k->pid;
 }
 
-int keeper_start(struct keeper *k, const struct place *p, struct cis_error *err)
+int keeper_start(struct keeper *k, const char *id, const struct place *p, struct cis_error *err)
 {
 	int pair[2], r;
 
 	if (!k->on)
 		return 0;
+	k->id = id;
 	args_find(&k->args);
 	open_sources(k, p);
 	/* The stage is there already, and has no copy of it: its end is our end. */
