@@ -82,14 +82,18 @@ static void leave_streams(void)
 }
 
 /* What is left: to make helpers that are somebody else, and to end them. */
-static void drop_privilege(void)
+static int drop_privilege(void)
 {
-	const uint32_t kept = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL;
-	const struct __user_cap_data_struct caps[2] = {{.effective = kept, .permitted = kept}};
+	const uint32_t wanted = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL;
+	struct __user_cap_data_struct has[2] = {{0}}, kept[2] = {{0}};
+	int r = sys_capget(has);
 
-	sys_capset(caps);
-	SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	kept[0].permitted = kept[0].effective = has[0].permitted & wanted;
+	if (r >= 0)
+		r = sys_capset(kept);
+	if (r >= 0)
+		r = SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	return r < 0 ? r : SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
 static void end(struct keeper *k) __attribute__((noreturn));
@@ -178,7 +182,8 @@ static void keeper_main(struct keeper *k)
 	leave_streams();
 	SYS(setsid);
 	SYS(chdir, "/");
-	drop_privilege();
+	if (drop_privilege() < 0)
+		end(k);
 	keep(k);
 }
 
@@ -308,6 +313,8 @@ int keeper_start(struct keeper *k, const char *id, const struct place *p, struct
 	k->hears = pair[1];
 	r = clone_keeper(k);
 	k->hears = fd_close(k->hears);
+	/* With it, whoever waits for an answer would wait for us. */
+	k->vfs.helper.conn = fd_close(k->vfs.helper.conn);
 	if (r >= 0)
 		r = process_start_time(k->pid, &k->started, NULL);
 	return r < 0 ? cis_fail(err, -r, "clone the keeper of the virtual files") : 0;
