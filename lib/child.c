@@ -382,7 +382,7 @@ static int cover(const struct launch *l, struct inside *in)
 					 spec->memory || spec->cpus_milli);
 
 	if (r >= 0)
-		r = vfs_cover_child(in->root, in->vfs);
+		r = vfs_cover_child(in->root, in->vfs, "");
 	in->vfs = fd_close(in->vfs);
 	return r;
 }

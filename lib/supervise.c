@@ -390,22 +390,6 @@ static void on_timeout(struct cis_sandbox *sb)
 
 /* ---- virtual files ------------------------------------------------------------------- */
 
-static void note_load(struct cis_sandbox *sb)
-{
-	struct vfs_facts *facts = &sb->vfs.helper.shared->facts;
-	struct group_tasks tasks;
-
-	if (vfs_load_is_due(&sb->load, clock_msec(), sb->cpu_seen)) {
-		group_tasks(&sb->group, &tasks);
-		vfs_load_add(&sb->load, tasks.running + tasks.blocked);
-		facts->running = tasks.running;
-		facts->blocked = tasks.blocked;
-		facts->tasks = tasks.all;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(facts->load); i++)
-		facts->load[i] = vfs_load_hundredths(&sb->load, i);
-}
-
 void supervise_note_no_vfs(struct cis_sandbox *sb)
 {
 	char text[160];
@@ -489,7 +473,9 @@ static void on_tick(struct cis_sandbox *sb)
 		check_limits(sb, &f);
 	}
 	if (vfs_is_on(&sb->vfs))
-		note_load(sb);
+		vfs_load_note(&sb->load, clock_msec(), sb->cpu_seen,
+			      sb->group.dirs[sb->group.hs.unified],
+			      &sb->vfs.helper.shared->facts);
 }
 
 static int traps_again(struct cis_sandbox *sb, struct cis_error *err)

@@ -62,12 +62,6 @@ void group_stat(const struct group *g, struct group_stat *ret);
 /* The cpu time of it alone. */
 uint64_t group_cpu_usec(const struct group *g);
 
-/* Threads of all groups, counted now. */
-struct group_tasks {
-	unsigned int all, running, blocked;
-};
-void group_tasks(const struct group *g, struct group_tasks *ret);
-
 /* SIGKILL to every process of every group, until none is left or 5 s are over. */
 int group_kill(const struct group *g);
 

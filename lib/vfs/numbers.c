@@ -6,7 +6,7 @@
 
 #include "../base/fd.h"
 #include "../base/sys.h"
-#include "../cgroup/group.h"
+#include "cpus.h"
 #include "files.h"
 
 #define PERIOD_DEFAULT 100000
@@ -40,14 +40,6 @@ static int open_at(int dir, const char *name)
 	return fd < 0 ? -1 : fd;
 }
 
-static int group_dir(const struct group *g, enum controller c, bool *ret_v2)
-{
-	int h = hierarchy_of(&g->hs, c);
-
-	*ret_v2 = h >= 0 && g->hs.h[h].v2;
-	return h < 0 ? -1 : g->dirs[h];
-}
-
 static void open_memory(struct vfs_sources *s, int dir)
 {
 	const bool v2 = s->memory_v2;
@@ -76,17 +68,32 @@ static void open_cpu(struct vfs_sources *s, int dir)
 	s->fd[VFS_CPU_PERIOD_ABOVE] = open_at(dir, "../cpu.cfs_period_us");
 }
 
-void vfs_sources_open(struct vfs_sources *s, const struct group *g)
+/* What the kernel makes of it, which is what its tasks may run on. */
+static int open_cpuset(const struct vfs_group *g)
 {
-	int unified = g->dirs[g->hs.unified], usage;
-	bool usage_v2;
+	int fd = open_at(g->dir, g->v2 ? "cpuset.cpus.effective" : "cpuset.effective_cpus");
 
-	open_memory(s, group_dir(g, CTL_MEMORY, &s->memory_v2));
-	open_cpu(s, group_dir(g, CTL_CPU, &s->cpu_v2));
-	usage = group_dir(g, CTL_CPUACCT, &usage_v2);
+	return fd < 0 && !g->v2 ? open_at(g->dir, "cpuset.cpus") : fd;
+}
+
+void vfs_sources_open_cpus(struct vfs_sources *s, const struct vfs_groups *g)
+{
+	s->cpu_v2 = g->cpu.v2;
+	open_cpu(s, g->cpu.dir);
+	s->fd[VFS_CPUSET] = open_cpuset(&g->cpuset);
+}
+
+void vfs_sources_open(struct vfs_sources *s, const struct vfs_groups *g)
+{
+	const int unified = g->unified;
+
+	s->memory_v2 = g->memory.v2;
+	open_memory(s, g->memory.dir);
+	vfs_sources_open_cpus(s, g);
 	/* cgroup2 counts time in every group, with or without the controller. */
-	s->fd[VFS_CPU_USAGE] = usage >= 0 && !usage_v2 ? open_at(usage, "cpuacct.stat")
-						       : open_at(unified, "cpu.stat");
+	s->fd[VFS_CPU_USAGE] = g->cpuacct.dir >= 0 && !g->cpuacct.v2
+				       ? open_at(g->cpuacct.dir, "cpuacct.stat")
+				       : open_at(unified, "cpu.stat");
 	s->fd[VFS_MEMINFO] = open_at(AT_FDCWD, "/proc/meminfo");
 	s->fd[VFS_PRESSURE_CPU] = open_at(unified, "cpu.pressure");
 	s->fd[VFS_PRESSURE_MEMORY] = open_at(unified, "memory.pressure");
@@ -162,13 +169,37 @@ void vfs_parse_cpu_usage(const char *text, bool v2, uint64_t *ret_user, uint64_t
 	*ret_system = text_find_num(text, v2 ? "system_usec " : "system ", 0) * unit;
 }
 
+void vfs_pick_cpus(uint64_t milli, unsigned int turn, const cpu_set_t *allowed, cpu_set_t *ret)
+{
+	const cpu_set_t from = *allowed;
+	unsigned int all = (unsigned int)CPU_COUNT(&from), wanted, first, at = 0;
+
+	*ret = from;
+	wanted = (unsigned int)MIN((milli + 999) / 1000, (uint64_t)all);
+	if (!milli || wanted == all)
+		return;
+	CPU_ZERO(ret);
+	first = (unsigned int)((uint64_t)turn * wanted % all);
+	for (size_t i = 0; i < CPU_SETSIZE; i++) {
+		if (!CPU_ISSET(i, &from))
+			continue;
+		if ((at++ + all - first) % all < wanted)
+			CPU_SET(i, ret);
+	}
+}
+
+static unsigned int n_cpus(const cpu_set_t *cpus, uint64_t quota, uint64_t period)
+{
+	uint64_t set = MAX(CPU_COUNT(cpus), 1), n = set;
+
+	if (quota != VFS_NO_LIMIT && period)
+		n = quota / period + (quota % period != 0);
+	return (unsigned int)MAX(MIN(set, n), 1);
+}
+
 unsigned int vfs_n_cpus(const struct vfs_numbers *n)
 {
-	uint64_t set = MAX(CPU_COUNT(&n->cpus), 1), quota = set;
-
-	if (n->quota != VFS_NO_LIMIT && n->period)
-		quota = n->quota / n->period + (n->quota % n->period != 0);
-	return (unsigned int)MAX(MIN(set, quota), 1);
+	return n_cpus(&n->cpus, n->quota, n->period);
 }
 
 /* ---- the helper: reading ----------------------------------------------------------- */
@@ -254,18 +285,35 @@ static void read_quota(const struct vfs_sources *s, enum vfs_source quota,
 		*ret_period = PERIOD_DEFAULT;
 }
 
-static void read_cpu(struct vfs_kept *n, const struct vfs_sources *s)
+/* Of a container; who makes a sandbox has said it in the facts. */
+static void read_cpuset(cpu_set_t *allowed, const struct vfs_sources *s)
+{
+	char buf[4096];
+	cpu_set_t set;
+
+	if (!read_piece(s->fd[VFS_CPUSET], buf, sizeof buf))
+		return;
+	cpus_parse_list(buf, &set);
+	if (CPU_COUNT(&set))
+		*allowed = set;
+}
+
+static void read_cpu(struct vfs_kept *n, const struct vfs_sources *s,
+		     const struct vfs_facts *facts)
 {
 	uint64_t quota, period;
 
 	read_quota(s, VFS_CPU_QUOTA, VFS_CPU_PERIOD, &n->quota, &n->period);
 	read_quota(s, VFS_CPU_QUOTA_ABOVE, VFS_CPU_PERIOD_ABOVE, &quota, &period);
-	if (quota == VFS_NO_LIMIT)
-		return;
-	if (n->quota == VFS_NO_LIMIT || quota * n->period < n->quota * period) {
+	if (quota != VFS_NO_LIMIT &&
+	    (n->quota == VFS_NO_LIMIT || quota * n->period < n->quota * period)) {
 		n->quota = quota;
 		n->period = period;
 	}
+	n->allowed = facts->cpus;
+	read_cpuset(&n->allowed, s);
+	vfs_pick_cpus((uint64_t)n_cpus(&n->allowed, n->quota, n->period) * 1000, facts->turn,
+		      &n->allowed, &n->cpus);
 }
 
 static void read_usage(struct vfs_numbers *n, const struct vfs_sources *s,
@@ -307,7 +355,8 @@ static bool is_old(uint64_t *read_nsec)
 	return true;
 }
 
-static void keep(struct vfs_kept *k, const struct vfs_sources *s, unsigned int needs)
+static void keep(struct vfs_kept *k, const struct vfs_sources *s, const struct vfs_facts *facts,
+		 unsigned int needs)
 {
 	if ((needs & (VFS_NEED_MEMORY | VFS_NEED_MEMINFO)) && is_old(&k->memory_read_nsec)) {
 		k->memory_limit = lower_limit(s, VFS_MEMORY_LIMIT, VFS_MEMORY_LIMIT_ABOVE);
@@ -315,7 +364,7 @@ static void keep(struct vfs_kept *k, const struct vfs_sources *s, unsigned int n
 		read_piece(s->fd[VFS_MEMINFO], k->meminfo, sizeof k->meminfo);
 	}
 	if ((needs & VFS_NEED_CPU) && is_old(&k->cpu_read_nsec))
-		read_cpu(k, s);
+		read_cpu(k, s, facts);
 }
 
 void vfs_numbers_read(struct vfs_numbers *ret, struct vfs_kept *kept,
@@ -324,14 +373,15 @@ void vfs_numbers_read(struct vfs_numbers *ret, struct vfs_kept *kept,
 {
 	size_t used;
 
-	keep(kept, s, needs);
+	keep(kept, s, facts, needs);
 	*ret = (struct vfs_numbers){
 		.memory_limit = kept->memory_limit,
 		.swap_limit = kept->swap_limit,
 		.quota = kept->quota,
 		.period = kept->period,
 		.meminfo = kept->meminfo,
-		.cpus = facts->cpus,
+		.allowed = kept->allowed,
+		.cpus = kept->cpus,
 		.boot_id = facts->boot_id,
 		.product_uuid = facts->product_uuid,
 		.running = facts->running,

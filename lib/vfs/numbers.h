@@ -48,7 +48,8 @@ struct vfs_numbers {
 	struct vfs_memory_stat memory;
 	const char *meminfo;                /* the host's text */
 
-	cpu_set_t cpus;             /* those it may run on */
+	cpu_set_t allowed;          /* those it may run on */
+	cpu_set_t cpus;             /* of them, as many as its quota comes to */
 	uint64_t quota, period;     /* usec; quota VFS_NO_LIMIT */
 	uint64_t user_usec, system_usec;
 	uint64_t uptime_usec, boot_sec; /* since the start, which was at boot_sec */
@@ -72,12 +73,22 @@ enum vfs_source {
 	VFS_CPU_USAGE, VFS_MEMINFO,
 	VFS_PRESSURE_CPU, VFS_PRESSURE_MEMORY, VFS_PRESSURE_IO, VFS_PRESSURE_IRQ,
 	VFS_IO_STAT,
+	VFS_CPUSET,
 	VFS_N_SOURCES
 };
 
 #define VFS_HOST_FILES_MAX 96
 
-struct group;
+/* Where the groups are, as directories: of a sandbox's (group.h) or a container's (place.h). */
+struct vfs_group {
+	int dir; /* borrowed; -1: there is none */
+	bool v2;
+};
+struct vfs_groups {
+	struct vfs_group memory, cpu, cpuacct, cpuset;
+	int unified; /* cgroup2, with or without controllers */
+};
+
 struct vfs_sources {
 	int fd[VFS_N_SOURCES];              /* -1: there is none */
 	int host[VFS_HOST_FILES_MAX];       /* by index in the table of files */
@@ -87,11 +98,15 @@ struct vfs_sources {
 void vfs_sources_init(struct vfs_sources *s);
 void vfs_sources_done(struct vfs_sources *s);
 /* Opens what @g and this host have. */
-void vfs_sources_open(struct vfs_sources *s, const struct group *g);
+void vfs_sources_open(struct vfs_sources *s, const struct vfs_groups *g);
+
+/* Of it, what VFS_NEED_CPU takes. */
+void vfs_sources_open_cpus(struct vfs_sources *s, const struct vfs_groups *g);
 
 /* What comes from elsewhere than a file; the supervisor keeps it in memory they share. */
 struct vfs_facts {
-	cpu_set_t cpus;
+	cpu_set_t cpus;        /* it may run on, as far as no group says which */
+	unsigned int turn;     /* of vfs_pick_cpus() */
 	uint64_t started_usec; /* CLOCK_BOOTTIME */
 	uint64_t boot_sec;
 	uint32_t load[3], running, blocked, tasks;
@@ -105,6 +120,7 @@ struct vfs_facts {
 struct vfs_kept {
 	uint64_t memory_read_nsec, cpu_read_nsec; /* 0: never */
 	uint64_t memory_limit, swap_limit, quota, period;
+	cpu_set_t allowed, cpus;
 	char meminfo[8192];
 };
 
@@ -115,6 +131,12 @@ struct vfs_kept {
 void vfs_numbers_read(struct vfs_numbers *ret, struct vfs_kept *kept,
 		      const struct vfs_sources *s, const struct vfs_facts *facts,
 		      unsigned int needs, size_t file, char *scratch, size_t size);
+
+/*
+ * The cpus that a sandbox of @milli thousandths of one (0: no limit) runs on, out of
+ * @allowed: as many as these come to, by turns with the other sandboxes.
+ */
+void vfs_pick_cpus(uint64_t milli, unsigned int turn, const cpu_set_t *allowed, cpu_set_t *ret);
 
 /* Pure parts of it. */
 uint64_t vfs_parse_limit(const char *text); /* "max", "-1", a number */

@@ -166,13 +166,7 @@ static void on_init(const struct wire_request *q, struct wire_answer *a)
 		.major = FUSE_KERNEL_VERSION,
 		.minor = FUSE_KERNEL_MINOR_VERSION,
 		.max_readahead = q->init->max_readahead,
-		/*
-		 * Asynchronous reads: of the others the kernel forgets that they were short, and
-		 * reads once more while we say that the size is void. sendfile(2) then gave
-		 * zeros up to the end of the page.
-		 */
-		.flags = q->init->flags & (FUSE_PARALLEL_DIROPS | FUSE_DO_READDIRPLUS |
-					   FUSE_ASYNC_READ),
+		.flags = q->init->flags & (FUSE_PARALLEL_DIROPS | FUSE_DO_READDIRPLUS),
 		.max_background = 16,
 		.congestion_threshold = 12,
 		.max_write = WIRE_WRITE_MAX,
@@ -181,10 +175,7 @@ static void on_init(const struct wire_request *q, struct wire_answer *a)
 	a->len = sizeof a->init;
 }
 
-/*
- * sendfile(2), busybox's cat, goes by the size since Linux 6.5, and tail(1) by that of
- * files larger than a page: of those that may be, it is measured each time.
- */
+/* tail(1) goes by the size of files larger than a page: there it is measured each time. */
 static bool is_long(struct server *s, uint64_t node)
 {
 	size_t file = node - FIRST_NODE;
@@ -314,6 +305,16 @@ static void on_open(struct server *s, const struct wire_request *q, struct wire_
 	a->len = sizeof a->open;
 }
 
+/*
+ * Only whoever reads has an owner of locks; the page cache has none. To it sendfile(2) goes
+ * since Linux 6.5, and fills what it shows up to the size with zeros; refused like this,
+ * busybox's cat, Go and Python read instead. A private mapping can do without.
+ */
+static bool is_for_cache(const struct wire_request *q)
+{
+	return !(q->read->read_flags & FUSE_READ_LOCKOWNER);
+}
+
 static void on_read(struct server *s, const struct wire_request *q, struct wire_answer *a)
 {
 	size_t file = q->node - FIRST_NODE, len;
@@ -321,6 +322,10 @@ static void on_read(struct server *s, const struct wire_request *q, struct wire_
 	const char *text = s->text;
 	uint64_t at = q->read->offset;
 
+	if (is_for_cache(q)) {
+		wire_error(a, EINVAL);
+		return;
+	}
 	if (slot && slot->file != file)
 		slot = NULL;
 	if (!slot || (at == 0 && !slot->is_fresh)) {
@@ -481,25 +486,6 @@ void server_answer(struct server *s, const struct wire_request *q, struct wire_a
 
 /* ---- the loop ----------------------------------------------------------------------- */
 
-/*
- * A read into the page cache, by sendfile(2) or a mapping, as far as can be told. The
- * kernel takes a short one for the file's new end, and the next text may be longer.
- */
-static bool may_be_cached(const struct wire_request *q, const struct wire_answer *a)
-{
-	return q->read->offset == 0 && q->read->size == SIZE_SHOWN && a->len < SIZE_SHOWN;
-}
-
-static void forget_size(int fd, uint64_t node)
-{
-	struct fuse_notify_inval_inode_out what = {.ino = node, .off = -1};
-	struct fuse_out_header h = {.len = sizeof h + sizeof what,
-				    .error = FUSE_NOTIFY_INVAL_INODE};
-	struct iovec iov[] = {{&h, sizeof h}, {&what, sizeof what}};
-
-	SYS(writev, fd, iov, 2);
-}
-
 static int send_error(int fd, uint64_t unique, int errnum)
 {
 	struct wire_answer a = {.header.error = -errnum};
@@ -531,8 +517,6 @@ int server_step(struct server *s, int fd, size_t n)
 		r = send_error(fd, q.unique, EIO);
 	/* ENOENT: whoever asked is gone. */
 	s->shared->answered = q.unique;
-	if (q.opcode == FUSE_READ && may_be_cached(&q, &a))
-		forget_size(fd, q.node);
 	return r == -ENODEV || r == -EPERM ? r : 0;
 }
 

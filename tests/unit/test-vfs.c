@@ -18,6 +18,7 @@
 #include "base/macros.h"
 #include "vfs/cpus.h"
 #include "vfs/files.h"
+#include "vfs/load.h"
 #include "vfs/server.h"
 #include "vfs/vfs.h"
 #include "vfs/wire.h"
@@ -250,6 +251,10 @@ static void test_cpus_bad(void **state)
 	assert_int_equal(CPU_COUNT(&set), 0);
 	cpus_parse_list("99999999999999999999999", &set);
 	assert_int_equal(CPU_COUNT(&set), 0);
+	cpus_parse_list("", &set);
+	assert_int_equal(CPU_COUNT(&set), 0);
+	cpus_parse_list("1,", &set);
+	assert_int_equal(CPU_COUNT(&set), 1);
 }
 
 /* A machine of two nodes and eight cpus, of which the sandbox has 2-3 and 6. */
@@ -775,7 +780,8 @@ static uint64_t open_file(uint64_t node, uint32_t flags, int wanted)
 
 static struct wire_answer read_file(uint64_t node, uint64_t fh, uint64_t at, uint32_t size)
 {
-	struct fuse_read_in in = {.fh = fh, .offset = at, .size = size};
+	struct fuse_read_in in = {.fh = fh, .offset = at, .size = size,
+				  .read_flags = FUSE_READ_LOCKOWNER};
 
 	return ask(FUSE_READ, node, &in, sizeof in, NULL, 0);
 }
@@ -787,6 +793,14 @@ static int write_some(uint64_t node, const char *text, uint64_t at, uint32_t fla
 	struct wire_answer a = ask(FUSE_WRITE, node, &in, sizeof in, text, strlen(text));
 
 	return a.header.error ? a.header.error : (int)a.write.size;
+}
+
+/* Without an owner of locks, which tells it from a read(2). */
+static int read_by_cache(uint64_t node, uint64_t fh)
+{
+	struct fuse_read_in in = {.fh = fh, .size = 4096};
+
+	return ask(FUSE_READ, node, &in, sizeof in, NULL, 0).header.error;
 }
 
 static int write_file(uint64_t node, const char *text, uint64_t at)
@@ -819,6 +833,7 @@ static void test_read(void **state)
 	is_text(&a, "another-one\n");
 	a = read_file(node, fh, UINT64_MAX, 4096);
 	is_text(&a, "");
+	assert_int_equal(read_by_cache(node, fh), -EINVAL);
 	a = read_file(node, fh, INT64_MAX, UINT32_MAX);
 	is_text(&a, "");
 	/* A handle of a helper that is dead, or of nobody. */
