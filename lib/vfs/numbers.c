@@ -355,8 +355,8 @@ static bool is_old(uint64_t *read_nsec)
 	return true;
 }
 
-static void keep(struct vfs_kept *k, const struct vfs_sources *s, const struct vfs_facts *facts,
-		 unsigned int needs)
+void vfs_numbers_keep(struct vfs_kept *k, const struct vfs_sources *s,
+		      const struct vfs_facts *facts, unsigned int needs)
 {
 	if ((needs & (VFS_NEED_MEMORY | VFS_NEED_MEMINFO)) && is_old(&k->memory_read_nsec)) {
 		k->memory_limit = lower_limit(s, VFS_MEMORY_LIMIT, VFS_MEMORY_LIMIT_ABOVE);
@@ -373,7 +373,7 @@ void vfs_numbers_read(struct vfs_numbers *ret, struct vfs_kept *kept,
 {
 	size_t used;
 
-	keep(kept, s, facts, needs);
+	vfs_numbers_keep(kept, s, facts, needs);
 	*ret = (struct vfs_numbers){
 		.memory_limit = kept->memory_limit,
 		.swap_limit = kept->swap_limit,

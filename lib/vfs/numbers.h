@@ -30,7 +30,7 @@
 #define VFS_NEED_PRESSURE_IRQ (1u << 8)
 #define VFS_NEED_MEMINFO (1u << 9) /* the host's, in @meminfo */
 #define VFS_LONG (1u << 10) /* the text may be longer than a page */
-#define VFS_STEADY (1u << 11) /* good for a second: to make it is dear */
+#define VFS_STEADY (1u << 11) /* good for a second with the same cpus: to make it is dear */
 #define VFS_NEED_IO (1u << 12) /* io.stat of the sandbox's group, in @io */
 #define VFS_OF_ALL (1u << 13) /* covered although root inside may write it: it is the host's */
 
@@ -123,6 +123,9 @@ struct vfs_kept {
 	cpu_set_t allowed, cpus;
 	char meminfo[8192];
 };
+
+void vfs_numbers_keep(struct vfs_kept *k, const struct vfs_sources *s,
+		      const struct vfs_facts *facts, unsigned int needs);
 
 /*
  * Helper: fills what @needs says. @file: for VFS_NEED_HOST. @scratch: for raw text; @ret

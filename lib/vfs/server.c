@@ -53,9 +53,13 @@ static uint64_t now_nsec(void)
 static bool use_steady(struct server *s, size_t file, struct text *out)
 {
 	const struct server_steady *k = &s->steady;
+	const unsigned int needs = vfs_files[file].needs;
 
-	if (!(vfs_files[file].needs & VFS_STEADY) || k->file != file || !k->len ||
+	if (!(needs & VFS_STEADY) || k->file != file || !k->len ||
 	    now_nsec() - k->made_nsec >= STEADY_NSEC)
+		return false;
+	vfs_numbers_keep(&s->kept, s->sources, &s->shared->facts, needs);
+	if (!CPU_EQUAL(&k->cpus, &s->kept.cpus))
 		return false;
 	text_bytes(out, k->text, k->len);
 	return true;
@@ -70,6 +74,7 @@ static void keep_steady(struct server *s, size_t file, const struct text *out)
 	memcpy(k->text, out->buf, out->len);
 	k->file = file;
 	k->len = out->len;
+	k->cpus = s->kept.cpus;
 	k->made_nsec = now_nsec();
 }
 

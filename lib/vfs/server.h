@@ -58,6 +58,7 @@ struct server_slot {
 struct server_steady {
 	size_t file, len; /* 0: none */
 	uint64_t made_nsec;
+	cpu_set_t cpus; /* it was made for */
 	char text[SERVER_STEADY_MAX];
 };
 
