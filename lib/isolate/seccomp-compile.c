@@ -227,6 +227,7 @@ static int add_vfs_rules(scmp_filter_ctx ctx)
 {
 	static const int calls[] = {SCMP_SYS(read),	   SCMP_SYS(pread64),
 				    SCMP_SYS(writev),	   SCMP_SYS(munmap),
+				    SCMP_SYS(ppoll),	   SCMP_SYS(sched_yield),
 				    SCMP_SYS(clock_gettime), SCMP_SYS(exit_group),
 				    SCMP_SYS(exit),	   SCMP_SYS(restart_syscall)};
 	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
