@@ -185,6 +185,9 @@ int cis_sandbox_set_vfs(struct cis_sandbox *sb, enum cis_vfs mode);
 #define CIS_TRAP_SWAPON  (1ULL << 18) /* and swapoff: without effect */
 #define CIS_TRAP_REBOOT  (1ULL << 19) /* Ctrl-Alt-Del on and off: without effect */
 #define CIS_TRAP_MODULE  (1ULL << 20) /* loading: without effect */
+/* Images of the job's, read-only, by the host kernel's driver: dangerous, see SECURITY.md. */
+#define CIS_TRAP_MOUNT_SQUASHFS (1ULL << 21)
+#define CIS_TRAP_MOUNT_EXT4     (1ULL << 22)
 int cis_sandbox_set_flags(struct cis_sandbox *sb, uint64_t set);
 
 /*
