@@ -233,19 +233,19 @@ bool notify_ended(struct notify *n, enum answerer who, uint64_t *ret_pause)
 
 static enum notify_found leave_behind(struct notify *n, struct notify_helper *h)
 {
-	size_t free = 0, place = 0;
+	size_t places = 0, place = 0;
 
 	for (size_t i = 0; i < NOTIFY_HELD_MAX; i++) {
 		if (n->held[i] >= 0 && is_dead(n->held[i], 0))
 			reap(&n->held[i]);
 		if (n->held[i] < 0) {
 			place = i;
-			free++;
+			places++;
 		}
 	}
 	fd_close(n->held[place]);
 	n->held[place] = steal_fd(&h->pidfd);
-	if (free > 1)
+	if (places > 1)
 		return NOTIFY_LEFT_BEHIND;
 	/* They have the listener open: without it nobody could answer, not even so. */
 	n->serve.flags = 0;

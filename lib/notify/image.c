@@ -112,9 +112,12 @@ static int copy_of(const struct mounter *m, int from, uint64_t trap)
 
 /* ---- the device -------------------------------------------------------------------- */
 
+#define LOOP "/dev/loop"
+#define LOOP_NAME "cisandbox-image" /* in losetup */
+
 static void loop_path(char path[static 32], int n)
 {
-	strcpy(path, "/dev/loop");
+	memcpy(path, LOOP, sizeof LOOP);
 	num_append(path, 32, (unsigned int)n);
 }
 
@@ -129,7 +132,7 @@ static int attach_loop(int file, int *ret)
 
 	if (control < 0)
 		return control;
-	strcpy((char *)config.info.lo_file_name, "cisandbox-image");
+	memcpy(config.info.lo_file_name, LOOP_NAME, sizeof LOOP_NAME);
 	/* Somebody may take the free one before we do: then there is another. */
 	for (int tries = 0; tries < 64; tries++) {
 		cleanup_close int loop = -1;
