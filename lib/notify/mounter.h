@@ -54,7 +54,7 @@ struct mounter {
 };
 
 void mounter_init(struct mounter *m);
-/* Starts it. @copies: taken. */
+/* Starts it. @copies and @userns: taken. */
 int mounter_start(struct mounter *m, int copies, int userns, int listener, uint64_t traps,
 		  struct cis_error *err);
 /* Ends it. What it has mounted stays for as long as somebody inside has it. */
