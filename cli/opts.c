@@ -228,7 +228,8 @@ static int trap(struct front *f, const char *v)
 	} known[] = {
 		{"mknod", CIS_TRAP_MKNOD},   {"sysinfo", CIS_TRAP_SYSINFO},
 		{"swapon", CIS_TRAP_SWAPON}, {"reboot", CIS_TRAP_REBOOT},
-		{"module", CIS_TRAP_MODULE},
+		{"module", CIS_TRAP_MODULE}, {"mount-squashfs", CIS_TRAP_MOUNT_SQUASHFS},
+		{"mount-ext4", CIS_TRAP_MOUNT_EXT4},
 	};
 
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)

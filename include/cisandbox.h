@@ -185,6 +185,9 @@ int cis_sandbox_set_vfs(struct cis_sandbox *sb, enum cis_vfs mode);
 #define CIS_TRAP_SWAPON  (1ULL << 18) /* and swapoff: without effect */
 #define CIS_TRAP_REBOOT  (1ULL << 19) /* Ctrl-Alt-Del on and off: without effect */
 #define CIS_TRAP_MODULE  (1ULL << 20) /* loading: without effect */
+/* Images of the job's, read-only, by the host kernel's driver: dangerous, see SECURITY.md. */
+#define CIS_TRAP_MOUNT_SQUASHFS (1ULL << 21)
+#define CIS_TRAP_MOUNT_EXT4     (1ULL << 22)
 int cis_sandbox_set_flags(struct cis_sandbox *sb, uint64_t set);
 
 /*
@@ -198,7 +201,8 @@ int cis_sandbox_set_stdio(struct cis_sandbox *sb, int in, int out, int err_fd);
  * to tell of a new size. */
 int cis_sandbox_set_tty(struct cis_sandbox *sb, unsigned int rows, unsigned int cols);
 
-/* One JSON object a line: started, service, ready, limit.hit, traps.died, timeout, exited. */
+/* One JSON object a line: started, service, ready, limit.hit, traps.died, traps.held,
+ * traps.lost, timeout, exited. */
 int cis_sandbox_set_audit(struct cis_sandbox *sb, int fd);
 
 /* ---- 3. start it ----------------------------------------------------- */
@@ -245,7 +249,8 @@ enum cis_event_kind {
 	CIS_EVENT_DISK_LIMIT,   /* value: bytes in use */
 	CIS_EVENT_TIMEOUT,
 	CIS_EVENT_VFS, /* no virtual files (value: errno), or their helper keeps dying (0) */
-	CIS_EVENT_TRAPS,        /* the helper of CIS_TRAP_* died; value: times in a row */
+	/* A helper of CIS_TRAP_* died (value: times in a row), or no more are started (0). */
+	CIS_EVENT_TRAPS,
 };
 struct cis_event {
 	int kind; /* enum cis_event_kind */

@@ -171,6 +171,11 @@ static uint32_t nodes_flag(const struct spec *s)
 	return s->flags & CIS_TRAP_MKNOD ? OP_NODES : 0;
 }
 
+static uint32_t devices_flag(const struct spec *s)
+{
+	return s->flags & TRAPS_WITH_DEVICES ? OP_NODES : 0;
+}
+
 static int plan_host(struct plan *p)
 {
 	const struct spec *s = p->spec;
@@ -200,7 +205,7 @@ static int plan_host(struct plan *p)
 	if (r >= 0)
 		r = add(p, (struct op){OP_MAP, BY_CALLER});
 	if (r >= 0)
-		r = add(p, (struct op){OP_CGROUP, BY_CALLER, .flags = nodes_flag(s)});
+		r = add(p, (struct op){OP_CGROUP, BY_CALLER, .flags = devices_flag(s)});
 	return r;
 }
 

@@ -42,7 +42,8 @@ int cis_sandbox_new(struct cis_sandbox **ret)
 	notify_init(&sb->notify);
 	sb->audit = sb->sync = sb->pidfd = sb->tty = -1;
 	sb->timeout = sb->grace = sb->tick = sb->image_lock = sb->bundle = sb->respawn = -1;
-	sb->trap_pause = -1;
+	for (size_t i = 0; i < N_ANSWERERS; i++)
+		sb->trap_pause[i] = -1;
 	for (size_t i = 0; i < 3; i++)
 		sb->stdio[i] = -1;
 	for (size_t i = 0; i < N_RELAYS; i++)
@@ -68,7 +69,8 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 	vfs_done(&sb->vfs);
 	fd_close(sb->respawn);
 	notify_done(&sb->notify);
-	fd_close(sb->trap_pause);
+	for (size_t i = 0; i < N_ANSWERERS; i++)
+		fd_close(sb->trap_pause[i]);
 	fd_close(sb->bundle);
 	plan_done(&sb->plan);
 	spec_done(&sb->spec);
@@ -283,10 +285,13 @@ static int fail_at(int r, enum cis_stage stage, struct cis_error *err)
 /* Takes @listener. */
 static int start_traps(struct cis_sandbox *sb, int listener, struct cis_error *err)
 {
-	int r = notify_look(&sb->notify, sb->pid, sb->base, sb->spec.flags, err);
+	bool mounts = sb->spec.flags & TRAP_MOUNTS;
+	int copies = -1, r = notify_look(&sb->notify, sb->pid, sb->base, sb->spec.flags, err);
 
+	if (r >= 0 && mounts)
+		r = copies = state_open_scratch(err);
 	if (r >= 0)
-		return notify_start(&sb->notify, listener, &sb->group, err);
+		return notify_start(&sb->notify, listener, copies, &sb->group, err);
 	fd_close(listener);
 	return r;
 }
