@@ -130,6 +130,7 @@ struct box {
 	int *trees;             /* by config.mounts: what is bound there, or -1 */
 	bool *is_file;
 	int groups[PLACE_MAX];  /* by place.g: its mount, for who has no cgroup namespace */
+	bool bind_devices;      /* nodes cannot be made, in whose user namespace we are */
 	struct box_device *devices;
 	size_t n_devices;
 	bool own_dev;           /* /dev is no bind: devices and links are made */

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "../base/fd.h"
+#include "../base/process.h"
 #include "../base/sys.h"
 #include "../isolate/lsm.h"
 #include "../isolate/procfd.h"
@@ -278,6 +279,7 @@ int making_decide(struct making *m, struct cis_error *err)
 		r = check_namespaced(m, err);
 	if (r < 0)
 		return r;
+	b->bind_devices = b->in_userns || process_is_in_userns();
 	root = open(b->rootfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return cis_fail(err, errno, "rootfs %s", b->rootfs);
