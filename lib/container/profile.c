@@ -24,7 +24,7 @@ int profile_is_docker(const struct cis_oci *rt, const struct config *c, struct c
 	const char *name = rt && rt->profile ? rt->profile
 					     : config_annotation(c, PROFILE_ANNOTATION);
 
-	if (!name || strcmp(name, "plain") == 0)
+	if (!name || strcmp(name, "plain") == 0 || strcmp(name, "nested") == 0)
 		return 0;
 	if (strcmp(name, "docker") == 0)
 		return 1;
