@@ -374,7 +374,7 @@ static int open_tty(struct launch *l)
 
 static int cover(struct inside *in)
 {
-	int r = vfs_cover_child(in->root, in->vfs);
+	int r = vfs_cover_child(in->root, in->vfs, "");
 
 	in->vfs = fd_close(in->vfs);
 	return r;

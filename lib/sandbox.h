@@ -21,6 +21,7 @@
 #include "plan.h"
 #include "relay.h"
 #include "state.h"
+#include "vfs/load.h"
 #include "vfs/vfs.h"
 
 /*

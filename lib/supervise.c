@@ -387,21 +387,6 @@ static void on_timeout(struct cis_sandbox *sb)
 
 /* ---- virtual files ------------------------------------------------------------------- */
 
-/* As often as the kernel does for its own. */
-static void note_load(struct cis_sandbox *sb)
-{
-	struct vfs_facts *facts = &sb->vfs.helper.shared->facts;
-	struct group_tasks tasks;
-
-	group_tasks(&sb->group, &tasks);
-	vfs_load_add(&sb->load, tasks.running + tasks.blocked);
-	for (size_t i = 0; i < ARRAY_SIZE(facts->load); i++)
-		facts->load[i] = vfs_load_hundredths(&sb->load, i);
-	facts->running = tasks.running;
-	facts->blocked = tasks.blocked;
-	facts->tasks = tasks.all;
-}
-
 void supervise_note_no_vfs(struct cis_sandbox *sb)
 {
 	char text[160];
@@ -466,7 +451,8 @@ static void on_tick(struct cis_sandbox *sb)
 	read_figures(sb, &f);
 	check_limits(sb, &f);
 	if (vfs_is_on(&sb->vfs) && ++sb->ticks % VFS_LOAD_SEC == 0)
-		note_load(sb);
+		vfs_load_note(&sb->load, sb->group.dirs[sb->group.hs.unified],
+			      &sb->vfs.helper.shared->facts);
 }
 
 static int traps_again(struct cis_sandbox *sb, struct cis_error *err)

@@ -341,54 +341,6 @@ static int remove_one(int parent, const char *name, int fd, void *arg)
 	return 0;
 }
 
-/* R, S, D ...: behind the name, which may hold anything. */
-static char state_of(const char *tid)
-{
-	char path[64], buf[512], *end;
-	cleanup_close int fd = -1;
-	ssize_t n;
-
-	snprintf(path, sizeof path, "/proc/%s/stat", tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, buf, sizeof buf - 1);
-	if (n <= 0)
-		return 'X';
-	buf[n] = '\0';
-	end = strrchr(buf, ')');
-	return end && end[1] ? end[2] : 'X';
-}
-
-static int count_one(int parent, const char *name, int fd, void *arg)
-{
-	struct group_tasks *t = arg;
-	cleanup_free char *text = NULL;
-	char *save = NULL;
-
-	(void)parent;
-	(void)name;
-	if (io_read_file_at(fd, "cgroup.threads", 4 << 20, &text, NULL) < 0)
-		return 0;
-	for (char *tid = strtok_r(text, "\n", &save); tid; tid = strtok_r(NULL, "\n", &save)) {
-		char state = state_of(tid);
-
-		t->all++;
-		t->running += state == 'R';
-		t->blocked += state == 'D';
-	}
-	return 0;
-}
-
-void group_tasks(const struct group *g, struct group_tasks *ret)
-{
-	int top = g->dirs[g->hs.unified];
-
-	*ret = (struct group_tasks){0};
-	if (top < 0)
-		return;
-	count_one(-1, NULL, top, ret);
-	walk(top, count_one, ret);
-}
-
 static void nap(unsigned int usec)
 {
 	nanosleep(&(struct timespec){.tv_nsec = usec * 1000L}, NULL);

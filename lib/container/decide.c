@@ -289,8 +289,13 @@ int making_decide(struct making *m, struct cis_error *err)
 		r = finish_add_listen_fds(&b->finish, m->how->listen_fds, err);
 	if (r >= 0)
 		r = sources_take(b, m->bundle, err);
+	if (r >= 0)
+		r = keeper_decide(&m->keeper, &m->config, m->docker, root_outside(&m->config),
+				  err);
 	if (r < 0)
 		return r;
+	b->vfs = m->keeper.mount;
+	b->vfs_conn = m->keeper.vfs.helper.conn;
 	b->finish.procfd = procfd_open();
 	return b->finish.procfd < 0 ? cis_fail(err, -b->finish.procfd, "open procfs") : 0;
 }

@@ -23,6 +23,7 @@
 #include "box.h"
 #include "engine-dirs.h"
 #include "hooks.h"
+#include "keeper.h"
 #include "network.h"
 #include "profile.h"
 #include "systemd-init.h"
@@ -283,6 +284,8 @@ int container_delete(struct container *ct, bool force, struct cis_error *err)
 				      container_status_name(status));
 	if (status != STATUS_STOPPED && status != STATUS_CREATING)
 		r = end_it(ct, err);
+	if (r >= 0)
+		keeper_await(ct->doc);
 	if (r >= 0 && ct->doc)
 		r = place_remove(&ct->place, err);
 	if (r >= 0 || r == -ENOENT)

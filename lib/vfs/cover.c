@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cover.h"
 
+#include <string.h>
+
 #include "../base/fd.h"
 #include "../base/num.h"
 #include "../base/sys.h"
@@ -32,11 +34,13 @@ static int read_list(int vfs)
 	return r;
 }
 
-int vfs_cover_child(int root, int vfs)
+int vfs_cover_child(int root, int vfs, const char *where)
 {
+	const size_t n = strlen(where);
 	int r = read_list(vfs);
 
 	for (size_t i = 0; i < vfs_n_files && r >= 0; i++)
-		r = cover_one(root, vfs, i);
+		if (strncmp(vfs_files[i].path, where, n) == 0)
+			r = cover_one(root, vfs, i);
 	return r;
 }

@@ -6,7 +6,6 @@
 
 #include "../base/fd.h"
 #include "../base/sys.h"
-#include "../cgroup/group.h"
 #include "files.h"
 
 #define PERIOD_DEFAULT 100000
@@ -39,14 +38,6 @@ static int open_at(int dir, const char *name)
 	return fd < 0 ? -1 : fd;
 }
 
-static int group_dir(const struct group *g, enum controller c, bool *ret_v2)
-{
-	int h = hierarchy_of(&g->hs, c);
-
-	*ret_v2 = h >= 0 && g->hs.h[h].v2;
-	return h < 0 ? -1 : g->dirs[h];
-}
-
 static void open_memory(struct vfs_sources *s, int dir)
 {
 	const bool v2 = s->memory_v2;
@@ -75,17 +66,27 @@ static void open_cpu(struct vfs_sources *s, int dir)
 	s->fd[VFS_CPU_PERIOD_ABOVE] = open_at(dir, "../cpu.cfs_period_us");
 }
 
-void vfs_sources_open(struct vfs_sources *s, const struct group *g)
+/* What the kernel makes of it, which is what its tasks may run on. */
+static int open_cpuset(const struct vfs_group *g)
 {
-	int unified = g->dirs[g->hs.unified], usage;
-	bool usage_v2;
+	int fd = open_at(g->dir, g->v2 ? "cpuset.cpus.effective" : "cpuset.effective_cpus");
 
-	open_memory(s, group_dir(g, CTL_MEMORY, &s->memory_v2));
-	open_cpu(s, group_dir(g, CTL_CPU, &s->cpu_v2));
-	usage = group_dir(g, CTL_CPUACCT, &usage_v2);
+	return fd < 0 && !g->v2 ? open_at(g->dir, "cpuset.cpus") : fd;
+}
+
+void vfs_sources_open(struct vfs_sources *s, const struct vfs_groups *g)
+{
+	const int unified = g->unified;
+
+	s->memory_v2 = g->memory.v2;
+	s->cpu_v2 = g->cpu.v2;
+	open_memory(s, g->memory.dir);
+	open_cpu(s, g->cpu.dir);
 	/* cgroup2 counts time in every group, with or without the controller. */
-	s->fd[VFS_CPU_USAGE] = usage >= 0 && !usage_v2 ? open_at(usage, "cpuacct.stat")
-						       : open_at(unified, "cpu.stat");
+	s->fd[VFS_CPU_USAGE] = g->cpuacct.dir >= 0 && !g->cpuacct.v2
+				       ? open_at(g->cpuacct.dir, "cpuacct.stat")
+				       : open_at(unified, "cpu.stat");
+	s->fd[VFS_CPUSET] = open_cpuset(&g->cpuset);
 	s->fd[VFS_MEMINFO] = open_at(AT_FDCWD, "/proc/meminfo");
 	s->fd[VFS_PRESSURE_CPU] = open_at(unified, "cpu.pressure");
 	s->fd[VFS_PRESSURE_MEMORY] = open_at(unified, "memory.pressure");
@@ -156,6 +157,39 @@ void vfs_parse_cpu_usage(const char *text, bool v2, uint64_t *ret_user, uint64_t
 
 	*ret_user = text_find_num(text, v2 ? "user_usec " : "user ", 0) * unit;
 	*ret_system = text_find_num(text, v2 ? "system_usec " : "system ", 0) * unit;
+}
+
+void vfs_parse_cpu_list(const char *text, cpu_set_t *ret)
+{
+	CPU_ZERO(ret);
+	while (*text >= '0' && *text <= '9') {
+		uint64_t first = text_read_num(text, &text), last = first;
+
+		if (*text == '-')
+			last = text_read_num(text + 1, &text);
+		for (uint64_t i = first; i <= last && i < CPU_SETSIZE; i++)
+			CPU_SET(i, ret);
+		text += *text == ',';
+	}
+}
+
+void vfs_pick_cpus(uint64_t milli, unsigned int turn, const cpu_set_t *allowed, cpu_set_t *ret)
+{
+	const cpu_set_t from = *allowed;
+	unsigned int all = (unsigned int)CPU_COUNT(&from), wanted, first, at = 0;
+
+	*ret = from;
+	wanted = (unsigned int)MIN((milli + 999) / 1000, (uint64_t)all);
+	if (!milli || wanted == all)
+		return;
+	CPU_ZERO(ret);
+	first = (unsigned int)((uint64_t)turn * wanted % all);
+	for (size_t i = 0; i < CPU_SETSIZE; i++) {
+		if (!CPU_ISSET(i, &from))
+			continue;
+		if ((at++ + all - first) % all < wanted)
+			CPU_SET(i, ret);
+	}
 }
 
 unsigned int vfs_n_cpus(const struct vfs_numbers *n)
@@ -246,18 +280,32 @@ static void read_quota(const struct vfs_sources *s, enum vfs_source quota,
 		*ret_period = PERIOD_DEFAULT;
 }
 
-static void read_cpu(struct vfs_numbers *n, const struct vfs_sources *s)
+static void read_cpuset(struct vfs_numbers *n, const struct vfs_sources *s)
+{
+	char buf[4096];
+	cpu_set_t set;
+
+	if (!read_line(s->fd[VFS_CPUSET], buf, sizeof buf))
+		return;
+	vfs_parse_cpu_list(buf, &set);
+	if (CPU_COUNT(&set))
+		n->cpus = set;
+}
+
+static void read_cpu(struct vfs_numbers *n, const struct vfs_sources *s,
+		     const struct vfs_facts *facts)
 {
 	uint64_t quota, period;
 
 	read_quota(s, VFS_CPU_QUOTA, VFS_CPU_PERIOD, &n->quota, &n->period);
 	read_quota(s, VFS_CPU_QUOTA_ABOVE, VFS_CPU_PERIOD_ABOVE, &quota, &period);
-	if (quota == VFS_NO_LIMIT)
-		return;
-	if (n->quota == VFS_NO_LIMIT || quota * n->period < n->quota * period) {
+	if (quota != VFS_NO_LIMIT &&
+	    (n->quota == VFS_NO_LIMIT || quota * n->period < n->quota * period)) {
 		n->quota = quota;
 		n->period = period;
 	}
+	read_cpuset(n, s);
+	vfs_pick_cpus((uint64_t)vfs_n_cpus(n) * 1000, facts->turn, &n->cpus, &n->cpus);
 }
 
 static void read_usage(struct vfs_numbers *n, const struct vfs_sources *s,
@@ -308,7 +356,7 @@ void vfs_numbers_read(struct vfs_numbers *ret, const struct vfs_sources *s,
 	if (needs & VFS_NEED_MEMORY)
 		read_memory(ret, s, scratch, size);
 	if (needs & VFS_NEED_CPU)
-		read_cpu(ret, s);
+		read_cpu(ret, s, facts);
 	if (needs & VFS_NEED_USAGE)
 		read_usage(ret, s, facts);
 	ret->meminfo = scratch;

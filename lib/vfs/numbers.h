@@ -66,12 +66,22 @@ enum vfs_source {
 	VFS_CPU_QUOTA, VFS_CPU_QUOTA_ABOVE, VFS_CPU_PERIOD, VFS_CPU_PERIOD_ABOVE,
 	VFS_CPU_USAGE, VFS_MEMINFO,
 	VFS_PRESSURE_CPU, VFS_PRESSURE_MEMORY, VFS_PRESSURE_IO, VFS_PRESSURE_IRQ,
+	VFS_CPUSET,
 	VFS_N_SOURCES
 };
 
 #define VFS_HOST_FILES_MAX 64
 
-struct group;
+/* Where the groups are, as directories: of a sandbox's (group.h) or a container's (place.h). */
+struct vfs_group {
+	int dir; /* borrowed; -1: there is none */
+	bool v2;
+};
+struct vfs_groups {
+	struct vfs_group memory, cpu, cpuacct, cpuset;
+	int unified; /* cgroup2, with or without controllers */
+};
+
 struct vfs_sources {
 	int fd[VFS_N_SOURCES];              /* -1: there is none */
 	int host[VFS_HOST_FILES_MAX];       /* by index in the table of files */
@@ -81,11 +91,12 @@ struct vfs_sources {
 void vfs_sources_init(struct vfs_sources *s);
 void vfs_sources_done(struct vfs_sources *s);
 /* Opens what @g and this host have. */
-void vfs_sources_open(struct vfs_sources *s, const struct group *g);
+void vfs_sources_open(struct vfs_sources *s, const struct vfs_groups *g);
 
 /* What comes from elsewhere than a file; the supervisor keeps it in memory they share. */
 struct vfs_facts {
-	cpu_set_t cpus;
+	cpu_set_t cpus;        /* as far as no group says which */
+	unsigned int turn;     /* of vfs_pick_cpus() */
 	uint64_t started_usec; /* CLOCK_BOOTTIME */
 	uint64_t boot_sec;
 	uint32_t load[3], running, blocked, tasks;
@@ -100,7 +111,14 @@ void vfs_numbers_read(struct vfs_numbers *ret, const struct vfs_sources *s,
 		      const struct vfs_facts *facts, unsigned int needs, size_t file,
 		      char *scratch, size_t size);
 
+/*
+ * The cpus that a sandbox of @milli thousandths of one (0: no limit) runs on, out of
+ * @allowed: as many as these come to, by turns with the other sandboxes.
+ */
+void vfs_pick_cpus(uint64_t milli, unsigned int turn, const cpu_set_t *allowed, cpu_set_t *ret);
+
 /* Pure parts of it. */
+void vfs_parse_cpu_list(const char *text, cpu_set_t *ret); /* "0-2,5" */
 uint64_t vfs_parse_limit(const char *text); /* "max", "-1", a number */
 void vfs_parse_cpu_max(const char *text, uint64_t *ret_quota, uint64_t *ret_period);
 void vfs_parse_memory_stat(const char *text, bool v2, struct vfs_memory_stat *ret);

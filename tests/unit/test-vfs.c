@@ -16,6 +16,7 @@
 
 #include "base/macros.h"
 #include "vfs/files.h"
+#include "vfs/load.h"
 #include "vfs/server.h"
 #include "vfs/vfs.h"
 #include "vfs/wire.h"

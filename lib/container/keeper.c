@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "keeper.h"
+
+#include <errno.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "../base/fd.h"
+#include "../base/io.h"
+#include "../base/process.h"
+#include "../base/sys.h"
+#include "../isolate/ids.h"
+#include "../sync.h"
+#include "profile.h"
+
+#define DOC_KEY "keeper"
+#define STACK (128 * 1024)
+#define END_MSEC 5000
+#define RETRY_MSEC 1000 /* where there can be no helper now */
+
+void keeper_init(struct keeper *k)
+{
+	*k = (struct keeper){.mount = -1, .talk = -1, .pidfd = -1, .hears = -1, .tasks = -1};
+	vfs_init(&k->vfs);
+}
+
+void keeper_done(struct keeper *k)
+{
+	fd_close(k->mount);
+	fd_close(k->talk);
+	fd_close(k->pidfd);
+	vfs_done(&k->vfs);
+	keeper_init(k);
+}
+
+/* ---- the process ----------------------------------------------------------------------- */
+
+static uint64_t now_msec(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void close_others(const struct keeper *k)
+{
+	int keep[4 + VFS_N_SOURCES + VFS_HOST_FILES_MAX];
+	size_t n = 0;
+
+	fd_keep(keep, &n, k->hears);
+	fd_keep(keep, &n, k->tasks);
+	fd_keep(keep, &n, k->vfs.helper.conn);
+	for (size_t i = 0; i < VFS_N_SOURCES; i++)
+		fd_keep(keep, &n, k->vfs.sources.fd[i]);
+	for (size_t i = 0; i < VFS_HOST_FILES_MAX; i++)
+		fd_keep(keep, &n, k->vfs.sources.host[i]);
+	fd_close_others(keep, n);
+}
+
+/* An engine waits for the end of these pipes. */
+static void leave_streams(void)
+{
+	int null = SYS(openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int i = 0; i < 3; i++) {
+		if (null >= 0)
+			SYS(dup3, null, i, 0);
+		else
+			fd_close(i);
+	}
+	fd_close(null);
+}
+
+/* What is left: to make helpers that are somebody else, and to end them. */
+static void drop_privilege(void)
+{
+	const uint32_t kept = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL;
+	const struct __user_cap_data_struct caps[2] = {{.effective = kept, .permitted = kept}};
+
+	sys_capset(caps);
+	SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+static void end(struct keeper *k) __attribute__((noreturn));
+static void end(struct keeper *k)
+{
+	/* First of all the connection: whoever waits for an answer has one. */
+	vfs_done(&k->vfs);
+	_exit(0);
+}
+
+/* When the next helper may begin. */
+static uint64_t bury(struct keeper *k, bool settled)
+{
+	int status;
+	unsigned int delay = vfs_bury(&k->vfs, &status);
+
+	/* Its file system is gone; or who waits for create would wait for ever. */
+	if (status == 0 || (!settled && k->vfs.quick_deaths >= VFS_CRASH_LOOP))
+		end(k);
+	return now_msec() + delay;
+}
+
+/* The descriptor of init; as long as there is none, the conversation's. */
+static int hear(struct keeper *k)
+{
+	struct sync_msg m;
+	int init = -1;
+
+	/* create is dead. */
+	if (sync_recv(k->hears, &m, &init, 0) <= 0 || init < 0)
+		end(k);
+	k->hears = fd_close(k->hears);
+	return init;
+}
+
+static void keep(struct keeper *k) __attribute__((noreturn));
+static void keep(struct keeper *k)
+{
+	uint64_t spawn_at = 0, load_at = now_msec() + VFS_LOAD_SEC * 1000;
+	int init = -1;
+
+	for (;;) {
+		uint64_t now = now_msec(), next;
+		struct pollfd p[2] = {{.fd = init >= 0 ? init : k->hears, .events = POLLIN}};
+
+		if (k->vfs.pidfd < 0 && now >= spawn_at && vfs_spawn(&k->vfs) < 0)
+			spawn_at = now + RETRY_MSEC;
+		if (now >= load_at) {
+			vfs_load_note(&k->load, k->tasks, &k->vfs.helper.shared->facts);
+			load_at = now + VFS_LOAD_SEC * 1000;
+		}
+		next = k->vfs.pidfd < 0 ? MIN(spawn_at, load_at) : load_at;
+		p[1] = (struct pollfd){.fd = k->vfs.pidfd, .events = POLLIN};
+		if (poll(p, 2, (int)(next - MIN(now, next))) <= 0)
+			continue;
+		if (p[0].revents && init >= 0)
+			end(k);
+		if (p[0].revents)
+			init = hear(k);
+		if (p[1].revents)
+			spawn_at = bury(k, init >= 0);
+	}
+}
+
+static void keeper_main(struct keeper *k) __attribute__((noreturn));
+static void keeper_main(struct keeper *k)
+{
+	SYS(prctl, PR_SET_NAME, "cis:keeper", 0, 0, 0);
+	args_hide_child(&k->args, "cisandbox-keeper");
+	k->talk = k->mount = k->pidfd = -1; /* create's */
+	close_others(k);
+	leave_streams();
+	SYS(setsid);
+	SYS(chdir, "/");
+	drop_privilege();
+	keep(k);
+}
+
+/* ---- create: before -------------------------------------------------------------------- */
+
+static int read_choice(const struct config *c, bool by_default, bool *ret_on, bool *ret_asked,
+		       struct cis_error *err)
+{
+	const char *said = config_annotation(c, VFS_ANNOTATION);
+
+	*ret_asked = said && strcmp(said, "on") == 0;
+	*ret_on = said ? *ret_asked : by_default;
+	if (said && !*ret_asked && strcmp(said, "off") != 0)
+		return cis_fail_plain(err, EINVAL,
+				      "annotation " VFS_ANNOTATION "=%s: must be on or off", said);
+	return 0;
+}
+
+static bool has_proc(const struct config *c)
+{
+	for (size_t i = 0; i < c->n_mounts; i++)
+		if (strcmp(c->mounts[i].type, "proc") == 0 &&
+		    strcmp(c->mounts[i].destination, "/proc") == 0)
+			return true;
+	return false;
+}
+
+/* All there are: a container is not confined to what the engine is. */
+static void read_cpus(cpu_set_t *ret)
+{
+	cleanup_free char *text = NULL;
+
+	CPU_ZERO(ret);
+	if (io_read_file_at(AT_FDCWD, "/sys/devices/system/cpu/online", 4096, &text, NULL) >= 0)
+		vfs_parse_cpu_list(text, ret);
+	if (!CPU_COUNT(ret))
+		sched_getaffinity(0, sizeof *ret, ret);
+}
+
+int keeper_decide(struct keeper *k, const struct config *c, bool by_default, uid_t base,
+		  struct cis_error *err)
+{
+	bool asked;
+	cpu_set_t cpus;
+	int r = read_choice(c, by_default, &k->on, &asked, err);
+
+	if (r < 0 || !k->on)
+		return r;
+	if (!has_proc(c)) {
+		k->on = false;
+		return asked ? cis_fail_plain(err, EINVAL,
+					      "annotation " VFS_ANNOTATION "=on: config.json "
+					      "mounts no proc at /proc")
+			     : 0;
+	}
+	r = vfs_probe();
+	if (r < 0 && !asked) {
+		k->on = false;
+		return 0;
+	}
+	read_cpus(&cpus);
+	r = vfs_make(&k->vfs, base, ids_of_helper(base, PROFILE_IDS), &cpus, &k->mount, err);
+	if (r < 0)
+		return r;
+	k->vfs.helper.shared->facts.turn = base / PROFILE_IDS;
+	return 0;
+}
+
+/* ---- create: beside the stage ------------------------------------------------------------ */
+
+static struct vfs_group group_of(const struct place *p, enum place_controller c)
+{
+	const struct place_group *g = place_of(p, c);
+
+	return (struct vfs_group){g ? g->dir : -1, g && g->v2};
+}
+
+static void open_sources(struct keeper *k, const struct place *p)
+{
+	const struct vfs_groups groups = {
+		.memory = group_of(p, PLACE_MEMORY),
+		.cpu = group_of(p, PLACE_CPU),
+		.cpuacct = group_of(p, PLACE_CPUACCT),
+		.cpuset = group_of(p, PLACE_CPUSET),
+		.unified = place_unified_fd(p),
+	};
+
+	vfs_connect(&k->vfs, &groups);
+	k->tasks = groups.unified >= 0 ? groups.unified : groups.cpu.dir;
+}
+
+/* In memory shared with create, which sleeps: its child's child is nobody's to wait for. */
+static int clone_main(void *arg)
+{
+	struct keeper *k = arg;
+	struct clone_args args = {
+		.flags = CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)&k->pidfd,
+		.exit_signal = SIGCHLD,
+	};
+
+	k->pid = process_clone(&args);
+	if (k->pid == 0)
+		keeper_main(k);
+	return 0;
+}
+
+static int clone_keeper(struct keeper *k)
+{
+	_Alignas(16) char stack[STACK];
+	sigset_t all, before;
+	pid_t between;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	between = clone(clone_main, stack + sizeof stack,
+			CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, k);
+	r = -errno;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (between < 0)
+		return r;
+	while (waitpid(between, NULL, __WALL) < 0 && errno == EINTR)
+		;
+	if (k->pid < 0)
+		k->pidfd = -1;
+	return k->pid;
+}
+
+int keeper_start(struct keeper *k, const struct place *p, struct cis_error *err)
+{
+	int pair[2], r;
+
+	if (!k->on)
+		return 0;
+	args_find(&k->args);
+	open_sources(k, p);
+	/* The stage is there already, and has no copy of it: its end is our end. */
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return cis_fail(err, errno, "virtual files");
+	k->talk = pair[0];
+	k->hears = pair[1];
+	r = clone_keeper(k);
+	k->hears = fd_close(k->hears);
+	if (r >= 0)
+		r = process_start_time(k->pid, &k->started, NULL);
+	return r < 0 ? cis_fail(err, -r, "clone the keeper of the virtual files") : 0;
+}
+
+int keeper_settle(struct keeper *k, pid_t init, struct cis_error *err)
+{
+	cleanup_close int pidfd = -1;
+	int r;
+
+	if (!k->on)
+		return 0;
+	pidfd = r = sys_pidfd_open(init);
+	if (r >= 0)
+		r = sync_send_fd(k->talk, &(struct sync_msg){.kind = SYNC_GO}, pidfd);
+	k->talk = fd_close(k->talk);
+	return r < 0 ? cis_fail(err, -r, "the keeper of the virtual files") : 0;
+}
+
+/* ---- ends -------------------------------------------------------------------------------- */
+
+static void await_end(int pidfd)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	if (poll(&p, 1, END_MSEC) <= 0)
+		sys_pidfd_send_signal(pidfd, SIGKILL);
+}
+
+void keeper_cancel(struct keeper *k)
+{
+	k->talk = fd_close(k->talk);
+	if (k->pidfd >= 0)
+		await_end(k->pidfd);
+}
+
+void keeper_save(const struct keeper *k, struct json *doc)
+{
+	struct json *o;
+
+	if (k->pid <= 0)
+		return;
+	o = json_object_new();
+	json_set_int(o, "pid", k->pid);
+	json_set_int(o, "startTime", (int64_t)k->started);
+	json_set(doc, DOC_KEY, o);
+}
+
+void keeper_await(const struct json *doc)
+{
+	const struct json *o = doc ? json_get(doc, DOC_KEY) : NULL;
+	const struct json *pid = o ? json_get(o, "pid") : NULL;
+	const struct json *started = o ? json_get(o, "startTime") : NULL;
+	cleanup_close int pidfd = -1;
+	uint64_t now;
+
+	if (!pid || !started || pid->type != JSON_INT || started->type != JSON_INT)
+		return;
+	pidfd = sys_pidfd_open((pid_t)pid->integer);
+	if (pidfd >= 0 && process_start_time((pid_t)pid->integer, &now, NULL) >= 0 &&
+	    now == (uint64_t)started->integer)
+		await_end(pidfd);
+}
