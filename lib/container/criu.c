@@ -112,11 +112,15 @@ int criu_set_paths(struct criu *c, const char *images, const char *work, const c
 int criu_check(const struct cis_oci *rt, const struct config *c, const char *verb,
 	       struct cis_error *err)
 {
-	int r = profile_is_docker(rt, c, err);
+	int r = profile_of(rt, c, err);
 
 	if (r < 0)
 		return r;
-	if (r > 0)
+	if (r == PROFILE_NESTED)
+		return cis_fail_plain(err, EINVAL,
+				      "%s: not with profile nested, whose virtual files belong "
+				      "to a process outside", verb);
+	if (r == PROFILE_DOCKER)
 		return cis_fail_plain(err, EINVAL,
 				      "%s: not with profile docker, whose root file system and "
 				      "network are rebuilt at each start", verb);

@@ -262,8 +262,9 @@ int making_load(struct making *m, struct cis_error *err)
 	if (r >= 0)
 		r = find_rootfs(m, err);
 	if (r >= 0)
-		r = profile_is_docker(m->rt, &m->config, err);
-	m->docker = r > 0;
+		r = profile_of(m->rt, &m->config, err);
+	m->docker = r == PROFILE_DOCKER;
+	m->nested = r == PROFILE_NESTED;
 	return r;
 }
 
@@ -290,11 +291,12 @@ int making_decide(struct making *m, struct cis_error *err)
 	if (r >= 0)
 		r = sources_take(b, m->bundle, err);
 	if (r >= 0)
-		r = keeper_decide(&m->keeper, &m->config, m->docker, root_outside(&m->config),
-				  err);
+		r = keeper_decide(&m->keeper, &m->config, m->docker || m->nested,
+				  root_outside(&m->config), err);
 	if (r < 0)
 		return r;
 	b->vfs = m->keeper.mount;
+	b->covers_again = m->nested && m->keeper.is_missing;
 	b->vfs_conn = m->keeper.vfs.helper.conn;
 	b->finish.procfd = procfd_open();
 	return b->finish.procfd < 0 ? cis_fail(err, -b->finish.procfd, "open procfs") : 0;

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -202,6 +203,24 @@ static void read_cpus(cpu_set_t *ret)
 		sched_getaffinity(0, sizeof *ret, ret);
 }
 
+/* In a user namespace not any number is an id: the last that there is. */
+static uid_t id_of_helper(uid_t base)
+{
+	cleanup_free char *map = NULL;
+	uid_t last = 0;
+
+	if (!process_is_in_userns() ||
+	    io_read_file_at(AT_FDCWD, "/proc/self/uid_map", 65536, &map, NULL) < 0)
+		return ids_of_helper(base, PROFILE_IDS);
+	for (const char *line = map; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		unsigned int inside, outside, count;
+
+		if (sscanf(line, "%u %u %u", &inside, &outside, &count) == 3 && count)
+			last = MAX(last, inside + count - 1);
+	}
+	return last;
+}
+
 int keeper_decide(struct keeper *k, const struct config *c, bool by_default, uid_t base,
 		  struct cis_error *err)
 {
@@ -219,12 +238,15 @@ int keeper_decide(struct keeper *k, const struct config *c, bool by_default, uid
 			     : 0;
 	}
 	r = vfs_probe();
-	if (r < 0 && !asked) {
+	read_cpus(&cpus);
+	if (r >= 0 || asked)
+		r = vfs_make(&k->vfs, base, id_of_helper(base), &cpus, &k->mount, err);
+	/* Inside of a sandbox more can be in the way than a device. */
+	if (r < 0 && !asked && (!vfs_is_on(&k->vfs) || process_is_in_userns())) {
 		k->on = false;
+		k->is_missing = true;
 		return 0;
 	}
-	read_cpus(&cpus);
-	r = vfs_make(&k->vfs, base, ids_of_helper(base, PROFILE_IDS), &cpus, &k->mount, err);
 	if (r < 0)
 		return r;
 	k->vfs.helper.shared->facts.turn = base / PROFILE_IDS;

@@ -22,6 +22,7 @@
 
 struct keeper {
 	bool on;
+	bool is_missing;  /* it would be on, but cannot be had */
 	int mount;        /* detached, for init to attach; or -1 */
 	struct vfs vfs;
 	int talk;         /* to it: where it is told who init is; -1 when it has been */
