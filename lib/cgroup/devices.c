@@ -272,5 +272,5 @@ int devices_apply(const struct place *p, const struct config_resources *r,
 {
 	int k = apply(p, r, err);
 
-	return k == -EPERM && process_is_in_userns() ? 0 : k;
+	return (k == -EPERM || k == -EOPNOTSUPP) && process_is_in_userns() ? 0 : k;
 }

@@ -93,6 +93,7 @@ struct finish {
 	bool filter_listens;
 	int procfd;                      /* the host's procfs, by a mount of our own */
 	bool keep_affinity;              /* it is the sandbox's that we are in */
+	const struct shown_cpus *cpus;   /* it begins on, as virtual files say; or NULL */
 	bool use_affinity;               /* execCPUAffinity: exec only */
 	unsigned int preserve;           /* descriptors 3.. that stay */
 };

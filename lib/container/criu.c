@@ -21,6 +21,7 @@
 #include "../base/process.h"
 #include "../base/spawn.h"
 #include "../base/sys.h"
+#include "keeper.h"
 #include "profile.h"
 
 #define MAX_LOG (64UL << 20)
@@ -113,13 +114,10 @@ int criu_check(const struct cis_oci *rt, const struct config *c, const char *ver
 	       struct cis_error *err)
 {
 	int r = profile_of(rt, c, err);
+	const char *vfs;
 
 	if (r < 0)
 		return r;
-	if (r == PROFILE_NESTED)
-		return cis_fail_plain(err, EINVAL,
-				      "%s: not with profile nested, whose virtual files belong "
-				      "to a process outside", verb);
 	if (r == PROFILE_DOCKER)
 		return cis_fail_plain(err, EINVAL,
 				      "%s: not with profile docker, whose root file system and "
@@ -130,6 +128,10 @@ int criu_check(const struct cis_oci *rt, const struct config *c, const char *ver
 				      "is not in it (process.terminal)", verb);
 	if (c->has_intel_rdt)
 		return cis_fail_plain(err, EINVAL, "%s: not with linux.intelRdt", verb);
+	vfs = config_annotation(c, VFS_ANNOTATION);
+	if (vfs ? strcmp(vfs, "on") == 0 : r == PROFILE_NESTED)
+		return cis_fail_plain(err, EINVAL, "%s: not with virtual files (annotation "
+				      VFS_ANNOTATION "=off does without)", verb);
 	return 0;
 }
 

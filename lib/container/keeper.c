@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -38,6 +39,8 @@ void keeper_done(struct keeper *k)
 	fd_close(k->talk);
 	fd_close(k->pidfd);
 	vfs_done(&k->vfs);
+	if (k->cpus)
+		munmap(k->cpus, sizeof *k->cpus);
 	keeper_init(k);
 }
 
@@ -191,18 +194,6 @@ static bool has_proc(const struct config *c)
 	return false;
 }
 
-/* All there are: a container is not confined to what the engine is. */
-static void read_cpus(cpu_set_t *ret)
-{
-	cleanup_free char *text = NULL;
-
-	CPU_ZERO(ret);
-	if (io_read_file_at(AT_FDCWD, "/sys/devices/system/cpu/online", 4096, &text, NULL) >= 0)
-		vfs_parse_cpu_list(text, ret);
-	if (!CPU_COUNT(ret))
-		sched_getaffinity(0, sizeof *ret, ret);
-}
-
 /* In a user namespace not any number is an id: the last that there is. */
 static uid_t id_of_helper(uid_t base)
 {
@@ -222,10 +213,11 @@ static uid_t id_of_helper(uid_t base)
 }
 
 int keeper_decide(struct keeper *k, const struct config *c, bool by_default, uid_t base,
-		  struct cis_error *err)
+		  const char *id, struct cis_error *err)
 {
+	struct vfs_facts facts = {0};
 	bool asked;
-	cpu_set_t cpus;
+	void *map;
 	int r = read_choice(c, by_default, &k->on, &asked, err);
 
 	if (r < 0 || !k->on)
@@ -238,9 +230,9 @@ int keeper_decide(struct keeper *k, const struct config *c, bool by_default, uid
 			     : 0;
 	}
 	r = vfs_probe();
-	read_cpus(&cpus);
+	shown_cpus_facts(shown_cpus_turn(base, id), &facts);
 	if (r >= 0 || asked)
-		r = vfs_make(&k->vfs, base, id_of_helper(base), &cpus, &k->mount, err);
+		r = vfs_make(&k->vfs, base, id_of_helper(base), &facts.cpus, &k->mount, err);
 	/* Inside of a sandbox more can be in the way than a device. */
 	if (r < 0 && !asked && (!vfs_is_on(&k->vfs) || process_is_in_userns())) {
 		k->on = false;
@@ -249,30 +241,24 @@ int keeper_decide(struct keeper *k, const struct config *c, bool by_default, uid
 	}
 	if (r < 0)
 		return r;
-	k->vfs.helper.shared->facts.turn = base / PROFILE_IDS;
+	k->vfs.helper.shared->facts.turn = facts.turn;
+	map = mmap(NULL, sizeof *k->cpus, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		   0);
+	if (map == MAP_FAILED)
+		return cis_fail(err, errno, "virtual files");
+	k->cpus = map;
 	return 0;
 }
 
 /* ---- create: beside the stage ------------------------------------------------------------ */
 
-static struct vfs_group group_of(const struct place *p, enum place_controller c)
-{
-	const struct place_group *g = place_of(p, c);
-
-	return (struct vfs_group){g ? g->dir : -1, g && g->v2};
-}
-
 static void open_sources(struct keeper *k, const struct place *p)
 {
-	const struct vfs_groups groups = {
-		.memory = group_of(p, PLACE_MEMORY),
-		.cpu = group_of(p, PLACE_CPU),
-		.cpuacct = group_of(p, PLACE_CPUACCT),
-		.cpuset = group_of(p, PLACE_CPUSET),
-		.unified = place_unified_fd(p),
-	};
+	struct vfs_groups groups;
 
+	shown_cpus_groups(p, &groups);
 	vfs_connect(&k->vfs, &groups);
+	shown_cpus_of(k->cpus, &k->vfs.sources, &k->vfs.helper.shared->facts);
 	k->tasks = groups.unified >= 0 ? groups.unified : groups.cpu.dir;
 }
 
@@ -375,6 +361,11 @@ void keeper_save(const struct keeper *k, struct json *doc)
 	json_set_int(o, "pid", k->pid);
 	json_set_int(o, "startTime", (int64_t)k->started);
 	json_set(doc, DOC_KEY, o);
+}
+
+bool keeper_is_in(const struct json *doc)
+{
+	return doc && json_get(doc, DOC_KEY);
 }
 
 void keeper_await(const struct json *doc)

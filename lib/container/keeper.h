@@ -17,12 +17,14 @@
 #include "../vfs/vfs.h"
 #include "config.h"
 #include "container.h"
+#include "shown-cpus.h"
 
 #define VFS_ANNOTATION "io.cisandbox.vfs" /* on, off */
 
 struct keeper {
 	bool on;
 	bool is_missing;  /* it would be on, but cannot be had */
+	struct shown_cpus *cpus; /* shared with init, which sets them; NULL if not on */
 	int mount;        /* detached, for init to attach; or -1 */
 	struct vfs vfs;
 	int talk;         /* to it: where it is told who init is; -1 when it has been */
@@ -38,9 +40,12 @@ struct keeper {
 void keeper_init(struct keeper *k);
 void keeper_done(struct keeper *k); /* closes; the process lives on */
 
-/* Whether there are to be virtual files, and then their file system, detached. */
+/*
+ * Whether there are to be virtual files, and then their file system, detached. @base: host
+ * id of root of the container @id.
+ */
 int keeper_decide(struct keeper *k, const struct config *c, bool by_default, uid_t base,
-		  struct cis_error *err);
+		  const char *id, struct cis_error *err);
 /* Once the groups are there: the process, and with it the helper. */
 int keeper_start(struct keeper *k, const struct place *p, struct cis_error *err);
 /* From now on it lives as long as @init. */
@@ -50,6 +55,7 @@ void keeper_cancel(struct keeper *k);
 
 /* Who it is: in state.json. */
 void keeper_save(const struct keeper *k, struct json *doc);
+bool keeper_is_in(const struct json *doc);
 /* Init is gone: waits until it is, too. */
 void keeper_await(const struct json *doc);
 

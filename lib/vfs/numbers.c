@@ -74,19 +74,24 @@ static int open_cpuset(const struct vfs_group *g)
 	return fd < 0 && !g->v2 ? open_at(g->dir, "cpuset.cpus") : fd;
 }
 
+void vfs_sources_open_cpus(struct vfs_sources *s, const struct vfs_groups *g)
+{
+	s->cpu_v2 = g->cpu.v2;
+	open_cpu(s, g->cpu.dir);
+	s->fd[VFS_CPUSET] = open_cpuset(&g->cpuset);
+}
+
 void vfs_sources_open(struct vfs_sources *s, const struct vfs_groups *g)
 {
 	const int unified = g->unified;
 
 	s->memory_v2 = g->memory.v2;
-	s->cpu_v2 = g->cpu.v2;
 	open_memory(s, g->memory.dir);
-	open_cpu(s, g->cpu.dir);
+	vfs_sources_open_cpus(s, g);
 	/* cgroup2 counts time in every group, with or without the controller. */
 	s->fd[VFS_CPU_USAGE] = g->cpuacct.dir >= 0 && !g->cpuacct.v2
 				       ? open_at(g->cpuacct.dir, "cpuacct.stat")
 				       : open_at(unified, "cpu.stat");
-	s->fd[VFS_CPUSET] = open_cpuset(&g->cpuset);
 	s->fd[VFS_MEMINFO] = open_at(AT_FDCWD, "/proc/meminfo");
 	s->fd[VFS_PRESSURE_CPU] = open_at(unified, "cpu.pressure");
 	s->fd[VFS_PRESSURE_MEMORY] = open_at(unified, "memory.pressure");
@@ -289,7 +294,7 @@ static void read_cpuset(struct vfs_numbers *n, const struct vfs_sources *s)
 		return;
 	vfs_parse_cpu_list(buf, &set);
 	if (CPU_COUNT(&set))
-		n->cpus = set;
+		n->allowed = set;
 }
 
 static void read_cpu(struct vfs_numbers *n, const struct vfs_sources *s,
@@ -305,7 +310,8 @@ static void read_cpu(struct vfs_numbers *n, const struct vfs_sources *s,
 		n->period = period;
 	}
 	read_cpuset(n, s);
-	vfs_pick_cpus((uint64_t)vfs_n_cpus(n) * 1000, facts->turn, &n->cpus, &n->cpus);
+	n->cpus = n->allowed;
+	vfs_pick_cpus((uint64_t)vfs_n_cpus(n) * 1000, facts->turn, &n->allowed, &n->cpus);
 }
 
 static void read_usage(struct vfs_numbers *n, const struct vfs_sources *s,
@@ -345,6 +351,7 @@ void vfs_numbers_read(struct vfs_numbers *ret, const struct vfs_sources *s,
 		.swap_limit = VFS_NO_LIMIT,
 		.quota = VFS_NO_LIMIT,
 		.period = PERIOD_DEFAULT,
+		.allowed = facts->cpus,
 		.cpus = facts->cpus,
 		.boot_id = facts->boot_id,
 		.product_uuid = facts->product_uuid,

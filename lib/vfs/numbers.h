@@ -44,7 +44,8 @@ struct vfs_numbers {
 	struct vfs_memory_stat memory;
 	const char *meminfo;                /* the host's text */
 
-	cpu_set_t cpus;             /* those it may run on */
+	cpu_set_t allowed;          /* those it may run on */
+	cpu_set_t cpus;             /* of them, as many as its quota comes to */
 	uint64_t quota, period;     /* usec; quota VFS_NO_LIMIT */
 	uint64_t user_usec, system_usec;
 	uint64_t uptime_usec, boot_sec; /* since the start, which was at boot_sec */
@@ -93,9 +94,12 @@ void vfs_sources_done(struct vfs_sources *s);
 /* Opens what @g and this host have. */
 void vfs_sources_open(struct vfs_sources *s, const struct vfs_groups *g);
 
+/* Of it, what VFS_NEED_CPU takes. */
+void vfs_sources_open_cpus(struct vfs_sources *s, const struct vfs_groups *g);
+
 /* What comes from elsewhere than a file; the supervisor keeps it in memory they share. */
 struct vfs_facts {
-	cpu_set_t cpus;        /* as far as no group says which */
+	cpu_set_t cpus;        /* it may run on, as far as no group says which */
 	unsigned int turn;     /* of vfs_pick_cpus() */
 	uint64_t started_usec; /* CLOCK_BOOTTIME */
 	uint64_t boot_sec;

@@ -139,10 +139,7 @@ static void on_init(const struct wire_request *q, struct wire_answer *a)
 	a->len = sizeof a->init;
 }
 
-/*
- * sendfile(2), busybox's cat, goes by the size since Linux 6.5, and tail(1) by that of
- * files larger than a page: of those that may be, it is measured each time.
- */
+/* tail(1) goes by the size of files larger than a page: there it is measured each time. */
 static bool is_long(struct server *s, uint64_t node)
 {
 	size_t file = node - FIRST_NODE;
@@ -272,6 +269,16 @@ static void on_open(struct server *s, const struct wire_request *q, struct wire_
 	a->len = sizeof a->open;
 }
 
+/*
+ * Only whoever reads has an owner of locks; the page cache has none. To it sendfile(2) goes
+ * since Linux 6.5, and fills what it shows up to the size with zeros; refused like this,
+ * busybox's cat, Go and Python read instead. A private mapping can do without.
+ */
+static bool is_for_cache(const struct wire_request *q)
+{
+	return !(q->read->read_flags & FUSE_READ_LOCKOWNER);
+}
+
 static void on_read(struct server *s, const struct wire_request *q, struct wire_answer *a)
 {
 	size_t file = q->node - FIRST_NODE, len;
@@ -279,6 +286,10 @@ static void on_read(struct server *s, const struct wire_request *q, struct wire_
 	const char *text = s->text;
 	uint64_t at = q->read->offset;
 
+	if (is_for_cache(q)) {
+		wire_error(a, EINVAL);
+		return;
+	}
 	if (slot && slot->file != file)
 		slot = NULL;
 	if (!slot || (at == 0 && !slot->is_fresh)) {

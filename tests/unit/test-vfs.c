@@ -502,9 +502,18 @@ static uint64_t open_file(uint64_t node, uint32_t flags, int wanted)
 
 static struct wire_answer read_file(uint64_t node, uint64_t fh, uint64_t at, uint32_t size)
 {
-	struct fuse_read_in in = {.fh = fh, .offset = at, .size = size};
+	struct fuse_read_in in = {.fh = fh, .offset = at, .size = size,
+				  .read_flags = FUSE_READ_LOCKOWNER};
 
 	return ask(FUSE_READ, node, &in, sizeof in, NULL, 0);
+}
+
+/* Without an owner of locks, which tells it from a read(2). */
+static int read_by_cache(uint64_t node, uint64_t fh)
+{
+	struct fuse_read_in in = {.fh = fh, .size = 4096};
+
+	return ask(FUSE_READ, node, &in, sizeof in, NULL, 0).header.error;
 }
 
 static int write_file(uint64_t node, const char *text, uint64_t at)
@@ -539,6 +548,7 @@ static void test_read(void **state)
 	is_text(&a, "another-one\n");
 	a = read_file(node, fh, UINT64_MAX, 4096);
 	is_text(&a, "");
+	assert_int_equal(read_by_cache(node, fh), -EINVAL);
 	a = read_file(node, fh, INT64_MAX, UINT32_MAX);
 	is_text(&a, "");
 	/* A handle of a helper that is dead, or of nobody. */
