@@ -106,7 +106,7 @@ static int make_vfs(struct cis_sandbox *sb, const struct op *op, struct cis_erro
 		return cis_fail(err, errno, "virtual files: which cpus there are");
 	vfs_pick_cpus(sb->spec.cpus_milli, sb->base / SPEC_IDS_UNIT, &allowed, &shown);
 	return vfs_make(&sb->vfs, sb->base, ids_of_helper(sb->base, sb->count), &shown,
-			&sb->plan.fds[op->slot], err);
+			"--vfs=off", &sb->plan.fds[op->slot], err);
 }
 
 int prepare_run(struct cis_sandbox *sb, struct launch *l, struct cis_error *err)

@@ -180,6 +180,13 @@ static int prepare(struct making *m, struct cis_error *err)
 	return r;
 }
 
+/* It has no use for what children share with us, and nor has its helper. */
+static int start_keeper(struct making *m, struct cis_error *err)
+{
+	madvise(m->box.init, sizeof *m->box.init, MADV_DONTFORK);
+	return keeper_start(&m->keeper, &m->ct.place, err);
+}
+
 /* ---- the conversation -------------------------------------------------------------------- */
 
 static int clone_stage(struct making *m, pid_t *ret, struct cis_error *err)
@@ -268,7 +275,7 @@ static int on_record(struct making *m, const struct sync_msg *msg, int fd, pid_t
 	case BOX_SCOPE:
 		r = make_scope(m, stage, err);
 		if (r >= 0)
-			r = keeper_start(&m->keeper, &m->ct.place, err);
+			r = start_keeper(m, err);
 		return r < 0 ? r : go(m);
 	case BOX_NETWORK:
 		m->made_gate = true;
@@ -456,7 +463,7 @@ static int make(struct making *m, const char *id, struct cis_error *err)
 	m->box.listener = fd_close(m->box.listener);
 	/* Beside the stage; a scope's groups are not there yet. */
 	if (r >= 0 && !*m->ct.place.unit)
-		r = keeper_start(&m->keeper, &m->ct.place, err);
+		r = start_keeper(m, err);
 	if (r >= 0)
 		r = converse(m, stage, err);
 	if (r >= 0)

@@ -232,7 +232,8 @@ int keeper_decide(struct keeper *k, const struct config *c, bool by_default, uid
 	r = vfs_probe();
 	shown_cpus_facts(shown_cpus_turn(base, id), &facts);
 	if (r >= 0 || asked)
-		r = vfs_make(&k->vfs, base, id_of_helper(base), &facts.cpus, &k->mount, err);
+		r = vfs_make(&k->vfs, base, id_of_helper(base), &facts.cpus,
+			     "annotation " VFS_ANNOTATION "=off", &k->mount, err);
 	/* Inside of a sandbox more can be in the way than a device. */
 	if (r < 0 && !asked && (!vfs_is_on(&k->vfs) || process_is_in_userns())) {
 		k->on = false;

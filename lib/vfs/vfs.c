@@ -111,8 +111,8 @@ static int make_shared(struct vfs *v, const cpu_set_t *cpus)
 	return fill_facts(&v->helper.shared->facts, cpus);
 }
 
-int vfs_make(struct vfs *v, uid_t base, uid_t id, const cpu_set_t *cpus, int *ret_mount,
-	     struct cis_error *err)
+int vfs_make(struct vfs *v, uid_t base, uid_t id, const cpu_set_t *cpus, const char *without,
+	     int *ret_mount, struct cis_error *err)
 {
 	char options[160];
 	int r;
@@ -120,7 +120,7 @@ int vfs_make(struct vfs *v, uid_t base, uid_t id, const cpu_set_t *cpus, int *re
 	v->helper.conn = open(DEVICE, O_RDWR | O_CLOEXEC);
 	if (v->helper.conn < 0) {
 		cis_fail(err, errno, "virtual files: open " DEVICE);
-		return cis_hint(err, "load the module with \"modprobe fuse\", or say --vfs=off");
+		return cis_hint(err, "load the module with \"modprobe fuse\", or say %s", without);
 	}
 	v->helper.owner = base;
 	v->helper.id = id;

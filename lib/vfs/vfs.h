@@ -36,9 +36,12 @@ void vfs_done(struct vfs *v);
 /* Whether this process can open /dev/fuse. 0 or -errno. */
 int vfs_probe(void);
 
-/* @base: host id of the sandbox's root. @id: the helper's. *ret_mount: detached. */
-int vfs_make(struct vfs *v, uid_t base, uid_t id, const cpu_set_t *cpus, int *ret_mount,
-	     struct cis_error *err);
+/*
+ * @base: host id of the sandbox's root. @id: the helper's. @without: how to have none, for
+ * the message. *ret_mount: detached.
+ */
+int vfs_make(struct vfs *v, uid_t base, uid_t id, const cpu_set_t *cpus, const char *without,
+	     int *ret_mount, struct cis_error *err);
 void vfs_connect(struct vfs *v, const struct vfs_groups *g);
 bool vfs_is_on(const struct vfs *v);
 
