@@ -184,7 +184,7 @@ static int prepare(struct making *m, struct cis_error *err)
 static int start_keeper(struct making *m, struct cis_error *err)
 {
 	madvise(m->box.init, sizeof *m->box.init, MADV_DONTFORK);
-	return keeper_start(&m->keeper, &m->ct.place, err);
+	return keeper_start(&m->keeper, m->ct.id, &m->ct.place, err);
 }
 
 /* ---- the conversation -------------------------------------------------------------------- */

@@ -84,14 +84,18 @@ static void leave_streams(void)
 }
 
 /* What is left: to make helpers that are somebody else, and to end them. */
-static void drop_privilege(void)
+static int drop_privilege(void)
 {
-	const uint32_t kept = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL;
-	const struct __user_cap_data_struct caps[2] = {{.effective = kept, .permitted = kept}};
+	const uint32_t wanted = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL;
+	struct __user_cap_data_struct has[2] = {{0}}, kept[2] = {{0}};
+	int r = sys_capget(has);
 
-	sys_capset(caps);
-	SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	kept[0].permitted = kept[0].effective = has[0].permitted & wanted;
+	if (r >= 0)
+		r = sys_capset(kept);
+	if (r >= 0)
+		r = SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	return r < 0 ? r : SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
 static void end(struct keeper *k) __attribute__((noreturn));
@@ -100,6 +104,18 @@ static void end(struct keeper *k)
 	/* First of all the connection: whoever waits for an answer has one. */
 	vfs_done(&k->vfs);
 	_exit(0);
+}
+
+/* Nobody listens to a keeper: the kernel's log is where the host's root looks. */
+static void tell_crashes(const struct keeper *k)
+{
+	cleanup_close int log = SYS(openat, AT_FDCWD, "/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	char line[200] = "<4>cisandbox-oci: the helper of the virtual files of container ";
+
+	strncat(line, k->id, 64);
+	strcat(line, " dies again and again\n");
+	if (log >= 0)
+		SYS(write, log, line, strlen(line));
 }
 
 /* When the next helper may begin. */
@@ -111,6 +127,8 @@ static uint64_t bury(struct keeper *k, bool settled)
 	/* Its file system is gone; or who waits for create would wait for ever. */
 	if (status == 0 || (!settled && k->vfs.quick_deaths >= VFS_CRASH_LOOP))
 		end(k);
+	if (k->vfs.quick_deaths == VFS_CRASH_LOOP)
+		tell_crashes(k);
 	return now_msec() + delay;
 }
 
@@ -166,7 +184,8 @@ static void keeper_main(struct keeper *k)
 	leave_streams();
 	SYS(setsid);
 	SYS(chdir, "/");
-	drop_privilege();
+	if (drop_privilege() < 0)
+		end(k);
 	keep(k);
 }
 
@@ -301,12 +320,13 @@ static int clone_keeper(struct keeper *k)
 	return k->pid;
 }
 
-int keeper_start(struct keeper *k, const struct place *p, struct cis_error *err)
+int keeper_start(struct keeper *k, const char *id, const struct place *p, struct cis_error *err)
 {
 	int pair[2], r;
 
 	if (!k->on)
 		return 0;
+	k->id = id;
 	args_find(&k->args);
 	open_sources(k, p);
 	/* The stage is there already, and has no copy of it: its end is our end. */
@@ -316,6 +336,8 @@ int keeper_start(struct keeper *k, const struct place *p, struct cis_error *err)
 	k->hears = pair[1];
 	r = clone_keeper(k);
 	k->hears = fd_close(k->hears);
+	/* With it, whoever waits for an answer would wait for us. */
+	k->vfs.helper.conn = fd_close(k->vfs.helper.conn);
 	if (r >= 0)
 		r = process_start_time(k->pid, &k->started, NULL);
 	return r < 0 ? cis_fail(err, -r, "clone the keeper of the virtual files") : 0;

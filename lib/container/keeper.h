@@ -32,6 +32,7 @@ struct keeper {
 	pid_t pid;
 	uint64_t started; /* with the pid it names the process for good */
 	/* its own */
+	const char *id; /* of the container */
 	int hears, tasks;
 	struct args_area args;
 	struct vfs_load load;
@@ -47,7 +48,7 @@ void keeper_done(struct keeper *k); /* closes; the process lives on */
 int keeper_decide(struct keeper *k, const struct config *c, bool by_default, uid_t base,
 		  const char *id, struct cis_error *err);
 /* Once the groups are there: the process, and with it the helper. */
-int keeper_start(struct keeper *k, const struct place *p, struct cis_error *err);
+int keeper_start(struct keeper *k, const char *id, const struct place *p, struct cis_error *err);
 /* From now on it lives as long as @init. */
 int keeper_settle(struct keeper *k, pid_t init, struct cis_error *err);
 /* There will be no container. */

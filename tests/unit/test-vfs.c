@@ -362,6 +362,28 @@ static void test_numbers_v2(void **state)
 	assert_string_equal(n.text, "");
 }
 
+static void list_is(const char *text, unsigned int count, size_t last)
+{
+	cpu_set_t set;
+
+	vfs_parse_cpu_list(text, &set);
+	assert_int_equal(CPU_COUNT(&set), count);
+	assert_true(!count || CPU_ISSET(last, &set));
+}
+
+static void test_parse_cpu_list(void **state)
+{
+	(void)state;
+	list_is("0-2,5\n", 4, 5);
+	list_is("7\n", 1, 7);
+	list_is("\n", 0, 0);
+	list_is("", 0, 0);
+	list_is("3-1\n", 0, 0);
+	list_is("1,", 1, 1);
+	list_is("x", 0, 0);
+	list_is("0-99999999999999999999\n", CPU_SETSIZE, CPU_SETSIZE - 1);
+}
+
 static void test_pick_cpus(void **state)
 {
 	cpu_set_t all = cpus(0, 8), some, a, b;
@@ -724,6 +746,7 @@ int main(void)
 		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_numbers_v1),
 		cmocka_unit_test(test_numbers_v2),
+		cmocka_unit_test(test_parse_cpu_list),
 		cmocka_unit_test(test_pick_cpus),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test_setup_teardown(test_read, set_up, tear_down),
