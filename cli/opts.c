@@ -123,6 +123,14 @@ static int set_vfs(struct front *f, const char *v)
 	return strcmp(v, "off") == 0 ? cis_sandbox_set_vfs(f->sb, CIS_VFS_OFF) : -EINVAL;
 }
 
+static int set_inner_runtime(struct front *f, const char *v)
+{
+	if (strcmp(v, "cisandbox") == 0)
+		return cis_sandbox_set_inner_runtime(f->sb, CIS_INNER_CISANDBOX);
+	return strcmp(v, "image") == 0 ? cis_sandbox_set_inner_runtime(f->sb, CIS_INNER_IMAGE)
+				       : -EINVAL;
+}
+
 static int add_bind(struct front *f, const char *v)
 {
 	struct cis_error err = {0};
@@ -307,6 +315,8 @@ static const struct opt {
 	{"ids", 0, RUN, "N", set_ids, "user and group ids inside (default 65536)"},
 	{"net", 0, RUN, "none", set_net, "network: none has loopback only"},
 	{"vfs", 0, RUN, "on|off", set_vfs, "/proc and /sys show its own limits (default on)"},
+	{"inner-runtime", 0, RUN, "cisandbox|image", set_inner_runtime,
+	 "whose OCI runtime engines inside use"},
 	{"bind", 'v', RUN, "SRC:DST[:ro|rw]", add_bind, "a host directory or file inside"},
 	{"timeout", 0, RUN, "DURATION", set_timeout, "end it after that; exit status 124"},
 	{"name", 0, RUN, "ID", set_name, "its name (default random)"},

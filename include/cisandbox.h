@@ -170,6 +170,19 @@ enum cis_vfs {
 };
 int cis_sandbox_set_vfs(struct cis_sandbox *sb, enum cis_vfs mode);
 
+/*
+ * Which OCI runtime engines inside are given: our own makes inner containers see their
+ * limits in /proc and /sys, too. It is one static file of the host's that appears inside,
+ * read-only; the profile's services find its path in CISANDBOX_INNER_RUNTIME and register
+ * it with their engine.
+ */
+enum cis_inner_runtime {
+	CIS_INNER_IMAGE,     /* the default: whatever the image has */
+	CIS_INNER_AUTO,      /* ours where it is installed; CIS_EVENT_INNER says if not */
+	CIS_INNER_CISANDBOX, /* or start() fails with -ENOENT */
+};
+int cis_sandbox_set_inner_runtime(struct cis_sandbox *sb, enum cis_inner_runtime mode);
+
 /* What a job may do beyond the default; each costs safety, see SECURITY.md. */
 #define CIS_NO_NEW_PRIVS   (1ULL << 0) /* set-user-id programs gain nothing */
 #define CIS_ALLOW_BPF      (1ULL << 1)
@@ -251,6 +264,7 @@ enum cis_event_kind {
 	CIS_EVENT_VFS, /* no virtual files (value: errno), or their helper keeps dying (0) */
 	/* A helper of CIS_TRAP_* died (value: times in a row), or no more are started (0). */
 	CIS_EVENT_TRAPS,
+	CIS_EVENT_INNER, /* no runtime of ours for engines inside; value: errno */
 };
 struct cis_event {
 	int kind; /* enum cis_event_kind */

@@ -10,7 +10,8 @@
 
 static const char *slot_name(unsigned int slot, char buf[static 16])
 {
-	static const char *const names[] = {"", "image", "scratch", "root", "dev", "vfs"};
+	static const char *const names[] = {"",	  "image", "scratch", "root",
+					    "dev", "vfs",   "runtime"};
 
 	if (slot < SLOT_BIND)
 		return names[slot];

@@ -223,6 +223,14 @@ int cis_sandbox_set_vfs(struct cis_sandbox *sb, enum cis_vfs mode)
 	return 0;
 }
 
+int cis_sandbox_set_inner_runtime(struct cis_sandbox *sb, enum cis_inner_runtime mode)
+{
+	if (mode != CIS_INNER_IMAGE && mode != CIS_INNER_AUTO && mode != CIS_INNER_CISANDBOX)
+		return -EINVAL;
+	sb->spec.inner = mode;
+	return 0;
+}
+
 int cis_sandbox_set_flags(struct cis_sandbox *sb, uint64_t set)
 {
 	if (set & ~(CIS_NO_NEW_PRIVS | CIS_ALLOW_BPF | CIS_ALLOW_PERF | CIS_ALLOW_IO_URING | TRAPS))
@@ -363,6 +371,8 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 		   (uint64_t)sb->base, NULL);
 	if (!sb->plan.has_vfs && sb->spec.vfs == CIS_VFS_AUTO)
 		supervise_note_no_vfs(sb);
+	if (!sb->plan.inner_path && sb->spec.inner == CIS_INNER_AUTO)
+		supervise_note_no_inner(sb);
 	if (payload_runs)
 		supervise_payload_runs(sb);
 	return 0;

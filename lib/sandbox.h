@@ -94,6 +94,7 @@ int supervise_begin(struct cis_sandbox *sb, struct cis_error *err);
 void supervise_payload_runs(struct cis_sandbox *sb);
 /* There are no virtual files; nobody had asked for them. */
 void supervise_note_no_vfs(struct cis_sandbox *sb);
+void supervise_note_no_inner(struct cis_sandbox *sb);
 /* Everybody dies, everything made is removed. Idempotent. */
 void supervise_finish(struct cis_sandbox *sb);
 void supervise_usage(struct cis_sandbox *sb);

@@ -48,6 +48,7 @@ struct spec {
 	uint64_t flags; /* CIS_NO_NEW_PRIVS, CIS_ALLOW_*, CIS_TRAP_* */
 	enum cis_net net;
 	enum cis_vfs vfs;
+	enum cis_inner_runtime inner;
 	bool tty;
 	unsigned short rows, cols;
 	bool interactive; /* something will be written to stdin */

@@ -403,6 +403,13 @@ void supervise_note_no_vfs(struct cis_sandbox *sb)
 	post(sb, CIS_EVENT_VFS, (uint64_t)r, "vfs.off", text);
 }
 
+void supervise_note_no_inner(struct cis_sandbox *sb)
+{
+	post(sb, CIS_EVENT_INNER, ENOENT, "inner.off",
+	     "containers inside see the limits of their engine's runtime: there is no static "
+	     "cisandbox-oci for them (--inner-runtime=image to say so)");
+}
+
 static void start_helper(struct cis_sandbox *sb)
 {
 	sb->respawn = fd_close(sb->respawn);
