@@ -60,5 +60,5 @@ unseen() { # MARK...
 }
 refused() { # REASON TARGET
 	like "$2 is recorded: $1" "$(jq -r 'select(.verdict == "denied") |
-		[.reason, .name, .address] | join(" ")' "$log" | sort | uniq -c)" " $1 (.* )?$2\$"
+		.reason + " " + (.name, .address | strings)' "$log" | sort | uniq -c)" " $1 $2\$"
 }
