@@ -24,6 +24,14 @@ static int watch(struct names_tcp *t, int op, int fd, uint32_t events, uint64_t 
 	return SYS(epoll_ctl, t->epoll, op, fd, &e);
 }
 
+/* It is of the host's namespace, and we cannot make another. */
+static void disconnect(int upstream)
+{
+	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+
+	SYS(connect, upstream, &nobody, sizeof nobody);
+}
+
 int names_tcp_init(struct names_tcp *t, const struct gate *g, struct dns *dns)
 {
 	static const enum gate_socket listeners[] = {GATE_DNS_TCP_4, GATE_DNS_TCP_6};
@@ -33,6 +41,9 @@ int names_tcp_init(struct names_tcp *t, const struct gate *g, struct dns *dns)
 	t->dns = dns;
 	for (size_t i = 0; i < NAMES_TCP_CLIENTS; i++)
 		t->clients[i].fd = -1;
+	/* One before us may have died in the middle of a message. */
+	for (size_t i = 0; i < g->upstreams.n; i++)
+		disconnect(g->upstreams.tcp[i]);
 	r = t->epoll = SYS(epoll_create1, EPOLL_CLOEXEC);
 	for (size_t i = 0; i < ARRAY_SIZE(listeners) && r >= 0; i++)
 		if (g->sockets[listeners[i]] >= 0)
@@ -164,12 +175,10 @@ void names_tcp_answer(struct names_tcp *t, const struct dns_client *client,
 
 static void end_upstream(struct names_tcp *t, size_t i, uint64_t now)
 {
-	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
 	struct names_tcp_upstream *u = &t->upstreams[i];
 
-	/* The socket is of the host's namespace, and we cannot make another. */
 	SYS(epoll_ctl, t->epoll, EPOLL_CTL_DEL, t->gate->upstreams.tcp[i], NULL);
-	SYS(connect, t->gate->upstreams.tcp[i], &nobody, sizeof nobody);
+	disconnect(t->gate->upstreams.tcp[i]);
 	u->is_used = false;
 	u->in_len = u->out_len = 0;
 	dns_upstream_failed(t->dns, now, i, true);
