@@ -378,7 +378,9 @@ int cis_image_remove(const char *name, struct cis_error *err);
  * What runc's command line offers, for programs that drive containers by bundles
  * (runtime-spec 1.3). A container is created by one call, started by another, maybe from
  * another process, and is nobody's handle: all there is of it is a directory below
- * `root`. No process of ours stays behind. Functions name it by that root and its id.
+ * `root`. Functions name it by that root and its id. No process of ours stays behind but,
+ * in profile docker or with the annotation io.cisandbox.vfs=on, the keeper of its virtual
+ * files, which is nobody's child to wait for and ends with the container.
  *
  * Messages have the words that engines look for: "container does not exist", "container
  * not running", "executable file not found in $PATH", "permission denied" ...

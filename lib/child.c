@@ -28,6 +28,7 @@
 #include "sync.h"
 #include "tty.h"
 #include "vfs/cover.h"
+#include "vfs/hide.h"
 
 /* Who makes which; the stage takes over the founder's. */
 #define FOUNDERS_NAMESPACES (CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
@@ -383,10 +384,16 @@ static int open_tty(struct launch *l)
 	return sync_send_fd(l->sync[1], &m, master);
 }
 
-static int cover(struct inside *in)
+static int cover(const struct launch *l, struct inside *in)
 {
-	int r = vfs_cover_child(in->root, in->vfs);
+	const struct spec *spec = l->plan->spec;
+	cleanup_close int sys = SYS(openat, in->root, "sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = sys < 0 ? sys
+			: vfs_hide_child(sys, &l->vfs->helper.shared->facts.cpus,
+					 spec->memory || spec->cpus_milli);
 
+	if (r >= 0)
+		r = vfs_cover_child(in->root, in->vfs, "");
 	in->vfs = fd_close(in->vfs);
 	return r;
 }
@@ -408,7 +415,7 @@ static int init_op(struct launch *l, const struct op *op, struct inside *in)
 	case OP_MOUNT:
 		return mount_inside(op, in->root);
 	case OP_COVER:
-		return cover(in);
+		return cover(l, in);
 	case OP_PIVOT:
 		in->root = fd_close(in->root);
 		return pivot();

@@ -399,11 +399,26 @@ static int watch_init(const struct launch *l, struct launched *ret, struct cis_e
 	return ret->pidfd < 0 ? cis_fail(err, -ret->pidfd, "watch init") : 0;
 }
 
+static struct vfs_group group_of(const struct group *g, enum controller c)
+{
+	int h = hierarchy_of(&g->hs, c);
+
+	return (struct vfs_group){h < 0 ? -1 : g->dirs[h], h >= 0 && g->hs.h[h].v2};
+}
+
 static int start_vfs(struct launch *l, struct cis_error *err)
 {
+	const struct group *g = l->group;
+	const struct vfs_groups groups = {
+		.memory = group_of(g, CTL_MEMORY),
+		.cpu = group_of(g, CTL_CPU),
+		.cpuacct = group_of(g, CTL_CPUACCT),
+		.cpuset.dir = -1, /* what it may run on is in the facts, and in its affinity */
+		.unified = g->dirs[g->hs.unified],
+	};
 	int r;
 
-	vfs_connect(l->vfs, l->group);
+	vfs_connect(l->vfs, &groups);
 	r = vfs_spawn(l->vfs);
 	return r < 0 ? cis_fail(err, -r, "clone the helper of the virtual files") : 0;
 }

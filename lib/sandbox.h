@@ -22,6 +22,7 @@
 #include "plan.h"
 #include "relay.h"
 #include "state.h"
+#include "vfs/load.h"
 #include "vfs/vfs.h"
 
 /*
@@ -68,7 +69,8 @@ struct cis_sandbox {
 
 	struct vfs vfs;
 	struct vfs_load load;
-	unsigned int ticks;
+	uint64_t cpu_seen; /* usec, at the last tick */
+	unsigned int idle_ticks; /* in a row, without any more of it */
 	int respawn; /* timerfd: when the next helper starts, or -1 */
 
 	bool payload_runs, payload_ended, timed_out, has_last_figures;

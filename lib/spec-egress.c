@@ -2,11 +2,14 @@
 /* What a sandbox may reach: rules one by one, and the key "egress" of a profile. */
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "net/egress.h"
 #include "spec.h"
 
+#define HOST_ADDRESSES 512
 #define PRESETS_DIR "/etc/cisandbox/egress"
 
 int spec_add_egress_rule(struct spec *s, enum cis_egress_rule kind, const char *text,
@@ -31,6 +34,21 @@ int spec_add_egress_rule(struct spec *s, enum cis_egress_rule kind, const char *
 		return ruleset_undeny(rules, text, "undeny", err);
 	}
 	return cis_fail_plain(err, EINVAL, "egress: a rule of an unknown kind");
+}
+
+int spec_shut_host(struct spec *s, struct cis_error *err)
+{
+	struct egress_element v[HOST_ADDRESSES];
+	int n, r;
+
+	if (s->net != CIS_NET_EGRESS)
+		return 0;
+	n = egress_host_addresses(v, ARRAY_SIZE(v), err);
+	r = MIN(n, 0);
+	for (int i = 0; i < n && r >= 0; i++)
+		r = ruleset_host_address(&s->egress.rules, v[i].six ? AF_INET6 : AF_INET,
+					 v[i].low, err);
+	return r;
 }
 
 static int read_mode(struct spec *s, const struct json *v, struct cis_error *err)

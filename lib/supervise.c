@@ -26,6 +26,9 @@
 #include "sync.h"
 
 #define TICK_MSEC 1000
+/* Who has done nothing at so many of them in a row is looked at less and less often. */
+#define IDLE_TICKS 10
+#define IDLE_DOUBLINGS 4 /* up to 16 s */
 #define GRACE_MSEC 5000
 #define LOG_TAIL 300
 
@@ -393,21 +396,6 @@ static void on_timeout(struct cis_sandbox *sb)
 
 /* ---- virtual files ------------------------------------------------------------------- */
 
-/* As often as the kernel does for its own. */
-static void note_load(struct cis_sandbox *sb)
-{
-	struct vfs_facts *facts = &sb->vfs.helper.shared->facts;
-	struct group_tasks tasks;
-
-	group_tasks(&sb->group, &tasks);
-	vfs_load_add(&sb->load, tasks.running + tasks.blocked);
-	for (size_t i = 0; i < ARRAY_SIZE(facts->load); i++)
-		facts->load[i] = vfs_load_hundredths(&sb->load, i);
-	facts->running = tasks.running;
-	facts->blocked = tasks.blocked;
-	facts->tasks = tasks.all;
-}
-
 void supervise_note_no_vfs(struct cis_sandbox *sb)
 {
 	char text[160];
@@ -492,6 +480,24 @@ static void check_gate(struct cis_sandbox *sb)
 
 /* ---- ticks --------------------------------------------------------------------------- */
 
+/* Without cpu time nothing happens inside, no limit is reached, nothing is worth a look. */
+static bool has_idled(struct cis_sandbox *sb)
+{
+	uint64_t before = sb->cpu_seen;
+
+	if (sb->is_bundle)
+		return false;
+	sb->cpu_seen = group_cpu_usec(&sb->group);
+	return sb->cpu_seen && sb->cpu_seen == before;
+}
+
+static void set_pace(struct cis_sandbox *sb, time_t seconds)
+{
+	struct itimerspec spec = {.it_value.tv_sec = seconds, .it_interval.tv_sec = seconds};
+
+	timerfd_settime(sb->tick, 0, &spec, NULL);
+}
+
 static void on_tick(struct cis_sandbox *sb)
 {
 	struct figures f;
@@ -499,11 +505,21 @@ static void on_tick(struct cis_sandbox *sb)
 
 	if (read(sb->tick, &count, sizeof count) < 0)
 		return;
-	read_figures(sb, &f);
-	check_limits(sb, &f);
+	if (has_idled(sb)) {
+		if (++sb->idle_ticks > IDLE_TICKS)
+			set_pace(sb, 1 << MIN(sb->idle_ticks - IDLE_TICKS, IDLE_DOUBLINGS));
+	} else {
+		if (sb->idle_ticks > IDLE_TICKS)
+			set_pace(sb, TICK_MSEC / 1000);
+		sb->idle_ticks = 0;
+		read_figures(sb, &f);
+		check_limits(sb, &f);
+	}
 	check_gate(sb);
-	if (vfs_is_on(&sb->vfs) && ++sb->ticks % VFS_LOAD_SEC == 0)
-		note_load(sb);
+	if (vfs_is_on(&sb->vfs))
+		vfs_load_note(&sb->load, clock_msec(), sb->cpu_seen,
+			      sb->group.dirs[sb->group.hs.unified],
+			      &sb->vfs.helper.shared->facts);
 }
 
 static int traps_again(struct cis_sandbox *sb, struct cis_error *err)

@@ -250,9 +250,21 @@ static int dir_of(const struct group *g, enum controller c, bool *ret_v2)
 	return h < 0 ? -1 : g->dirs[h];
 }
 
+uint64_t group_cpu_usec(const struct group *g)
+{
+	uint64_t n = 0;
+	bool v2;
+	int dir = dir_of(g, CTL_CPUACCT, &v2);
+
+	if (dir < 0)
+		return 0;
+	if (v2)
+		return io_read_key_at(dir, "cpu.stat", "usage_usec", &n) < 0 ? 0 : n;
+	return io_read_u64_at(dir, "cpuacct.usage", &n) < 0 ? 0 : n / 1000;
+}
+
 void group_stat(const struct group *g, struct group_stat *ret)
 {
-	uint64_t nsec;
 	bool v2;
 	int dir;
 
@@ -267,11 +279,7 @@ void group_stat(const struct group *g, struct group_stat *ret)
 		io_read_u64_at(dir, "memory.max_usage_in_bytes", &ret->memory_peak);
 		io_read_key_at(dir, "memory.oom_control", "oom_kill", &ret->oom_kills);
 	}
-	dir = dir_of(g, CTL_CPUACCT, &v2);
-	if (dir >= 0 && v2)
-		io_read_key_at(dir, "cpu.stat", "usage_usec", &ret->cpu_usec);
-	else if (dir >= 0 && io_read_u64_at(dir, "cpuacct.usage", &nsec) == 0)
-		ret->cpu_usec = nsec / 1000;
+	ret->cpu_usec = group_cpu_usec(g);
 	dir = dir_of(g, CTL_PIDS, &v2);
 	if (dir >= 0) {
 		io_read_u64_at(dir, "pids.current", &ret->pids);
@@ -339,54 +347,6 @@ static int remove_one(int parent, const char *name, int fd, void *arg)
 	(void)fd;
 	unlinkat(parent, name, AT_REMOVEDIR);
 	return 0;
-}
-
-/* R, S, D ...: behind the name, which may hold anything. */
-static char state_of(const char *tid)
-{
-	char path[64], buf[512], *end;
-	cleanup_close int fd = -1;
-	ssize_t n;
-
-	snprintf(path, sizeof path, "/proc/%s/stat", tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, buf, sizeof buf - 1);
-	if (n <= 0)
-		return 'X';
-	buf[n] = '\0';
-	end = strrchr(buf, ')');
-	return end && end[1] ? end[2] : 'X';
-}
-
-static int count_one(int parent, const char *name, int fd, void *arg)
-{
-	struct group_tasks *t = arg;
-	cleanup_free char *text = NULL;
-	char *save = NULL;
-
-	(void)parent;
-	(void)name;
-	if (io_read_file_at(fd, "cgroup.threads", 4 << 20, &text, NULL) < 0)
-		return 0;
-	for (char *tid = strtok_r(text, "\n", &save); tid; tid = strtok_r(NULL, "\n", &save)) {
-		char state = state_of(tid);
-
-		t->all++;
-		t->running += state == 'R';
-		t->blocked += state == 'D';
-	}
-	return 0;
-}
-
-void group_tasks(const struct group *g, struct group_tasks *ret)
-{
-	int top = g->dirs[g->hs.unified];
-
-	*ret = (struct group_tasks){0};
-	if (top < 0)
-		return;
-	count_one(-1, NULL, top, ret);
-	walk(top, count_one, ret);
 }
 
 static void nap(unsigned int usec)

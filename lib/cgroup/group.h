@@ -59,12 +59,8 @@ struct group_stat {
 };
 /* What the host counts; the rest is 0. */
 void group_stat(const struct group *g, struct group_stat *ret);
-
-/* Threads of all groups, counted now. */
-struct group_tasks {
-	unsigned int all, running, blocked;
-};
-void group_tasks(const struct group *g, struct group_tasks *ret);
+/* The cpu time of it alone. */
+uint64_t group_cpu_usec(const struct group *g);
 
 /* SIGKILL to every process of every group, until none is left or 5 s are over. */
 int group_kill(const struct group *g);

@@ -145,6 +145,8 @@ void box_stage_main(struct box *b)
 
 	/* Or we would never hear of the caller's death. */
 	fd_close(b->sync[0]);
+	/* Nor would who reads virtual files hear of the end of who serves them. */
+	fd_close(b->vfs_conn);
 	for (int i = 0; b->stdio && i < 3; i++)
 		SYS(dup3, b->stdio[i], i, 0);
 	r = place_join_child(b->place);

@@ -32,6 +32,7 @@ enum box_step {
 	STEP_KEYRING,
 	STEP_ROOT,
 	STEP_MOUNT,      /* item: config.mounts */
+	STEP_COVER,
 	STEP_UNITS,
 	STEP_DEVICE,     /* item: box.devices */
 	STEP_DEV_LINK,
@@ -91,6 +92,7 @@ struct finish {
 	uint32_t filter_flags;
 	bool filter_listens;
 	int procfd;                      /* the host's procfs, by a mount of our own */
+	const struct shown_cpus *cpus;   /* it begins on, as virtual files say; or NULL */
 	bool use_affinity;               /* execCPUAffinity: exec only */
 	unsigned int preserve;           /* descriptors 3.. that stay */
 };
@@ -126,6 +128,8 @@ struct box {
 	bool selinux;           /* mounts are labelled; lsm.h */
 	const char *rootfs;     /* absolute path of the root file system */
 	int root;               /* detached clone of it */
+	int vfs;                /* the virtual files, detached; or -1 */
+	int vfs_conn;           /* create's connection to them, or -1 */
 	struct strv bare;       /* --no-pivot: where the host's procfs and sysfs are */
 	int *trees;             /* by config.mounts: what is bound there, or -1 */
 	bool *is_file;

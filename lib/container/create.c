@@ -162,6 +162,13 @@ static int prepare(struct making *m, struct cis_error *err)
 	return r;
 }
 
+/* It has no use for what children share with us, and nor has its helper. */
+static int start_keeper(struct making *m, struct cis_error *err)
+{
+	madvise(m->box.init, sizeof *m->box.init, MADV_DONTFORK);
+	return keeper_start(&m->keeper, m->ct.id, &m->ct.place, err);
+}
+
 /* ---- the conversation -------------------------------------------------------------------- */
 
 static int clone_stage(struct making *m, pid_t *ret, struct cis_error *err)
@@ -249,6 +256,10 @@ static int on_record(struct making *m, const struct sync_msg *msg, int fd, pid_t
 	switch ((enum box_kind)msg->kind) {
 	case BOX_SCOPE:
 		r = make_scope(m, stage, err);
+		if (r >= 0)
+			keeper_look(&m->keeper, &m->ct.place);
+		if (r >= 0)
+			r = start_keeper(m, err);
 		return r < 0 ? r : go(m);
 	case BOX_NETWORK:
 		m->made_gate = true;
@@ -327,6 +338,7 @@ static int describe(struct making *m, struct cis_error *err)
 	if (m->docker)
 		json_set_int(o, CONTAINER_SANDBOX_ROOT, m->box.base);
 	network_save(&m->network, o);
+	keeper_save(&m->keeper, o);
 	if (m->box.systemd)
 		json_set_bool(o, CONTAINER_SYSTEMD, true);
 	return container_write(&m->ct, o, err);
@@ -336,6 +348,8 @@ static int hand_over(struct making *m, struct cis_error *err)
 {
 	int r = describe(m, err);
 
+	if (r >= 0)
+		r = keeper_settle(&m->keeper, *m->box.init, err);
 	/* Of the engine's mount we have looked up names. */
 	if (m->box.overlay)
 		overlay_root_refresh(m->box.rootfs);
@@ -362,6 +376,7 @@ static void reap(pid_t pid)
 /* Nobody can clone init any more once the stage is dead. */
 static void unmake(struct making *m, pid_t stage)
 {
+	keeper_cancel(&m->keeper);
 	if (stage > 0) {
 		kill(stage, SIGKILL);
 		reap(stage);
@@ -390,6 +405,7 @@ static void done(struct making *m)
 	sources_done(b);
 	overlay_root_done(&m->overlay);
 	network_done(&m->network);
+	keeper_done(&m->keeper);
 	free(b->by_stage);
 	strv_done(&b->bare);
 	finish_done(&b->finish);
@@ -425,10 +441,15 @@ static int make(struct making *m, const char *id, struct cis_error *err)
 		r = making_decide(m, err);
 	if (r >= 0)
 		r = prepare(m, err);
+	if (r >= 0 && !*m->ct.place.unit)
+		keeper_look(&m->keeper, &m->ct.place);
 	if (r >= 0)
 		r = clone_stage(m, &stage, err);
 	m->box.sync[1] = fd_close(m->box.sync[1]);
 	m->box.listener = fd_close(m->box.listener);
+	/* Beside the stage; a scope's groups are not there yet. */
+	if (r >= 0 && !*m->ct.place.unit)
+		r = start_keeper(m, err);
 	if (r >= 0)
 		r = converse(m, stage, err);
 	if (r >= 0)
@@ -456,7 +477,7 @@ int container_create(const struct cis_oci *rt, const char *id,
 	m.box.c = &m.config;
 	m.box.place = &m.ct.place;
 	m.box.rdt = &m.ct.rdt;
-	m.box.root = m.box.listener = m.box.userns = -1;
+	m.box.root = m.box.listener = m.box.userns = m.box.vfs = m.box.vfs_conn = -1;
 	m.box.sync[0] = m.box.sync[1] = -1;
 	m.box.finish.procfd = -1;
 	for (size_t i = 0; i < ARRAY_SIZE(m.box.joins); i++)
@@ -465,6 +486,7 @@ int container_create(const struct cis_oci *rt, const char *id,
 		m.box.groups[i] = -1;
 	container_init(&m.ct);
 	network_init(&m.network);
+	keeper_init(&m.keeper);
 	r = make(&m, id, err);
 	done(&m);
 	return box_error(r, err);

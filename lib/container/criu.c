@@ -21,6 +21,7 @@
 #include "../base/process.h"
 #include "../base/spawn.h"
 #include "../base/sys.h"
+#include "keeper.h"
 #include "profile.h"
 
 #define MAX_LOG (64UL << 20)
@@ -113,6 +114,7 @@ int criu_check(const struct cis_oci *rt, const struct config *c, const char *ver
 	       struct cis_error *err)
 {
 	int r = profile_is_docker(rt, c, err);
+	const char *vfs;
 
 	if (r < 0)
 		return r;
@@ -126,6 +128,10 @@ int criu_check(const struct cis_oci *rt, const struct config *c, const char *ver
 				      "is not in it (process.terminal)", verb);
 	if (c->has_intel_rdt)
 		return cis_fail_plain(err, EINVAL, "%s: not with linux.intelRdt", verb);
+	vfs = config_annotation(c, VFS_ANNOTATION);
+	if (vfs && strcmp(vfs, "on") == 0)
+		return cis_fail_plain(err, EINVAL, "%s: not with virtual files (annotation "
+				      VFS_ANNOTATION "=on)", verb);
 	return 0;
 }
 

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "../base/fd.h"
+#include "../base/io.h"
 #include "../base/sys.h"
 #include "../isolate/lsm.h"
 #include "../isolate/procfd.h"
@@ -266,6 +268,38 @@ int making_load(struct making *m, struct cis_error *err)
 	return r;
 }
 
+/* Of our own clock, as a new one's is told: by how much it is off the host's. */
+static void clock_from_now(struct config_time_offset *ret, const char *text, const char *name,
+			   clockid_t id)
+{
+	const char *at = strstr(text, name);
+	long long secs = 0;
+	unsigned int nanosecs = 0;
+	struct timespec now;
+
+	if (!at || sscanf(at + strlen(name), "%lld %u", &secs, &nanosecs) != 2)
+		return;
+	clock_gettime(id, &now);
+	*ret = (struct config_time_offset){true, secs - now.tv_sec, nanosecs};
+}
+
+/*
+ * Uptime begins with the sandbox; so do the clocks by which the kernel says when a process
+ * was started, or ps(1) would put one and the other together and be wrong.
+ */
+static void give_clock(struct making *m)
+{
+	struct config *c = &m->config;
+	cleanup_free char *text = NULL;
+
+	if (!m->keeper.on || !m->docker || config_namespace(c, CLONE_NEWTIME) ||
+	    io_read_file_at(AT_FDCWD, "/proc/self/timens_offsets", 4096, &text, NULL) < 0)
+		return;
+	clock_from_now(&c->monotonic, text, "monotonic", CLOCK_MONOTONIC);
+	clock_from_now(&c->boottime, text, "boottime", CLOCK_BOOTTIME);
+	m->box.new_namespaces |= CLONE_NEWTIME;
+}
+
 int making_decide(struct making *m, struct cis_error *err)
 {
 	struct box *b = &m->box;
@@ -287,8 +321,15 @@ int making_decide(struct making *m, struct cis_error *err)
 		r = finish_add_listen_fds(&b->finish, m->how->listen_fds, err);
 	if (r >= 0)
 		r = sources_take(b, m->bundle, err);
+	if (r >= 0)
+		r = keeper_decide(&m->keeper, &m->config, m->docker, root_outside(&m->config),
+				  err);
 	if (r < 0)
 		return r;
+	give_clock(m);
+	b->vfs = m->keeper.mount;
+	b->vfs_conn = m->keeper.vfs.helper.conn;
+	b->finish.cpus = m->keeper.cpus;
 	b->finish.procfd = procfd_open();
 	return b->finish.procfd < 0 ? cis_fail(err, -b->finish.procfd, "open procfs") : 0;
 }

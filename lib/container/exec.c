@@ -32,6 +32,7 @@
 #include "../isolate/userns.h"
 #include "box.h"
 #include "console.h"
+#include "keeper.h"
 #include "overlay-root.h"
 #include "profile.h"
 #include "verbs.h"
@@ -46,6 +47,7 @@ struct entering {
 	struct config_process own; /* of how->process */
 	const struct config_process *p;
 	struct finish finish;
+	struct shown_cpus cpus;
 	struct args_area args;
 	int pidfd;    /* of init */
 	uint64_t namespaces; /* of init that are not ours */
@@ -278,6 +280,10 @@ static int decide(struct entering *e, struct cis_error *err)
 		r = finish_prepare(&e->finish, &e->config, e->p, root, err);
 	if (r >= 0)
 		r = finish_compile(&e->finish, container_root(e->rt), err);
+	if (r >= 0 && keeper_is_in(e->ct.doc)) {
+		shown_cpus_read(&e->cpus, &e->ct.place, e->ct.sandbox_root);
+		e->finish.cpus = &e->cpus;
+	}
 	if (r >= 0)
 		r = open_cgroup(e, err);
 	if (r >= 0)

@@ -78,6 +78,7 @@ static const char *const plain[STEP_COUNT] = {
 	[STEP_SPAWN] = "clone init",
 	[STEP_KEYRING] = "join a session keyring (--no-new-keyring leaves it)",
 	[STEP_ROOT] = "attach the root file system",
+	[STEP_COVER] = "attach the virtual files (annotation io.cisandbox.vfs=off does without)",
 	[STEP_UNITS] = "tell systemd which units cannot work",
 	[STEP_DEVICE] = "make a device",
 	[STEP_DEV_LINK] = "make the links of /dev",

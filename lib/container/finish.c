@@ -20,6 +20,7 @@
 #include "../isolate/seccomp-oci.h"
 #include "../tty.h"
 #include "box.h"
+#include "shown-cpus.h"
 
 #define CACHE_NAME ".seccomp" /* below the root of all containers */
 
@@ -184,6 +185,8 @@ static int apply_scheduling(const struct finish *f, enum box_step *step)
 	/* What the caller was confined to, as services of systemd may be, stays the caller's. */
 	if (r >= 0)
 		sched_affinity_reset_child();
+	if (r >= 0 && f->cpus && f->cpus->fewer)
+		SYS(sched_setaffinity, 0, sizeof f->cpus->shown, &f->cpus->shown);
 	if (r >= 0 && f->use_affinity && p->affinity_final) {
 		*step = STEP_AFFINITY;
 		r = sched_affinity_child(p->affinity_final);

@@ -6,6 +6,7 @@
 #include "box.h"
 #include "container.h"
 #include "create.h"
+#include "keeper.h"
 #include "network.h"
 #include "overlay-root.h"
 
@@ -18,6 +19,7 @@ struct making {
 	struct box box;
 	struct overlay_root overlay;
 	struct network network;
+	struct keeper keeper;
 	char *bundle_path;
 	const char *config_name; /* in it */
 	int bundle;

@@ -21,7 +21,10 @@
 #include "../fs/rooted.h"
 #include "../isolate/lsm.h"
 #include "../isolate/procfd.h"
+#include "../vfs/cover.h"
+#include "../vfs/hide.h"
 #include "box.h"
+#include "shown-cpus.h"
 #include "sources.h"
 #include "systemd-init.h"
 
@@ -193,6 +196,48 @@ static int make_pristine(const struct box *b, int root)
 	return r;
 }
 
+static bool is_proc(const struct config_mount *m)
+{
+	return strcmp(m->type, "proc") == 0 && strcmp(m->destination, "/proc") == 0;
+}
+
+/* Below the real /proc, too, which hides all of it but what is bound from it. */
+static int attach_vfs(struct box *b, int root)
+{
+	int r = b->vfs < 0 ? 0 : rooted_attach(root, "/proc", b->vfs, false);
+
+	if (b->vfs < 0 || r < 0)
+		return r;
+	fd_close(b->vfs);
+	b->vfs = rooted_open(root, "/proc", O_PATH | O_DIRECTORY);
+	return MIN(b->vfs, 0);
+}
+
+/* As many cpus as it is shown now: what an update changes changes no directories. */
+static int cover_sys(const struct box *b, int root)
+{
+	const struct config_resources *res = &b->c->resources;
+	const struct shown_cpus *cpus = b->finish.cpus;
+	cleanup_close int sys = rooted_open(root, "/sys", O_PATH | O_DIRECTORY);
+	int r = sys < 0 ? sys
+			: vfs_hide_child(sys, &cpus->shown,
+					 cpus->fewer || res->memory_limit != CONFIG_NONE);
+
+	return r < 0 ? r : vfs_cover_child(root, b->vfs, "sys/");
+}
+
+/* Before what the config has on top of them: whoever mounts a /proc/cpuinfo means it. */
+static int cover(const struct box *b, const struct config_mount *m, int root)
+{
+	if (b->vfs < 0)
+		return 0;
+	if (is_proc(m))
+		return vfs_cover_child(root, b->vfs, "proc/");
+	if (strcmp(m->type, "sysfs") == 0 && strcmp(m->destination, "/sys") == 0)
+		return cover_sys(b, root);
+	return 0;
+}
+
 /* A new tmpfs, and read-only: others may have their places in it, /dev/pts for one. */
 static bool is_late(const struct box *b, size_t i)
 {
@@ -232,7 +277,7 @@ static int bind_from_root(const struct box *b, size_t i, const char *source, int
 	return r < 0 ? r : rooted_attach(root, m->destination, tree, !S_ISDIR(st.st_mode));
 }
 
-static int mount_one(const struct box *b, size_t i, int root)
+static int mount_one(struct box *b, size_t i, int root)
 {
 	const struct config_mount *m = &b->c->mounts[i];
 	struct config_mount now = *m;
@@ -254,11 +299,11 @@ static int mount_one(const struct box *b, size_t i, int root)
 		return bind_from_root(b, i, from, root);
 	if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0)
 		return cgroups_mount_child(b, m, root);
-	if (b->staged && strcmp(m->type, "proc") == 0 && strcmp(m->destination, "/proc") == 0) {
+	r = is_proc(m) ? attach_vfs(b, root) : 0;
+	if (r >= 0 && b->staged && is_proc(m))
 		r = make_pristine(b, root);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	made = setup_make_mount_child(b, m, m->type, root);
 	r = made < 0 ? made : 0;
 	/* What is masked in them is named by their own paths: CVE-2019-19921. */
@@ -372,12 +417,15 @@ int setup_before_hooks_child(struct box *b, int *ret_root, enum box_step *ret_st
 	if (r < 0)
 		return r;
 	*ret_root = b->root;
-	*ret_step = STEP_MOUNT;
 	for (size_t i = 0; i < b->c->n_mounts; i++) {
+		*ret_step = STEP_MOUNT;
 		*ret_item = (int)i;
-		if (b->staged && b->by_stage[i])
-			continue;
-		r = mount_one(b, i, b->root);
+		if (!b->staged || !b->by_stage[i])
+			r = mount_one(b, i, b->root);
+		if (r >= 0) {
+			*ret_step = STEP_COVER;
+			r = cover(b, &b->c->mounts[i], b->root);
+		}
 		if (r < 0)
 			return r;
 	}

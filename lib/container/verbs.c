@@ -23,6 +23,7 @@
 #include "box.h"
 #include "engine-dirs.h"
 #include "hooks.h"
+#include "keeper.h"
 #include "network.h"
 #include "profile.h"
 #include "systemd-init.h"
@@ -283,6 +284,8 @@ int container_delete(struct container *ct, bool force, struct cis_error *err)
 				      container_status_name(status));
 	if (status != STATUS_STOPPED && status != STATUS_CREATING)
 		r = end_it(ct, err);
+	if (r >= 0)
+		keeper_await(ct->doc);
 	if (r >= 0 && ct->doc)
 		r = place_remove(&ct->place, err);
 	if (r >= 0 || r == -ENOENT)
@@ -373,6 +376,8 @@ static int update(struct container *ct, const char *text, struct cis_error *err)
 	cleanup(json_freep) struct json *doc = NULL;
 	struct config_resources res;
 	enum container_status status = container_status(ct);
+	struct shown_cpus before;
+	bool shown;
 	int r;
 
 	if (status == STATUS_STOPPED || status == STATUS_CREATING)
@@ -384,8 +389,13 @@ static int update(struct container *ct, const char *text, struct cis_error *err)
 	r = config_load_resources(&res, doc, err);
 	if (r >= 0)
 		r = update_rdt(ct, json_get(doc, "intelRdt"), err);
+	shown = r >= 0 && keeper_is_in(ct->doc);
+	if (shown)
+		shown_cpus_read(&before, &ct->place, ct->sandbox_root);
 	if (r >= 0)
 		r = place_apply(&ct->place, &res, err);
+	if (shown)
+		shown_cpus_move(&before, &ct->place, ct->sandbox_root);
 	config_resources_done(&res);
 	return r;
 }

@@ -85,14 +85,15 @@ int refusals_subscribe(int fd)
 	const struct nfulnl_msg_config_cmd bind = {.command = NFULNL_CFG_CMD_BIND};
 	const struct nfulnl_msg_config_mode mode = {.copy_range = htonl(COPY_BYTES),
 						    .copy_mode = NFULNL_COPY_PACKET};
+	/* Each at once: the kernel would wait for more, and we end before it stops waiting. */
+	const uint32_t threshold = htonl(1);
 	struct request q = request(NFNL_SUBSYS_ULOG, NFULNL_MSG_CONFIG, NLM_F_ACK);
-	int r;
 
 	q.g.res_id = htons(EGRESS_LOG_GROUP);
 	put(&q, NFULA_CFG_CMD, &bind, sizeof bind);
 	put(&q, NFULA_CFG_MODE, &mode, sizeof mode);
-	r = tell(fd, &q);
-	return r;
+	put(&q, NFULA_CFG_QTHRESH, &threshold, sizeof threshold);
+	return tell(fd, &q);
 }
 
 int flows_ask_all(int fd)
@@ -218,11 +219,6 @@ static bool flow_of_refusal(struct attrs l, struct flow *f)
 	return true;
 }
 
-static int read_datagram(int fd, char *buf, size_t size)
-{
-	return SYS(recvfrom, fd, buf, size, MSG_DONTWAIT, NULL, NULL);
-}
-
 static struct attrs attrs_of(const struct nlmsghdr *h)
 {
 	const size_t head = NLMSG_LENGTH(sizeof(struct nfgenmsg));
@@ -232,41 +228,56 @@ static struct attrs attrs_of(const struct nlmsghdr *h)
 	return (struct attrs){(const char *)h + head, h->nlmsg_len - head};
 }
 
-int flows_read(int fd, flow_seen *each, void *context, bool *ret_end)
+/* Every message of the next datagram; how long that was, or -errno. */
+static int read_each(int fd, void (*each)(void *arg, const struct nlmsghdr *h), void *arg)
 {
 	_Alignas(struct nlmsghdr) char buf[DATAGRAM_MAX];
-	int r = read_datagram(fd, buf, sizeof buf);
+	int r = SYS(recvfrom, fd, buf, sizeof buf, MSG_DONTWAIT, NULL, NULL);
 	size_t left = (size_t)MAX(r, 0);
 
 	for (const struct nlmsghdr *h = (const void *)buf; r > 0 && NLMSG_OK(h, left);
-	     h = NLMSG_NEXT(h, left)) {
-		struct flow f;
-
-		if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
-			*ret_end = true;
-		else if (h->nlmsg_type >> 8 == NFNL_SUBSYS_CTNETLINK &&
-			 flow_of_connection(attrs_of(h), &f)) {
-			/* An answer to a dump is of the same type, and no event. */
-			f.is_new = (h->nlmsg_type & 0xff) == IPCTNL_MSG_CT_NEW && !h->nlmsg_seq;
-			each(context, &f);
-		}
-	}
+	     h = NLMSG_NEXT(h, left))
+		each(arg, h);
 	return MIN(r, 0);
+}
+
+struct reader {
+	flow_seen *each;
+	void *context;
+	bool *ret_end;
+};
+
+static void on_connection(void *arg, const struct nlmsghdr *h)
+{
+	struct reader *r = arg;
+	struct flow f;
+
+	if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR) {
+		*r->ret_end = true;
+	} else if (h->nlmsg_type >> 8 == NFNL_SUBSYS_CTNETLINK &&
+		   flow_of_connection(attrs_of(h), &f)) {
+		/* An answer to a dump is of the same type, and no event. */
+		f.is_new = (h->nlmsg_type & 0xff) == IPCTNL_MSG_CT_NEW && !h->nlmsg_seq;
+		r->each(r->context, &f);
+	}
+}
+
+static void on_refusal(void *arg, const struct nlmsghdr *h)
+{
+	struct reader *r = arg;
+	struct flow f;
+
+	if (h->nlmsg_type == (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET) &&
+	    flow_of_refusal(attrs_of(h), &f))
+		r->each(r->context, &f);
+}
+
+int flows_read(int fd, flow_seen *each, void *context, bool *ret_end)
+{
+	return read_each(fd, on_connection, &(struct reader){each, context, ret_end});
 }
 
 int refusals_read(int fd, flow_seen *each, void *context)
 {
-	_Alignas(struct nlmsghdr) char buf[DATAGRAM_MAX];
-	int r = read_datagram(fd, buf, sizeof buf);
-	size_t left = (size_t)MAX(r, 0);
-
-	for (const struct nlmsghdr *h = (const void *)buf; r > 0 && NLMSG_OK(h, left);
-	     h = NLMSG_NEXT(h, left)) {
-		struct flow f;
-
-		if (h->nlmsg_type == (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET) &&
-		    flow_of_refusal(attrs_of(h), &f))
-			each(context, &f);
-	}
-	return MIN(r, 0);
+	return read_each(fd, on_refusal, &(struct reader){each, context, NULL});
 }

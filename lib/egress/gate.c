@@ -35,7 +35,8 @@ void gate_init(struct gate *g)
 {
 	*g = (struct gate){
 		.founder = -1, .wire = {-1, -1}, .userns = -1, .netns = -1,
-		.asks = {-1, -1}, .life = {-1, -1}, .records = -1, .keeper = -1, .names = -1,
+		.asks = {-1, -1}, .questions = {-1, -1}, .life = {-1, -1},
+		.records = -1, .keeper = -1, .names = -1,
 	};
 	for (size_t i = 0; i < GATE_SOCKETS; i++)
 		g->sockets[i] = -1;
@@ -86,6 +87,7 @@ void gate_close(struct gate *g)
 	g->names = end_process(g->names);
 	close_pair(g->wire);
 	close_pair(g->asks);
+	close_pair(g->questions);
 	close_pair(g->life);
 	g->userns = fd_close(g->userns);
 	g->netns = fd_close(g->netns);
@@ -433,6 +435,7 @@ static int open_rest(struct gate *g)
 		return -errno;
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->asks) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->questions) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->life) < 0)
 		return -errno;
 	return 0;

@@ -56,6 +56,7 @@ struct gate {
 	int sockets[GATE_SOCKETS];
 	struct gate_upstreams upstreams;
 	int asks[2];               /* names to keeper: struct gate_ask, and its answer */
+	int questions[2];          /* names to keeper and back: struct gate_question */
 	int life[2];               /* the supervisor's end, which closes when it dies */
 	int records;               /* an unnamed file of JSON lines, appended to by both */
 	struct gate_shared *shared;

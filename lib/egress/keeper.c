@@ -16,6 +16,7 @@
 #include "../base/sys.h"
 #include "../isolate/seccomp.h"
 #include "flows.h"
+#include "forward.h"
 #include "record.h"
 
 /* Elements and names that are remembered: of the kernel's sets, by the hash of what they are. */
@@ -42,6 +43,7 @@ struct keeper {
 	bool missed;      /* some of these began unheard */
 	struct element elements[ELEMENTS];
 	struct known names[NAMES];
+	struct forward forward;
 	char batch[4096];
 };
 
@@ -211,6 +213,7 @@ static void on_flow(void *context, const struct flow *f)
 	record_number(&r, "bytes_up", f->up);
 	record_number(&r, "bytes_down", f->down);
 	record_text(&r, "verdict", "allowed");
+	record_rule(&r, k->gate->policy, name_of(k, f->six, f->target));
 	end_record(k, &r);
 }
 
@@ -259,13 +262,18 @@ static void record_rest(struct keeper *k)
 static void close_others(const struct gate *g)
 {
 	const int fds[] = {g->sockets[GATE_NFT], g->sockets[GATE_FLOWS],
-			   g->sockets[GATE_REFUSALS], g->asks[1], g->life[1], g->records,
-			   g->userns};
-	int keep[ARRAY_SIZE(fds)];
+			   g->sockets[GATE_REFUSALS], g->asks[1], g->questions[1], g->life[1],
+			   g->records, g->userns};
+	int keep[ARRAY_SIZE(fds) + GATE_UPSTREAMS * (GATE_UDP_EACH + 1)];
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		fd_keep(keep, &n, fds[i]);
+	for (size_t i = 0; i < g->upstreams.n; i++) {
+		fd_keep(keep, &n, g->upstreams.tcp[i]);
+		for (size_t j = 0; j < GATE_UDP_EACH; j++)
+			fd_keep(keep, &n, g->upstreams.udp[i][j]);
+	}
 	fd_close_others(keep, n);
 	for (int i = 0; i < 3; i++)
 		fd_close(i);
@@ -303,7 +311,8 @@ static void serve(struct keeper *k)
 		struct pollfd p[] = {{.fd = k->life, .events = POLLIN},
 				     {.fd = k->asks, .events = POLLIN},
 				     {.fd = g->sockets[GATE_FLOWS], .events = POLLIN},
-				     {.fd = g->sockets[GATE_REFUSALS], .events = POLLIN}};
+				     {.fd = g->sockets[GATE_REFUSALS], .events = POLLIN},
+				     {.fd = k->forward.epoll, .events = POLLIN}};
 
 		if (SYS(ppoll, p, ARRAY_SIZE(p), NULL, NULL, 0) < 0)
 			continue;
@@ -313,6 +322,8 @@ static void serve(struct keeper *k)
 			hear_flows(k, &end);
 		if (p[3].revents)
 			refusals_read(p[3].fd, on_refusal, k);
+		if (p[4].revents)
+			forward_run(&k->forward);
 		if (p[0].revents)
 			return;
 	}
@@ -326,7 +337,8 @@ void keeper_main(const struct gate *g)
 	SYS(prctl, PR_SET_NAME, "cis:gate", 0, 0, 0);
 	close_others(g);
 	SYS(chdir, "/");
-	if (k == MAP_FAILED || confine(g) < 0)
+	if (k == MAP_FAILED || forward_init(&k->forward, &g->upstreams, g->questions[1]) < 0 ||
+	    confine(g) < 0)
 		_exit(1);
 	k->gate = g;
 	k->missed = g->deaths > 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* DNS over TCP, of clients and to upstreams: messages with their length in front. */
+/* Clients that ask by TCP: messages with their length in front. */
 #ifndef CIS_EGRESS_NAMES_TCP_H
 #define CIS_EGRESS_NAMES_TCP_H
 
@@ -18,19 +18,12 @@ struct names_tcp_client {
 	uint8_t in[NAMES_TCP_IN];
 };
 
-struct names_tcp_upstream {
-	bool is_used; /* it is connected, or about to be */
-	size_t out_len, in_len;
-	uint8_t out[8192], in[65538];
-};
-
 struct names_tcp {
 	const struct gate *gate;
 	struct dns *dns;
 	int epoll;
 	uint32_t generation;
 	struct names_tcp_client clients[NAMES_TCP_CLIENTS];
-	struct names_tcp_upstream upstreams[GATE_UPSTREAMS];
 };
 
 int names_tcp_init(struct names_tcp *t, const struct gate *g, struct dns *dns);
@@ -39,6 +32,5 @@ void names_tcp_run(struct names_tcp *t, uint64_t now);
 /* Nothing happens if the client has gone. */
 void names_tcp_answer(struct names_tcp *t, const struct dns_client *client,
 		      const uint8_t *message, size_t len);
-void names_tcp_send(struct names_tcp *t, size_t upstream, const uint8_t *message, size_t len);
 
 #endif

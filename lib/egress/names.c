@@ -39,10 +39,11 @@ struct names {
 	struct names_tcp tcp;
 	struct stream streams[STREAMS];
 	uint8_t message[65536];
+	struct gate_question out, in;
 };
 
 /* What an epoll event is about: a kind, and which of it. */
-enum { SRC_LIFE, SRC_KEEPER, SRC_RELAY, SRC_CLIENT_UDP, SRC_UPSTREAM_UDP, SRC_TCP };
+enum { SRC_LIFE, SRC_KEEPER, SRC_RELAY, SRC_CLIENT_UDP, SRC_UPSTREAM, SRC_TCP };
 #define SOURCE(kind, index) ((uint64_t)(kind) << 32 | (uint32_t)(index))
 
 static uint64_t now_msec(void)
@@ -77,16 +78,6 @@ static bool has_port(const struct egress_port *ports, size_t n, uint16_t port)
 	return false;
 }
 
-/* By a rule about addresses: then the name does not matter. */
-static bool address_is_allowed(const struct names *n, const struct egress_ask *ask)
-{
-	struct egress_port ports[DNS_PORTS_MAX];
-	size_t k = policy_address_ports(n->policy, ask->family, ask->address, ports,
-					ARRAY_SIZE(ports));
-
-	return has_port(ports, MIN(k, ARRAY_SIZE(ports)), ask->port);
-}
-
 static bool decide(void *context, const struct egress_ask *ask, const char **ret_why)
 {
 	struct names *n = context;
@@ -100,10 +91,6 @@ static bool decide(void *context, const struct egress_ask *ask, const char **ret
 	if (ask->name && is_denied(n, ask->name)) {
 		*ret_why = "denied";
 		return false;
-	}
-	if (address_is_allowed(n, ask)) {
-		*ret_why = "address";
-		return true;
 	}
 	if (policy_is_audit(n->policy)) {
 		*ret_why = "audit";
@@ -172,6 +159,7 @@ static void ended(void *context, uint64_t id, uint64_t up, uint64_t down, int er
 	record_number(&r, "bytes_up", up);
 	record_number(&r, "bytes_down", down);
 	record_text(&r, "verdict", "allowed");
+	record_rule(&r, n->policy, s->ask.name);
 	if (error)
 		record_number(&r, "errno", (uint64_t)error);
 	end_record(n, &r);
@@ -230,14 +218,13 @@ static void dns_send(void *context, size_t upstream, bool is_tcp, const uint8_t 
 		     size_t len)
 {
 	struct names *n = context;
-	uint8_t which;
+	struct gate_question *m = &n->out;
 
-	if (is_tcp) {
-		names_tcp_send(&n->tcp, upstream, message, len);
-		return;
-	}
-	dns_random(n, &which, sizeof which);
-	SYS(sendto, n->gate->upstreams.udp[upstream][which % GATE_UDP_EACH], message, len,
+	m->upstream = (uint8_t)upstream;
+	m->is_tcp = is_tcp;
+	dns_random(n, &m->socket, sizeof m->socket);
+	memcpy(m->text, message, len);
+	SYS(sendto, n->gate->questions[0], m, GATE_QUESTION_HEAD + len,
 	    MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
 }
 
@@ -305,16 +292,18 @@ static void on_client(struct names *n, uint32_t socket)
 	dns_query(n->dns, now_msec(), &client, n->message, (size_t)len);
 }
 
-static void on_upstream(struct names *n, uint32_t which)
+static void on_upstream(struct names *n)
 {
-	const size_t upstream = which / GATE_UDP_EACH;
-	int len = SYS(recvfrom, n->gate->upstreams.udp[upstream][which % GATE_UDP_EACH],
-		      n->message, sizeof n->message, MSG_DONTWAIT, NULL, NULL);
+	struct gate_question *m = &n->in;
+	int len = SYS(recvfrom, n->gate->questions[0], m, sizeof *m, MSG_DONTWAIT, NULL, NULL);
 
-	if (len > 0)
-		dns_upstream(n->dns, now_msec(), upstream, false, n->message, (size_t)len);
-	else if (len == -ECONNREFUSED)
-		dns_upstream_failed(n->dns, now_msec(), upstream, false);
+	if (len < GATE_QUESTION_HEAD)
+		return;
+	if (m->failed)
+		dns_upstream_failed(n->dns, now_msec(), m->upstream, m->is_tcp);
+	else
+		dns_upstream(n->dns, now_msec(), m->upstream, m->is_tcp, m->text,
+			     (size_t)len - GATE_QUESTION_HEAD);
 }
 
 /* ---- making it ------------------------------------------------------------------- */
@@ -386,9 +375,8 @@ static int watch_all(struct names *n)
 		r = watch(n, g->sockets[GATE_DNS_UDP_4], SOURCE(SRC_CLIENT_UDP, GATE_DNS_UDP_4));
 	if (r >= 0)
 		r = watch(n, g->sockets[GATE_DNS_UDP_6], SOURCE(SRC_CLIENT_UDP, GATE_DNS_UDP_6));
-	for (uint32_t i = 0; i < g->upstreams.n * GATE_UDP_EACH && r >= 0; i++)
-		r = watch(n, g->upstreams.udp[i / GATE_UDP_EACH][i % GATE_UDP_EACH],
-			  SOURCE(SRC_UPSTREAM_UDP, i));
+	if (r >= 0)
+		r = watch(n, g->questions[0], SOURCE(SRC_UPSTREAM, 0));
 	if (r >= 0)
 		r = names_tcp_init(&n->tcp, g, n->dns);
 	return r < 0 ? r : watch(n, n->tcp.epoll, SOURCE(SRC_TCP, 0));
@@ -396,17 +384,13 @@ static int watch_all(struct names *n)
 
 static void close_others(const struct gate *g)
 {
-	int keep[GATE_SOCKETS + GATE_UPSTREAMS * (GATE_UDP_EACH + 1) + 8];
+	int keep[GATE_SOCKETS + 8];
 	size_t n = 0;
 
 	for (size_t i = GATE_DNS_UDP_4; i < GATE_SOCKETS; i++)
 		fd_keep(keep, &n, g->sockets[i]);
-	for (size_t i = 0; i < g->upstreams.n; i++) {
-		fd_keep(keep, &n, g->upstreams.tcp[i]);
-		for (size_t k = 0; k < GATE_UDP_EACH; k++)
-			fd_keep(keep, &n, g->upstreams.udp[i][k]);
-	}
 	fd_keep(keep, &n, g->asks[0]);
+	fd_keep(keep, &n, g->questions[0]);
 	fd_keep(keep, &n, g->life[1]);
 	fd_keep(keep, &n, g->records);
 	fd_keep(keep, &n, g->netns);
@@ -465,8 +449,8 @@ static bool handle(struct names *n, uint64_t source)
 	case SRC_CLIENT_UDP:
 		on_client(n, (uint32_t)source);
 		break;
-	case SRC_UPSTREAM_UDP:
-		on_upstream(n, (uint32_t)source);
+	case SRC_UPSTREAM:
+		on_upstream(n);
 		break;
 	case SRC_TCP:
 		names_tcp_run(&n->tcp, now_msec());

@@ -43,6 +43,14 @@ struct gate_answer {
 	int32_t error;
 };
 
+/* Names to keeper: a question for a resolver; back: its answer, or that there is none. */
+#define GATE_QUESTION_HEAD 4
+struct gate_question {
+	uint8_t upstream, is_tcp, failed;
+	uint8_t socket; /* of a datagram: which one it leaves by */
+	uint8_t text[65535];
+};
+
 /* Read by the supervisor, who trusts none of it; never shrinks, so relaxed loads will do. */
 struct gate_shared {
 	uint64_t refused;      /* told or not */

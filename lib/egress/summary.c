@@ -195,51 +195,36 @@ static bool has_rule(const struct summary_line *l)
 	return false;
 }
 
-static void print_reached(FILE *f, const struct summary *s)
+static void print_line(FILE *f, const struct summary_line *l)
 {
-	size_t shown = 0, all = 0;
-
-	for (size_t i = 0; i < s->n; i++) {
-		if (!s->v[i].allowed)
-			continue;
-		all++;
-		if (shown == SHOWN_MAX)
-			continue;
-		shown++;
-		fprintf(f, "  reached  ");
-		print_target(f, &s->v[i]);
-		fprintf(f, "  %llux  up ", (unsigned long long)s->v[i].count);
-		print_bytes(f, s->v[i].bytes_up);
-		fprintf(f, "  down ");
-		print_bytes(f, s->v[i].bytes_down);
-		fputc('\n', f);
+	fprintf(f, "  %s  ", l->allowed ? "reached" : "refused");
+	print_target(f, l);
+	fprintf(f, "  %llux  ", (unsigned long long)l->count);
+	if (l->allowed) {
+		fprintf(f, "up ");
+		print_bytes(f, l->bytes_up);
+		fprintf(f, " down ");
+		print_bytes(f, l->bytes_down);
+	} else {
+		fputs(why(l->reason), f);
+		if (has_rule(l)) {
+			fprintf(f, "  --allow ");
+			print_target(f, l);
+		}
 	}
-	if (all > shown)
-		fprintf(f, "  ... and %zu more\n", all - shown);
+	fputc('\n', f);
 }
 
-static void print_refused(FILE *f, const struct summary *s)
+static void print_lines(FILE *f, const struct summary *s, bool allowed)
 {
-	size_t shown = 0, all = 0;
+	size_t all = 0;
 
-	for (size_t i = 0; i < s->n; i++) {
-		if (s->v[i].allowed)
-			continue;
-		all++;
-		if (shown == SHOWN_MAX)
-			continue;
-		shown++;
-		fprintf(f, "  refused  ");
-		print_target(f, &s->v[i]);
-		fprintf(f, "  %llux  %s", (unsigned long long)s->v[i].count, why(s->v[i].reason));
-		if (has_rule(&s->v[i])) {
-			fprintf(f, "  --allow ");
-			print_target(f, &s->v[i]);
-		}
-		fputc('\n', f);
-	}
-	if (all > shown)
-		fprintf(f, "  ... and %zu more\n", all - shown);
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].allowed == allowed && all++ < SHOWN_MAX)
+			print_line(f, &s->v[i]);
+	if (all > SHOWN_MAX)
+		fprintf(f, "  ... and %zu more %s\n", all - SHOWN_MAX,
+			allowed ? "reached" : "refused");
 }
 
 int summary_print(const struct summary *s, char **ret, struct cis_error *err)
@@ -257,8 +242,8 @@ int summary_print(const struct summary *s, char **ret, struct cis_error *err)
 	if (s->lost)
 		fprintf(f, "  %llu records are missing: there were too many\n",
 			(unsigned long long)s->lost);
-	print_reached(f, s);
-	print_refused(f, s);
+	print_lines(f, s, true);
+	print_lines(f, s, false);
 	return fclose(f) == 0 ? 0 : cis_fail(err, ENOMEM, "egress: print the summary");
 }
 

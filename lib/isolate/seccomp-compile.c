@@ -227,6 +227,7 @@ static int add_vfs_rules(scmp_filter_ctx ctx)
 {
 	static const int calls[] = {SCMP_SYS(read),	   SCMP_SYS(pread64),
 				    SCMP_SYS(writev),	   SCMP_SYS(munmap),
+				    SCMP_SYS(ppoll),	   SCMP_SYS(sched_yield),
 				    SCMP_SYS(clock_gettime), SCMP_SYS(exit_group),
 				    SCMP_SYS(exit),	   SCMP_SYS(restart_syscall)};
 	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
@@ -238,12 +239,14 @@ static int add_vfs_rules(scmp_filter_ctx ctx)
 }
 
 /*
- * What lib/egress/keeper.c calls: it talks by sockets it was born with, and writes records.
+ * What lib/egress/keeper.c and forward.c call: they talk by sockets they were born with.
  */
 static int add_keeper_rules(scmp_filter_ctx ctx)
 {
 	static const int calls[] = {SCMP_SYS(ppoll),	     SCMP_SYS(recvfrom),
 				    SCMP_SYS(sendto),	     SCMP_SYS(write),
+				    SCMP_SYS(connect),	     SCMP_SYS(epoll_ctl),
+				    SCMP_SYS(epoll_pwait),
 				    SCMP_SYS(fstat),	     SCMP_SYS(newfstatat),
 				    SCMP_SYS(clock_gettime), SCMP_SYS(exit_group),
 				    SCMP_SYS(exit),	     SCMP_SYS(restart_syscall)};

@@ -10,14 +10,18 @@
  *		set nets4 { ipv4_addr . proto . port; interval }	# rules by address
  *
  *		chain guard { type filter hook prerouting priority raw
- *			iifname box0 ip saddr != SANDBOX goto spoofed }
+ *			iifname box0 ip saddr != SANDBOX goto spoof
+ *			iifname box0 icmpv6 type 133-136 accept
+ *			iifname box0 icmpv6 type { 130-132, 143 } drop
+ *			iifname box0 ip6 saddr != SANDBOX goto spoof }
  *		chain verify { type nat hook prerouting priority dstnat	# EGRESS_VERIFY
  *			iifname box0 ip daddr @never4 accept
+ *			iifname box0 ip daddr . proto . port @nets4 accept
  *			iifname box0 tcp dport 443 redirect to 1443 }
  *		chain input { type filter hook input priority filter; policy drop
  *			iifname lo accept
  *			ct state established,related accept
- *			icmpv6 type 133-137 accept
+ *			icmpv6 type 133-136 accept
  *			iifname box0 ct status dnat accept
  *			iifname box0 ip daddr GATE {tcp, udp} dport 53 accept
  *			iifname box0 goto gate }
@@ -40,7 +44,7 @@
  *		chain output { type filter hook output priority filter; policy drop
  *			oifname {lo, box0} accept
  *			ct state established,related accept
- *			icmpv6 type 133-137 accept
+ *			icmpv6 type 133-136 accept
  *			ip daddr @never4 goto never
  *			meta l4proto tcp accept }
  *		chain leave { type nat hook postrouting priority srcnat
@@ -247,6 +251,13 @@ static void add_guard(struct nft_batch *b, const struct gate_values *v)
 	r = from_box("guard");
 	is_neighbour6(r);
 	allow(b, r);
+	/* The kernel tells of groups it is in: nobody's attempt, and for nobody here. */
+	r = from_box("guard");
+	icmp6_between(r, 130, 132);
+	drop(b, r);
+	r = from_box("guard");
+	icmp6_between(r, 143, 143);
+	drop(b, r);
 	r = from_box("guard");
 	nft_family_is(r, true);
 	nft_load(r, NFT_REG_1, NFT_SADDR6, sizeof v->own6);
@@ -436,6 +447,9 @@ static void add_verify(struct nft_batch *b)
 		struct nftnl_rule *r = from_box("verify");
 
 		is_never(r, six);
+		allow(b, r);
+		r = from_box("verify");
+		is_in(r, six ? "nets6" : "nets4", six);
 		allow(b, r);
 	}
 	add_redirect(b, 443, EGRESS_TLS_PORT);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cover.h"
 
+#include <string.h>
+
 #include "../base/fd.h"
 #include "../base/num.h"
 #include "../base/sys.h"
@@ -15,6 +17,10 @@ static int cover_one(int root, int vfs, size_t i)
 
 	if (at < 0)
 		return at == -ENOENT ? 0 : at;
+	/* What may be written in there is the sandbox's already, pid_max from 6.14 on. */
+	if (vfs_files[i].write && !(vfs_files[i].needs & VFS_OF_ALL) &&
+	    SYS(faccessat2, at, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) >= 0)
+		return 0;
 	num_append(name, sizeof name, i);
 	tree = sys_open_tree(vfs, name, OPEN_TREE_CLONE);
 	return tree < 0 ? tree : sys_move_mount(tree, at);
@@ -32,11 +38,13 @@ static int read_list(int vfs)
 	return r;
 }
 
-int vfs_cover_child(int root, int vfs)
+int vfs_cover_child(int root, int vfs, const char *where)
 {
+	const size_t n = strlen(where);
 	int r = read_list(vfs);
 
 	for (size_t i = 0; i < vfs_n_files && r >= 0; i++)
-		r = cover_one(root, vfs, i);
+		if (strncmp(vfs_files[i].path, where, n) == 0)
+			r = cover_one(root, vfs, i);
 	return r;
 }

@@ -4,10 +4,11 @@
 #define CIS_VFS_COVER_H
 
 /*
- * Over those files below @root that this kernel has. @vfs: the directory of the file
- * system. Clones made here, in the sandbox's own namespace, are not locked: root inside may
- * take them off, and a nested proc may be mounted (plan.c). Raw calls.
+ * Over those files below @root that this kernel has, as far as their paths begin with
+ * @where. @vfs: the directory of the file system. Clones made here, in the sandbox's own
+ * namespace, are not locked: root inside may take them off, and a nested proc may be
+ * mounted (plan.c). Raw calls.
  */
-int vfs_cover_child(int root, int vfs);
+int vfs_cover_child(int root, int vfs, const char *where);
 
 #endif

@@ -27,34 +27,43 @@ struct vfs_file {
 	void (*generate)(const struct vfs_numbers *n, struct text *out);
 	/*
 	 * Writable: judges @text, which somebody wrote, and puts what a read shall show
-	 * into @out. @old: what it showed. 0 or -errno.
+	 * into @out. @old: what it showed. How many bytes are taken, or -errno.
 	 */
 	int (*write)(const struct vfs_file *f, const char *old, const char *text, size_t len,
 		     struct text *out);
-	int64_t min, max; /* for it */
-	uint8_t values;   /* and how many numbers it takes */
+	int64_t min, max; /* for it; @max of a string is its length */
+	uint8_t values;   /* how many numbers it takes */
 };
 
 extern const struct vfs_file vfs_files[];
 extern const size_t vfs_n_files;
-#define VFS_FILES_MAX 64
+#define VFS_FILES_MAX 96
 
 /* gen-memory.c, gen-cpu.c, gen-system.c */
 void gen_meminfo(const struct vfs_numbers *n, struct text *out);
+void gen_node_meminfo(const struct vfs_numbers *n, struct text *out);
+void gen_vmstat(const struct vfs_numbers *n, struct text *out);
 void gen_swaps(const struct vfs_numbers *n, struct text *out);
 void gen_cpuinfo(const struct vfs_numbers *n, struct text *out);
 void gen_stat(const struct vfs_numbers *n, struct text *out);
 void gen_uptime(const struct vfs_numbers *n, struct text *out);
 void gen_cpu_list(const struct vfs_numbers *n, struct text *out);
+void gen_cpu_mask(const struct vfs_numbers *n, struct text *out);
 void gen_loadavg(const struct vfs_numbers *n, struct text *out);
-void gen_nothing(const struct vfs_numbers *n, struct text *out);
+void gen_empty_line(const struct vfs_numbers *n, struct text *out);
+void gen_diskstats(const struct vfs_numbers *n, struct text *out);
+void gen_slabinfo(const struct vfs_numbers *n, struct text *out);
 void gen_boot_id(const struct vfs_numbers *n, struct text *out);
 void gen_product_uuid(const struct vfs_numbers *n, struct text *out);
 /* The raw text of the file's source. */
 void gen_copy(const struct vfs_numbers *n, struct text *out);
 
-/* value.c: as the kernel's proc_dointvec_minmax(). */
+/* value.c: as the kernel's proc_dointvec_minmax(), param_set_uint(), proc_dostring(). */
 int value_ints(const struct vfs_file *f, const char *old, const char *text, size_t len,
 	       struct text *out);
+int value_parameter(const struct vfs_file *f, const char *old, const char *text, size_t len,
+		    struct text *out);
+int value_string(const struct vfs_file *f, const char *old, const char *text, size_t len,
+		 struct text *out);
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * /proc/{cpuinfo,stat,uptime}, /sys/devices/system/cpu/{online,possible,present}: so many
- * cpus as quota and set come to, under the numbers they have on the host, since these
- * are what sched_getaffinity(2) says too.
+ * /proc/{cpuinfo,stat,uptime}, /sys/devices/system/cpu/{online,possible,present}, the
+ * cpus of node0: so many as quota and set come to, under the numbers they have on the
+ * host, since these are what sched_getaffinity(2) says too.
  */
 #include <string.h>
 
 #include "../base/macros.h"
+#include "cpus.h"
 #include "files.h"
 
 #define USER_HZ_USEC 10000
@@ -109,28 +110,18 @@ void gen_uptime(const struct vfs_numbers *n, struct text *out)
 	text_str(out, "\n");
 }
 
-/* "0-2,5" */
 void gen_cpu_list(const struct vfs_numbers *n, struct text *out)
 {
 	cpu_set_t shown;
-	bool first = true;
 
 	shown_cpus(n, &shown);
-	for (size_t i = 0; i < CPU_SETSIZE; i++) {
-		size_t end = i;
+	cpus_list(&shown, out);
+}
 
-		if (!CPU_ISSET(i, &shown))
-			continue;
-		while (end + 1 < CPU_SETSIZE && CPU_ISSET(end + 1, &shown))
-			end++;
-		text_str(out, first ? "" : ",");
-		text_num(out, i);
-		if (end > i) {
-			text_str(out, "-");
-			text_num(out, end);
-		}
-		first = false;
-		i = end;
-	}
-	text_str(out, "\n");
+void gen_cpu_mask(const struct vfs_numbers *n, struct text *out)
+{
+	cpu_set_t shown;
+
+	shown_cpus(n, &shown);
+	cpus_mask(&shown, out);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -8,6 +9,10 @@
 #include "../base/fd.h"
 #include "../base/sys.h"
 #include "../isolate/seccomp.h"
+
+/* Number 0 alone may be polled, and no other be had: the limit below is of numbers. */
+#define CONNECTION 0
+#define FILES_MAX 1
 
 static void close_others(const struct helper *h)
 {
@@ -22,24 +27,26 @@ static void close_others(const struct helper *h)
 	fd_close_others(keep, n);
 	for (int i = 0; i < 3; i++)
 		fd_close(i);
+	SYS(dup3, h->conn, CONNECTION, O_CLOEXEC);
+	fd_close(h->conn);
 }
 
-static int limit(int resource)
+static int limit(int resource, rlim_t value)
 {
-	static const struct rlimit none;
+	const struct rlimit l = {value, value};
 
-	return SYS(prlimit64, 0, resource, &none, NULL);
+	return SYS(prlimit64, 0, resource, &l, NULL);
 }
 
 /* Files and processes: it makes none. What it may read it has open. */
 static int set_limits(void)
 {
-	static const int none[] = {RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_FSIZE, RLIMIT_CORE,
+	static const int none[] = {RLIMIT_NPROC,   RLIMIT_FSIZE,    RLIMIT_CORE,
 				   RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE, RLIMIT_SIGPENDING};
-	int r = 0;
+	int r = limit(RLIMIT_NOFILE, FILES_MAX);
 
 	for (size_t i = 0; i < ARRAY_SIZE(none) && r >= 0; i++)
-		r = limit(none[i]);
+		r = limit(none[i], 0);
 	return r;
 }
 
@@ -87,5 +94,5 @@ void helper_main(const struct helper *h)
 	if (s == MAP_FAILED || confine(h) < 0)
 		_exit(1);
 	server_init(s, h->sources, h->shared, h->owner);
-	_exit(is_gone(server_run(s, h->conn)) ? 0 : 1);
+	_exit(is_gone(server_run(s, CONNECTION)) ? 0 : 1);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The process that serves: a clone of the supervisor with nothing left of its powers. It
- * holds the connection and descriptors it can only read, may do nine system calls, and
+ * holds the connection and descriptors it can only read, may do eleven system calls, and
  * runs as an id that nobody else has. Raw calls only, as in every child of ours.
  */
 #ifndef CIS_VFS_HELPER_H

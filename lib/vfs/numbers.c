@@ -6,11 +6,12 @@
 
 #include "../base/fd.h"
 #include "../base/sys.h"
-#include "../cgroup/group.h"
+#include "cpus.h"
 #include "files.h"
 
 #define PERIOD_DEFAULT 100000
 #define V1_USER_HZ 100
+#define KEPT_NSEC 10000000
 
 /* ---- the supervisor: descriptors --------------------------------------------- */
 
@@ -37,14 +38,6 @@ static int open_at(int dir, const char *name)
 	int fd = dir < 0 && dir != AT_FDCWD ? -1 : openat(dir, name, O_RDONLY | O_CLOEXEC);
 
 	return fd < 0 ? -1 : fd;
-}
-
-static int group_dir(const struct group *g, enum controller c, bool *ret_v2)
-{
-	int h = hierarchy_of(&g->hs, c);
-
-	*ret_v2 = h >= 0 && g->hs.h[h].v2;
-	return h < 0 ? -1 : g->dirs[h];
 }
 
 static void open_memory(struct vfs_sources *s, int dir)
@@ -75,22 +68,38 @@ static void open_cpu(struct vfs_sources *s, int dir)
 	s->fd[VFS_CPU_PERIOD_ABOVE] = open_at(dir, "../cpu.cfs_period_us");
 }
 
-void vfs_sources_open(struct vfs_sources *s, const struct group *g)
+/* What the kernel makes of it, which is what its tasks may run on. */
+static int open_cpuset(const struct vfs_group *g)
 {
-	int unified = g->dirs[g->hs.unified], usage;
-	bool usage_v2;
+	int fd = open_at(g->dir, g->v2 ? "cpuset.cpus.effective" : "cpuset.effective_cpus");
 
-	open_memory(s, group_dir(g, CTL_MEMORY, &s->memory_v2));
-	open_cpu(s, group_dir(g, CTL_CPU, &s->cpu_v2));
-	usage = group_dir(g, CTL_CPUACCT, &usage_v2);
+	return fd < 0 && !g->v2 ? open_at(g->dir, "cpuset.cpus") : fd;
+}
+
+void vfs_sources_open_cpus(struct vfs_sources *s, const struct vfs_groups *g)
+{
+	s->cpu_v2 = g->cpu.v2;
+	open_cpu(s, g->cpu.dir);
+	s->fd[VFS_CPUSET] = open_cpuset(&g->cpuset);
+}
+
+void vfs_sources_open(struct vfs_sources *s, const struct vfs_groups *g)
+{
+	const int unified = g->unified;
+
+	s->memory_v2 = g->memory.v2;
+	open_memory(s, g->memory.dir);
+	vfs_sources_open_cpus(s, g);
 	/* cgroup2 counts time in every group, with or without the controller. */
-	s->fd[VFS_CPU_USAGE] = usage >= 0 && !usage_v2 ? open_at(usage, "cpuacct.stat")
-						       : open_at(unified, "cpu.stat");
+	s->fd[VFS_CPU_USAGE] = g->cpuacct.dir >= 0 && !g->cpuacct.v2
+				       ? open_at(g->cpuacct.dir, "cpuacct.stat")
+				       : open_at(unified, "cpu.stat");
 	s->fd[VFS_MEMINFO] = open_at(AT_FDCWD, "/proc/meminfo");
 	s->fd[VFS_PRESSURE_CPU] = open_at(unified, "cpu.pressure");
 	s->fd[VFS_PRESSURE_MEMORY] = open_at(unified, "memory.pressure");
 	s->fd[VFS_PRESSURE_IO] = open_at(unified, "io.pressure");
 	s->fd[VFS_PRESSURE_IRQ] = open_at(unified, "irq.pressure");
+	s->fd[VFS_IO_STAT] = open_at(unified, "io.stat");
 	for (size_t i = 0; i < vfs_n_files && i < VFS_HOST_FILES_MAX; i++) {
 		char path[128] = "/";
 
@@ -137,6 +146,8 @@ static const struct stat_key {
 	KEY(slab_unreclaimable, "total_slab_unreclaimable", "slab_unreclaimable"),
 	KEY(kernel_stack, "total_kernel_stack", "kernel_stack"),
 	KEY(pagetables, "total_pagetables", "pagetables"),
+	KEY(pgfault, "total_pgfault", "pgfault"),
+	KEY(pgmajfault, "total_pgmajfault", "pgmajfault"),
 #undef KEY
 };
 
@@ -158,13 +169,37 @@ void vfs_parse_cpu_usage(const char *text, bool v2, uint64_t *ret_user, uint64_t
 	*ret_system = text_find_num(text, v2 ? "system_usec " : "system ", 0) * unit;
 }
 
+void vfs_pick_cpus(uint64_t milli, unsigned int turn, const cpu_set_t *allowed, cpu_set_t *ret)
+{
+	const cpu_set_t from = *allowed;
+	unsigned int all = (unsigned int)CPU_COUNT(&from), wanted, first, at = 0;
+
+	*ret = from;
+	wanted = (unsigned int)MIN((milli + 999) / 1000, (uint64_t)all);
+	if (!milli || wanted == all)
+		return;
+	CPU_ZERO(ret);
+	first = (unsigned int)((uint64_t)turn * wanted % all);
+	for (size_t i = 0; i < CPU_SETSIZE; i++) {
+		if (!CPU_ISSET(i, &from))
+			continue;
+		if ((at++ + all - first) % all < wanted)
+			CPU_SET(i, ret);
+	}
+}
+
+static unsigned int n_cpus(const cpu_set_t *cpus, uint64_t quota, uint64_t period)
+{
+	uint64_t set = MAX(CPU_COUNT(cpus), 1), n = set;
+
+	if (quota != VFS_NO_LIMIT && period)
+		n = quota / period + (quota % period != 0);
+	return (unsigned int)MAX(MIN(set, n), 1);
+}
+
 unsigned int vfs_n_cpus(const struct vfs_numbers *n)
 {
-	uint64_t set = MAX(CPU_COUNT(&n->cpus), 1), quota = set;
-
-	if (n->quota != VFS_NO_LIMIT && n->period)
-		quota = n->quota / n->period + (n->quota % n->period != 0);
-	return (unsigned int)MAX(MIN(set, quota), 1);
+	return n_cpus(&n->cpus, n->quota, n->period);
 }
 
 /* ---- the helper: reading ----------------------------------------------------------- */
@@ -185,20 +220,23 @@ static size_t slurp(int fd, char *buf, size_t size)
 	return n;
 }
 
-/* One line: the file is not asked again for its end. False: it is not there. */
-static bool read_line(int fd, char *buf, size_t size)
+/*
+ * One of those files that the kernel makes in one piece, as are all but lists: to ask
+ * for what comes behind its end would make it all once more. 0: it is not there.
+ */
+static size_t read_piece(int fd, char *buf, size_t size)
 {
 	ssize_t k = fd < 0 ? -1 : pread(fd, buf, size - 1, 0);
 
 	buf[MAX(k, 0)] = '\0';
-	return k > 0;
+	return (size_t)MAX(k, 0);
 }
 
 static uint64_t read_limit(int fd)
 {
 	char buf[64];
 
-	return read_line(fd, buf, sizeof buf) ? vfs_parse_limit(buf) : VFS_NO_LIMIT;
+	return read_piece(fd, buf, sizeof buf) ? vfs_parse_limit(buf) : VFS_NO_LIMIT;
 }
 
 static uint64_t lower_limit(const struct vfs_sources *s, enum vfs_source a, enum vfs_source b)
@@ -213,23 +251,24 @@ static uint64_t minus(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
+static uint64_t read_used(int fd)
+{
+	uint64_t v = read_limit(fd);
+
+	return v == VFS_NO_LIMIT ? 0 : v;
+}
+
 static void read_memory(struct vfs_numbers *n, const struct vfs_sources *s, char *scratch,
 			size_t size)
 {
-	n->memory_limit = lower_limit(s, VFS_MEMORY_LIMIT, VFS_MEMORY_LIMIT_ABOVE);
-	n->memory_used = read_limit(s->fd[VFS_MEMORY_USED]);
-	n->swap_limit = lower_limit(s, VFS_SWAP_LIMIT, VFS_SWAP_LIMIT_ABOVE);
-	n->swap_used = read_limit(s->fd[VFS_SWAP_USED]);
-	if (n->memory_used == VFS_NO_LIMIT)
-		n->memory_used = 0;
-	if (n->swap_used == VFS_NO_LIMIT)
-		n->swap_used = 0;
+	n->memory_used = read_used(s->fd[VFS_MEMORY_USED]);
+	n->swap_used = read_used(s->fd[VFS_SWAP_USED]);
 	/* v1 counts memory and swap together. */
 	if (!s->memory_v2 && n->swap_limit != VFS_NO_LIMIT) {
 		n->swap_limit = minus(n->swap_limit, n->memory_limit);
 		n->swap_used = minus(n->swap_used, n->memory_used);
 	}
-	slurp(s->fd[VFS_MEMORY_STAT], scratch, size);
+	read_piece(s->fd[VFS_MEMORY_STAT], scratch, size);
 	vfs_parse_memory_stat(scratch, s->memory_v2, &n->memory);
 }
 
@@ -238,26 +277,43 @@ static void read_quota(const struct vfs_sources *s, enum vfs_source quota,
 {
 	char buf[64];
 
-	read_line(s->fd[quota], buf, sizeof buf);
+	read_piece(s->fd[quota], buf, sizeof buf);
 	vfs_parse_cpu_max(buf, ret_quota, ret_period);
-	if (!s->cpu_v2 && read_line(s->fd[period], buf, sizeof buf))
+	if (!s->cpu_v2 && read_piece(s->fd[period], buf, sizeof buf))
 		*ret_period = text_read_num(buf, NULL);
 	if (!*ret_period)
 		*ret_period = PERIOD_DEFAULT;
 }
 
-static void read_cpu(struct vfs_numbers *n, const struct vfs_sources *s)
+/* Of a container; who makes a sandbox has said it in the facts. */
+static void read_cpuset(cpu_set_t *allowed, const struct vfs_sources *s)
+{
+	char buf[4096];
+	cpu_set_t set;
+
+	if (!read_piece(s->fd[VFS_CPUSET], buf, sizeof buf))
+		return;
+	cpus_parse_list(buf, &set);
+	if (CPU_COUNT(&set))
+		*allowed = set;
+}
+
+static void read_cpu(struct vfs_kept *n, const struct vfs_sources *s,
+		     const struct vfs_facts *facts)
 {
 	uint64_t quota, period;
 
 	read_quota(s, VFS_CPU_QUOTA, VFS_CPU_PERIOD, &n->quota, &n->period);
 	read_quota(s, VFS_CPU_QUOTA_ABOVE, VFS_CPU_PERIOD_ABOVE, &quota, &period);
-	if (quota == VFS_NO_LIMIT)
-		return;
-	if (n->quota == VFS_NO_LIMIT || quota * n->period < n->quota * period) {
+	if (quota != VFS_NO_LIMIT &&
+	    (n->quota == VFS_NO_LIMIT || quota * n->period < n->quota * period)) {
 		n->quota = quota;
 		n->period = period;
 	}
+	n->allowed = facts->cpus;
+	read_cpuset(&n->allowed, s);
+	vfs_pick_cpus((uint64_t)n_cpus(&n->allowed, n->quota, n->period) * 1000, facts->turn,
+		      &n->allowed, &n->cpus);
 }
 
 static void read_usage(struct vfs_numbers *n, const struct vfs_sources *s,
@@ -271,7 +327,7 @@ static void read_usage(struct vfs_numbers *n, const struct vfs_sources *s,
 	n->uptime_usec = minus((uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000,
 			       facts->started_usec);
 	n->boot_sec = facts->boot_sec;
-	slurp(s->fd[VFS_CPU_USAGE], buf, sizeof buf);
+	read_piece(s->fd[VFS_CPU_USAGE], buf, sizeof buf);
 	v2 = strncmp(buf, "usage_usec", 10) == 0;
 	vfs_parse_cpu_usage(buf, v2, &n->user_usec, &n->system_usec);
 }
@@ -286,18 +342,46 @@ static int text_source(const struct vfs_sources *s, unsigned int needs, size_t f
 						  : -1;
 }
 
-void vfs_numbers_read(struct vfs_numbers *ret, const struct vfs_sources *s,
-		      const struct vfs_facts *facts, unsigned int needs, size_t file,
-		      char *scratch, size_t size)
+static bool is_old(uint64_t *read_nsec)
+{
+	struct timespec t;
+	uint64_t now;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	now = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+	if (*read_nsec && now - *read_nsec < KEPT_NSEC)
+		return false;
+	*read_nsec = now;
+	return true;
+}
+
+void vfs_numbers_keep(struct vfs_kept *k, const struct vfs_sources *s,
+		      const struct vfs_facts *facts, unsigned int needs)
+{
+	if ((needs & (VFS_NEED_MEMORY | VFS_NEED_MEMINFO)) && is_old(&k->memory_read_nsec)) {
+		k->memory_limit = lower_limit(s, VFS_MEMORY_LIMIT, VFS_MEMORY_LIMIT_ABOVE);
+		k->swap_limit = lower_limit(s, VFS_SWAP_LIMIT, VFS_SWAP_LIMIT_ABOVE);
+		read_piece(s->fd[VFS_MEMINFO], k->meminfo, sizeof k->meminfo);
+	}
+	if ((needs & VFS_NEED_CPU) && is_old(&k->cpu_read_nsec))
+		read_cpu(k, s, facts);
+}
+
+void vfs_numbers_read(struct vfs_numbers *ret, struct vfs_kept *kept,
+		      const struct vfs_sources *s, const struct vfs_facts *facts,
+		      unsigned int needs, size_t file, char *scratch, size_t size)
 {
 	size_t used;
 
+	vfs_numbers_keep(kept, s, facts, needs);
 	*ret = (struct vfs_numbers){
-		.memory_limit = VFS_NO_LIMIT,
-		.swap_limit = VFS_NO_LIMIT,
-		.quota = VFS_NO_LIMIT,
-		.period = PERIOD_DEFAULT,
-		.cpus = facts->cpus,
+		.memory_limit = kept->memory_limit,
+		.swap_limit = kept->swap_limit,
+		.quota = kept->quota,
+		.period = kept->period,
+		.meminfo = kept->meminfo,
+		.allowed = kept->allowed,
+		.cpus = kept->cpus,
 		.boot_id = facts->boot_id,
 		.product_uuid = facts->product_uuid,
 		.running = facts->running,
@@ -307,12 +391,13 @@ void vfs_numbers_read(struct vfs_numbers *ret, const struct vfs_sources *s,
 	memcpy(ret->load, facts->load, sizeof ret->load);
 	if (needs & VFS_NEED_MEMORY)
 		read_memory(ret, s, scratch, size);
-	if (needs & VFS_NEED_CPU)
-		read_cpu(ret, s);
 	if (needs & VFS_NEED_USAGE)
 		read_usage(ret, s, facts);
-	ret->meminfo = scratch;
-	used = slurp(needs & VFS_NEED_MEMINFO ? s->fd[VFS_MEMINFO] : -1, scratch, size) + 1;
+	ret->io = scratch;
+	used = 1 + read_piece(needs & VFS_NEED_IO ? s->fd[VFS_IO_STAT] : -1, scratch, size);
 	ret->text = scratch + used;
-	slurp(text_source(s, needs, file), scratch + used, size - used);
+	if (needs & VFS_LONG)
+		slurp(text_source(s, needs, file), scratch + used, size - used);
+	else
+		read_piece(text_source(s, needs, file), scratch + used, size - used);
 }

@@ -30,12 +30,16 @@
 #define VFS_NEED_PRESSURE_IRQ (1u << 8)
 #define VFS_NEED_MEMINFO (1u << 9) /* the host's, in @meminfo */
 #define VFS_LONG (1u << 10) /* the text may be longer than a page */
+#define VFS_STEADY (1u << 11) /* good for a second with the same cpus: to make it is dear */
+#define VFS_NEED_IO (1u << 12) /* io.stat of the sandbox's group, in @io */
+#define VFS_OF_ALL (1u << 13) /* covered although root inside may write it: it is the host's */
 
-/* Bytes, from memory.stat of either version. */
+/* From memory.stat of either version; bytes. */
 struct vfs_memory_stat {
 	uint64_t anon, file, shmem, mapped, dirty, writeback, slab_reclaimable,
 		slab_unreclaimable, kernel_stack, pagetables, active_anon, inactive_anon,
 		active_file, inactive_file, unevictable;
+	uint64_t pgfault, pgmajfault; /* how often */
 };
 
 struct vfs_numbers {
@@ -44,7 +48,8 @@ struct vfs_numbers {
 	struct vfs_memory_stat memory;
 	const char *meminfo;                /* the host's text */
 
-	cpu_set_t cpus;             /* those it may run on */
+	cpu_set_t allowed;          /* those it may run on */
+	cpu_set_t cpus;             /* of them, as many as its quota comes to */
 	uint64_t quota, period;     /* usec; quota VFS_NO_LIMIT */
 	uint64_t user_usec, system_usec;
 	uint64_t uptime_usec, boot_sec; /* since the start, which was at boot_sec */
@@ -53,6 +58,7 @@ struct vfs_numbers {
 	uint32_t running, blocked, tasks;
 
 	const char *boot_id, *product_uuid;
+	const char *io;             /* "8:0 rbytes=1 wbytes=2 ...", or empty */
 	const char *text;           /* see VFS_NEED_HOST, VFS_NEED_PRESSURE_* */
 };
 
@@ -66,12 +72,23 @@ enum vfs_source {
 	VFS_CPU_QUOTA, VFS_CPU_QUOTA_ABOVE, VFS_CPU_PERIOD, VFS_CPU_PERIOD_ABOVE,
 	VFS_CPU_USAGE, VFS_MEMINFO,
 	VFS_PRESSURE_CPU, VFS_PRESSURE_MEMORY, VFS_PRESSURE_IO, VFS_PRESSURE_IRQ,
+	VFS_IO_STAT,
+	VFS_CPUSET,
 	VFS_N_SOURCES
 };
 
-#define VFS_HOST_FILES_MAX 64
+#define VFS_HOST_FILES_MAX 96
 
-struct group;
+/* Where the groups are, as directories: of a sandbox's (group.h) or a container's (place.h). */
+struct vfs_group {
+	int dir; /* borrowed; -1: there is none */
+	bool v2;
+};
+struct vfs_groups {
+	struct vfs_group memory, cpu, cpuacct, cpuset;
+	int unified; /* cgroup2, with or without controllers */
+};
+
 struct vfs_sources {
 	int fd[VFS_N_SOURCES];              /* -1: there is none */
 	int host[VFS_HOST_FILES_MAX];       /* by index in the table of files */
@@ -81,11 +98,15 @@ struct vfs_sources {
 void vfs_sources_init(struct vfs_sources *s);
 void vfs_sources_done(struct vfs_sources *s);
 /* Opens what @g and this host have. */
-void vfs_sources_open(struct vfs_sources *s, const struct group *g);
+void vfs_sources_open(struct vfs_sources *s, const struct vfs_groups *g);
+
+/* Of it, what VFS_NEED_CPU takes. */
+void vfs_sources_open_cpus(struct vfs_sources *s, const struct vfs_groups *g);
 
 /* What comes from elsewhere than a file; the supervisor keeps it in memory they share. */
 struct vfs_facts {
-	cpu_set_t cpus;
+	cpu_set_t cpus;        /* it may run on, as far as no group says which */
+	unsigned int turn;     /* of vfs_pick_cpus() */
 	uint64_t started_usec; /* CLOCK_BOOTTIME */
 	uint64_t boot_sec;
 	uint32_t load[3], running, blocked, tasks;
@@ -93,12 +114,32 @@ struct vfs_facts {
 };
 
 /*
- * Helper: fills what @needs says. @file: for VFS_NEED_HOST. @scratch: for raw text, and
- * what @ret points into.
+ * The helper's: what seldom changes, or is the host's. Read again after 10 ms, since to
+ * read it costs as much as all the rest of an answer; what is used is never kept.
  */
-void vfs_numbers_read(struct vfs_numbers *ret, const struct vfs_sources *s,
-		      const struct vfs_facts *facts, unsigned int needs, size_t file,
-		      char *scratch, size_t size);
+struct vfs_kept {
+	uint64_t memory_read_nsec, cpu_read_nsec; /* 0: never */
+	uint64_t memory_limit, swap_limit, quota, period;
+	cpu_set_t allowed, cpus;
+	char meminfo[8192];
+};
+
+void vfs_numbers_keep(struct vfs_kept *k, const struct vfs_sources *s,
+		      const struct vfs_facts *facts, unsigned int needs);
+
+/*
+ * Helper: fills what @needs says. @file: for VFS_NEED_HOST. @scratch: for raw text; @ret
+ * points into it, and into @kept.
+ */
+void vfs_numbers_read(struct vfs_numbers *ret, struct vfs_kept *kept,
+		      const struct vfs_sources *s, const struct vfs_facts *facts,
+		      unsigned int needs, size_t file, char *scratch, size_t size);
+
+/*
+ * The cpus that a sandbox of @milli thousandths of one (0: no limit) runs on, out of
+ * @allowed: as many as these come to, by turns with the other sandboxes.
+ */
+void vfs_pick_cpus(uint64_t milli, unsigned int turn, const cpu_set_t *allowed, cpu_set_t *ret);
 
 /* Pure parts of it. */
 uint64_t vfs_parse_limit(const char *text); /* "max", "-1", a number */

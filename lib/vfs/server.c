@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../base/macros.h"
@@ -21,6 +23,8 @@
 /* A text of that length may be longer than a page the next time. */
 #define NEAR_A_PAGE (SIZE_SHOWN - 512)
 #define SLOT_BITS 8
+#define PATIENCE_NSEC 50000
+#define STEADY_NSEC 1000000000
 
 #ifndef FOPEN_NOFLUSH
 #define FOPEN_NOFLUSH (1 << 5)
@@ -36,7 +40,43 @@ void server_init(struct server *s, const struct vfs_sources *sources,
 	s->generation = ++shared->helpers << 20;
 }
 
+static uint64_t now_nsec(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
 /* ---- texts ---------------------------------------------------------------------- */
+
+static bool use_steady(struct server *s, size_t file, struct text *out)
+{
+	const struct server_steady *k = &s->steady;
+	const unsigned int needs = vfs_files[file].needs;
+
+	if (!(needs & VFS_STEADY) || k->file != file || !k->len ||
+	    now_nsec() - k->made_nsec >= STEADY_NSEC)
+		return false;
+	vfs_numbers_keep(&s->kept, s->sources, &s->shared->facts, needs);
+	if (!CPU_EQUAL(&k->cpus, &s->kept.cpus))
+		return false;
+	text_bytes(out, k->text, k->len);
+	return true;
+}
+
+static void keep_steady(struct server *s, size_t file, const struct text *out)
+{
+	struct server_steady *k = &s->steady;
+
+	if (!(vfs_files[file].needs & VFS_STEADY) || out->len > sizeof k->text)
+		return;
+	memcpy(k->text, out->buf, out->len);
+	k->file = file;
+	k->len = out->len;
+	k->cpus = s->kept.cpus;
+	k->made_nsec = now_nsec();
+}
 
 static size_t make_text(struct server *s, size_t file)
 {
@@ -47,10 +87,11 @@ static size_t make_text(struct server *s, size_t file)
 
 	if (v->current) {
 		text_bytes(&out, v->copy[v->current - 1].text, v->copy[v->current - 1].len);
-	} else {
-		vfs_numbers_read(&n, s->sources, &s->shared->facts, f->needs, file, s->scratch,
-				 sizeof s->scratch);
+	} else if (!use_steady(s, file, &out)) {
+		vfs_numbers_read(&n, &s->kept, s->sources, &s->shared->facts, f->needs, file,
+				 s->scratch, sizeof s->scratch);
 		f->generate(&n, &out);
+		keep_steady(s, file, &out);
 	}
 	s->last_len[file] = out.len;
 	return out.len;
@@ -139,10 +180,7 @@ static void on_init(const struct wire_request *q, struct wire_answer *a)
 	a->len = sizeof a->init;
 }
 
-/*
- * sendfile(2), busybox's cat, goes by the size since Linux 6.5, and tail(1) by that of
- * files larger than a page: of those that may be, it is measured each time.
- */
+/* tail(1) goes by the size of files larger than a page: there it is measured each time. */
 static bool is_long(struct server *s, uint64_t node)
 {
 	size_t file = node - FIRST_NODE;
@@ -272,6 +310,16 @@ static void on_open(struct server *s, const struct wire_request *q, struct wire_
 	a->len = sizeof a->open;
 }
 
+/*
+ * Only whoever reads has an owner of locks; the page cache has none. To it sendfile(2) goes
+ * since Linux 6.5, and fills what it shows up to the size with zeros; refused like this,
+ * busybox's cat, Go and Python read instead. A private mapping can do without.
+ */
+static bool is_for_cache(const struct wire_request *q)
+{
+	return !(q->read->read_flags & FUSE_READ_LOCKOWNER);
+}
+
 static void on_read(struct server *s, const struct wire_request *q, struct wire_answer *a)
 {
 	size_t file = q->node - FIRST_NODE, len;
@@ -279,6 +327,10 @@ static void on_read(struct server *s, const struct wire_request *q, struct wire_
 	const char *text = s->text;
 	uint64_t at = q->read->offset;
 
+	if (is_for_cache(q)) {
+		wire_error(a, EINVAL);
+		return;
+	}
 	if (slot && slot->file != file)
 		slot = NULL;
 	if (!slot || (at == 0 && !slot->is_fresh)) {
@@ -297,6 +349,14 @@ static void on_read(struct server *s, const struct wire_request *q, struct wire_
 		return; /* the end */
 	a->data = text + at;
 	a->len = MIN(len - (size_t)at, (size_t)q->read->size);
+}
+
+/* Who has read nothing of it yet reads what was written since. */
+static void spoil_texts(struct server *s, size_t file)
+{
+	for (size_t i = 0; i < SERVER_SLOTS; i++)
+		if (s->slots[i].file == file)
+			s->slots[i].is_fresh = false;
 }
 
 static void on_write(struct server *s, const struct wire_request *q, struct wire_answer *a)
@@ -328,8 +388,10 @@ static void on_write(struct server *s, const struct wire_request *q, struct wire
 		wire_error(a, -r);
 		return;
 	}
+	a->write.size = (uint32_t)r;
 	v->copy[spare].len = (uint32_t)out.len;
 	__atomic_store_n(&v->current, spare + 1, __ATOMIC_RELEASE);
+	spoil_texts(s, file);
 }
 
 static void on_release(struct server *s, const struct wire_request *q)
@@ -429,25 +491,6 @@ void server_answer(struct server *s, const struct wire_request *q, struct wire_a
 
 /* ---- the loop ----------------------------------------------------------------------- */
 
-/*
- * A read into the page cache, by sendfile(2) or a mapping, as far as can be told. The
- * kernel takes a short one for the file's new end, and the next text may be longer.
- */
-static bool may_be_cached(const struct wire_request *q, const struct wire_answer *a)
-{
-	return q->read->offset == 0 && q->read->size == SIZE_SHOWN && a->len < SIZE_SHOWN;
-}
-
-static void forget_size(int fd, uint64_t node)
-{
-	struct fuse_notify_inval_inode_out what = {.ino = node, .off = -1};
-	struct fuse_out_header h = {.len = sizeof h + sizeof what,
-				    .error = FUSE_NOTIFY_INVAL_INODE};
-	struct iovec iov[] = {{&h, sizeof h}, {&what, sizeof what}};
-
-	SYS(writev, fd, iov, 2);
-}
-
 static int send_error(int fd, uint64_t unique, int errnum)
 {
 	struct wire_answer a = {.header.error = -errnum};
@@ -479,8 +522,6 @@ int server_step(struct server *s, int fd, size_t n)
 		r = send_error(fd, q.unique, EIO);
 	/* ENOENT: whoever asked is gone. */
 	s->shared->answered = q.unique;
-	if (q.opcode == FUSE_READ && may_be_cached(&q, &a))
-		forget_size(fd, q.node);
 	return r == -ENODEV || r == -EPERM ? r : 0;
 }
 
@@ -502,15 +543,38 @@ static void finish_for_another(struct server *s, int fd)
 	server_step(s, fd, h.len);
 }
 
+/*
+ * Who has an answer asks again within microseconds: open, read, read the end, close. To
+ * sleep in between and be woken costs more than all the rest where the scheduler has
+ * put the two of us on two processors, as it does when one is free. So we stay awake for
+ * a moment, but give way to whoever has something to do on this one.
+ */
+static int next_request(struct server *s, int fd)
+{
+	struct pollfd wait = {.fd = fd, .events = POLLIN};
+	uint64_t patience = now_nsec() + PATIENCE_NSEC;
+
+	for (;;) {
+		int r = SYS(read, fd, s->shared->request, sizeof s->shared->request);
+
+		if (r != -EAGAIN)
+			return r;
+		if (now_nsec() < patience)
+			SYS(sched_yield);
+		else
+			SYS(ppoll, &wait, 1UL, NULL, NULL, 0UL);
+	}
+}
+
 int server_run(struct server *s, int fd)
 {
 	int r;
 
 	finish_for_another(s, fd);
 	for (;;) {
-		r = SYS(read, fd, s->shared->request, sizeof s->shared->request);
+		r = next_request(s, fd);
 		/* ENOENT: it was withdrawn between the two of us. */
-		if (r == -EINTR || r == -EAGAIN || r == -ENOENT)
+		if (r == -EINTR || r == -ENOENT)
 			continue;
 		if (r < 0)
 			return r;

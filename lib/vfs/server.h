@@ -43,6 +43,7 @@ struct vfs_shared {
 #define SERVER_SLOTS 128
 #define SERVER_SMALL 4096
 #define SERVER_BIG_MAX 16 /* texts larger than that at one time */
+#define SERVER_STEADY_MAX (1u << 16)
 
 struct server_slot {
 	uint32_t generation; /* 0: free */
@@ -53,6 +54,14 @@ struct server_slot {
 	char small[SERVER_SMALL];
 };
 
+/* The last text of a VFS_STEADY file. */
+struct server_steady {
+	size_t file, len; /* 0: none */
+	uint64_t made_nsec;
+	cpu_set_t cpus; /* it was made for */
+	char text[SERVER_STEADY_MAX];
+};
+
 struct server {
 	const struct vfs_sources *sources;
 	struct vfs_shared *shared;
@@ -61,6 +70,8 @@ struct server {
 	unsigned int n_big;
 	struct server_slot slots[SERVER_SLOTS];
 	size_t last_len[VFS_FILES_MAX]; /* of its text */
+	struct server_steady steady;
+	struct vfs_kept kept;
 	char list[4096];
 	char text[VFS_TEXT_MAX]; /* the one just made */
 	char scratch[2 * VFS_TEXT_MAX];

@@ -13,7 +13,6 @@
 #include "../base/fd.h"
 #include "../base/process.h"
 #include "../base/sys.h"
-#include "../cgroup/group.h"
 #include "../fs/mount.h"
 
 #define DEVICE "/dev/fuse"
@@ -112,16 +111,16 @@ static int make_shared(struct vfs *v, const cpu_set_t *cpus)
 	return fill_facts(&v->helper.shared->facts, cpus);
 }
 
-int vfs_make(struct vfs *v, uid_t base, uid_t id, const cpu_set_t *cpus, int *ret_mount,
-	     struct cis_error *err)
+int vfs_make(struct vfs *v, uid_t base, uid_t id, const cpu_set_t *cpus, const char *without,
+	     int *ret_mount, struct cis_error *err)
 {
 	char options[160];
 	int r;
 
-	v->helper.conn = open(DEVICE, O_RDWR | O_CLOEXEC);
+	v->helper.conn = open(DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (v->helper.conn < 0) {
 		cis_fail(err, errno, "virtual files: open " DEVICE);
-		return cis_hint(err, "load the module with \"modprobe fuse\", or say --vfs=off");
+		return cis_hint(err, "load the module with \"modprobe fuse\", or say %s", without);
 	}
 	v->helper.owner = base;
 	v->helper.id = id;
@@ -141,7 +140,7 @@ int vfs_make(struct vfs *v, uid_t base, uid_t id, const cpu_set_t *cpus, int *re
 	return 0;
 }
 
-void vfs_connect(struct vfs *v, const struct group *g)
+void vfs_connect(struct vfs *v, const struct vfs_groups *g)
 {
 	vfs_sources_open(&v->sources, g);
 }
@@ -185,49 +184,4 @@ unsigned int vfs_bury(struct vfs *v, int *ret_status)
 		return 0;
 	over = MIN(v->quick_deaths - FREE_DEATHS, 10u);
 	return MIN((unsigned int)DELAY_MSEC << over, (unsigned int)DELAY_MAX_MSEC);
-}
-
-/* ---- load ------------------------------------------------------------------------------- */
-
-#define FIXED_SHIFT 11
-#define FIXED_ONE (1u << FIXED_SHIFT)
-
-void vfs_load_add(struct vfs_load *l, unsigned int active)
-{
-	/* e^(-5 s / 1 min), / 5 min, / 15 min: the kernel's own */
-	static const uint64_t decay[] = {1884, 2014, 2037};
-	uint64_t now = (uint64_t)active * FIXED_ONE;
-
-	for (size_t i = 0; i < ARRAY_SIZE(decay); i++) {
-		uint64_t sum = l->average[i] * decay[i] + now * (FIXED_ONE - decay[i]);
-
-		if (now >= l->average[i])
-			sum += FIXED_ONE - 1;
-		l->average[i] = sum / FIXED_ONE;
-	}
-}
-
-uint32_t vfs_load_hundredths(const struct vfs_load *l, size_t i)
-{
-	return (uint32_t)((l->average[i] * 100 + FIXED_ONE / 2) / FIXED_ONE);
-}
-
-/* ---- cpus -------------------------------------------------------------------------------- */
-
-void vfs_pick_cpus(uint64_t milli, unsigned int turn, const cpu_set_t *allowed, cpu_set_t *ret)
-{
-	unsigned int all = (unsigned int)CPU_COUNT(allowed), wanted, first, at = 0;
-
-	*ret = *allowed;
-	wanted = (unsigned int)MIN((milli + 999) / 1000, (uint64_t)all);
-	if (!milli || wanted == all)
-		return;
-	CPU_ZERO(ret);
-	first = (unsigned int)((uint64_t)turn * wanted % all);
-	for (size_t i = 0; i < CPU_SETSIZE; i++) {
-		if (!CPU_ISSET(i, allowed))
-			continue;
-		if ((at++ + all - first) % all < wanted)
-			CPU_SET(i, ret);
-	}
 }

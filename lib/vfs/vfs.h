@@ -36,10 +36,13 @@ void vfs_done(struct vfs *v);
 /* Whether this process can open /dev/fuse. 0 or -errno. */
 int vfs_probe(void);
 
-/* @base: host id of the sandbox's root. @id: the helper's. *ret_mount: detached. */
-int vfs_make(struct vfs *v, uid_t base, uid_t id, const cpu_set_t *cpus, int *ret_mount,
-	     struct cis_error *err);
-void vfs_connect(struct vfs *v, const struct group *g);
+/*
+ * @base: host id of the sandbox's root. @id: the helper's. @without: how to have none, for
+ * the message. *ret_mount: detached.
+ */
+int vfs_make(struct vfs *v, uid_t base, uid_t id, const cpu_set_t *cpus, const char *without,
+	     int *ret_mount, struct cis_error *err);
+void vfs_connect(struct vfs *v, const struct vfs_groups *g);
 bool vfs_is_on(const struct vfs *v);
 
 /* 0 or -errno. */
@@ -50,19 +53,5 @@ unsigned int vfs_bury(struct vfs *v, int *ret_status);
 #define VFS_CRASH_LOOP 8
 /* Kills it and drops the connection; vfs_done() waits for it. */
 void vfs_drop(struct vfs *v);
-
-/* Every VFS_LOAD_SEC seconds: what runs and waits in there now. */
-#define VFS_LOAD_SEC 5
-struct vfs_load {
-	uint64_t average[3]; /* fixed point, as the kernel's */
-};
-void vfs_load_add(struct vfs_load *l, unsigned int active);
-uint32_t vfs_load_hundredths(const struct vfs_load *l, size_t i);
-
-/*
- * The cpus that a sandbox of @milli thousandths of one (0: no limit) runs on, out of
- * @allowed: as many as these come to, by turns with the other sandboxes.
- */
-void vfs_pick_cpus(uint64_t milli, unsigned int turn, const cpu_set_t *allowed, cpu_set_t *ret);
 
 #endif
