@@ -44,11 +44,16 @@ int cis_sandbox_set_egress_log(struct cis_sandbox *sb, int fd)
 
 static int summarize(struct cis_sandbox *sb, struct summary *ret, struct cis_error *err)
 {
+	int r;
+
 	if (sb->gate.records < 0)
 		return cis_fail_plain(err, ENODATA, "the sandbox has no network gate");
 	if (sb->phase != PHASE_ENDED)
 		return cis_fail_plain(err, EBUSY, "the sandbox has not ended");
-	return summary_read(ret, sb->gate.records, err);
+	r = summary_read(ret, sb->gate.records, err);
+	if (sb->gate.shared)
+		ret->lost = sb->gate.shared->records_lost;
+	return r;
 }
 
 int cis_sandbox_egress_summary(struct cis_sandbox *sb, char **ret, struct cis_error *err)

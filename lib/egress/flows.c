@@ -64,14 +64,19 @@ static int tell(int fd, const struct request *q)
 	return ((const struct nlmsgerr *)NLMSG_DATA(h))->error;
 }
 
+/* A burst of connections is heard; and whose end finds no room is told later. */
 int flows_subscribe(int fd)
 {
+	const int size = 4 << 20, on = 1;
 	const struct sockaddr_nl groups = {
 		.nl_family = AF_NETLINK,
 		.nl_groups = 1u << (NFNLGRP_CONNTRACK_NEW - 1) |
 			     1u << (NFNLGRP_CONNTRACK_DESTROY - 1),
 	};
 
+	if (SYS(setsockopt, fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
+		SYS(setsockopt, fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+	SYS(setsockopt, fd, SOL_NETLINK, NETLINK_BROADCAST_ERROR, &on, sizeof on);
 	return SYS(bind, fd, &groups, sizeof groups);
 }
 

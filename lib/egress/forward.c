@@ -19,6 +19,14 @@ static int watch(struct forward *f, int op, int fd, uint32_t events, uint64_t so
 	return SYS(epoll_ctl, f->epoll, op, fd, &e);
 }
 
+/* It is of the host's namespace, and we cannot make another. */
+static void disconnect(int upstream)
+{
+	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+
+	SYS(connect, upstream, &nobody, sizeof nobody);
+}
+
 int forward_init(struct forward *f, const struct gate_upstreams *u, int wire)
 {
 	int r = f->epoll = SYS(epoll_create1, EPOLL_CLOEXEC);
@@ -30,6 +38,9 @@ int forward_init(struct forward *f, const struct gate_upstreams *u, int wire)
 	for (uint32_t i = 0; i < u->n * GATE_UDP_EACH && r >= 0; i++)
 		r = watch(f, EPOLL_CTL_ADD, u->udp[i / GATE_UDP_EACH][i % GATE_UDP_EACH], EPOLLIN,
 			  SOURCE(SRC_DATAGRAMS, i));
+	/* One before us may have died in the middle of a message. */
+	for (size_t i = 0; i < u->n; i++)
+		disconnect(u->tcp[i]);
 	return r;
 }
 
@@ -64,12 +75,10 @@ static void on_datagram(struct forward *f, uint32_t which)
 
 static void end_stream(struct forward *f, size_t i)
 {
-	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
 	const int fd = f->upstreams->tcp[i];
 
-	/* The socket is of the host's namespace, and we cannot make another. */
 	SYS(epoll_ctl, f->epoll, EPOLL_CTL_DEL, fd, NULL);
-	SYS(connect, fd, &nobody, sizeof nobody);
+	disconnect(fd);
 	f->streams[i].is_used = false;
 	f->streams[i].in_len = f->streams[i].out_len = 0;
 	tell(f, i, true, true, NULL, 0);

@@ -135,6 +135,15 @@ static int set_sysctls(bool six)
 		{"conf/default/accept_redirects", "0"},
 		{"conf/all/send_redirects", "0"},
 		{"conf/default/send_redirects", "0"},
+		/* Inherited from the host, which may need them otherwise. */
+		{"conf/all/accept_source_route", "0"},
+		{"conf/default/accept_source_route", "0"},
+		{"conf/all/route_localnet", "0"},
+		{"conf/default/route_localnet", "0"},
+		{"conf/all/proxy_arp", "0"},
+		{"conf/default/proxy_arp", "0"},
+		{"conf/all/arp_accept", "0"},
+		{"conf/default/arp_accept", "0"},
 		{"conf/all/rp_filter", "1"},
 		{"conf/default/rp_filter", "1"},
 	};

@@ -2,6 +2,7 @@
 #include "keeper.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
@@ -40,6 +41,7 @@ struct keeper {
 	struct gate_shared *shared;
 	int asks, life;
 	uint64_t flowing; /* connections of the sandbox that have not ended */
+	bool missed;      /* some of these began unheard */
 	struct element elements[ELEMENTS];
 	struct known names[NAMES];
 	struct forward forward;
@@ -230,6 +232,15 @@ static void on_refusal(void *context, const struct flow *f)
 	end_record(k, &r);
 }
 
+/* More came than there was room for: ends are told again by the kernel, beginnings are not. */
+static bool hear_flows(struct keeper *k, bool *ret_end)
+{
+	int r = flows_read(k->gate->sockets[GATE_FLOWS], on_flow, k, ret_end);
+
+	k->missed = k->missed || r == -ENOBUFS;
+	return r >= 0 || r == -ENOBUFS;
+}
+
 /* What flows at the end never told that it ended. */
 static void record_rest(struct keeper *k)
 {
@@ -238,13 +249,13 @@ static void record_rest(struct keeper *k)
 	const struct timespec patience = {.tv_nsec = 100000000};
 	bool end = false;
 
-	while (flows_read(fd, on_flow, k, &end) >= 0)
+	while (hear_flows(k, &end))
 		;
 	end = false;
-	if (!k->flowing || flows_ask_all(fd) < 0)
+	if ((!k->flowing && !k->missed) || flows_ask_all(fd) < 0)
 		return;
 	while (!end && SYS(ppoll, &p, 1, &patience, NULL, 0) > 0)
-		flows_read(fd, on_flow, k, &end);
+		hear_flows(k, &end);
 }
 
 /* ---- its life ------------------------------------------------------------------------------- */
@@ -300,7 +311,7 @@ static void serve(struct keeper *k)
 		if (p[1].revents)
 			on_ask(k);
 		if (p[2].revents)
-			flows_read(p[2].fd, on_flow, k, &end);
+			hear_flows(k, &end);
 		if (p[3].revents)
 			refusals_read(p[3].fd, on_refusal, k);
 		if (p[4].revents)
@@ -322,6 +333,7 @@ void keeper_main(const struct gate *g)
 	    confine(g) < 0)
 		_exit(1);
 	k->gate = g;
+	k->missed = g->deaths > 0;
 	k->shared = g->shared;
 	k->asks = g->asks[1];
 	k->life = g->life[1];

@@ -239,6 +239,9 @@ int summary_print(const struct summary *s, char **ret, struct cis_error *err)
 	fprintf(f, ", down ");
 	print_bytes(f, s->bytes_down);
 	fputc('\n', f);
+	if (s->lost)
+		fprintf(f, "  %llu records are missing: there were too many\n",
+			(unsigned long long)s->lost);
 	print_lines(f, s, true);
 	print_lines(f, s, false);
 	return fclose(f) == 0 ? 0 : cis_fail(err, ENOMEM, "egress: print the summary");

@@ -22,6 +22,7 @@ struct summary {
 	struct summary_line *v;
 	size_t n, room;
 	uint64_t bytes_up, bytes_down;
+	uint64_t lost; /* records that found no room */
 };
 
 int summary_read(struct summary *s, int records, struct cis_error *err);

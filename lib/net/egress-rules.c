@@ -23,7 +23,7 @@
  *			ct state established,related accept
  *			icmpv6 type 133-136 accept
  *			iifname box0 ct status dnat accept
- *			iifname box0 {tcp, udp} dport 53 accept
+ *			iifname box0 ip daddr GATE {tcp, udp} dport 53 accept
  *			iifname box0 goto gate }
  *		chain forward { type filter hook forward priority filter; policy drop
  *			tcp flags syn tcp option maxseg size set rt mtu
@@ -33,11 +33,14 @@
  *			{tcp, udp} dport {53, 853} goto dns
  *			ct state established,related accept
  *			ct state invalid drop
- *			ip daddr @hosts4 accept
- *			ip daddr . proto . port @names4 accept
- *			ip daddr . proto . port @nets4 accept
+ *			ct state untracked goto block
+ *			{tcp, udp} jump listed
  *			udp dport 443 goto quic; {tcp, udp, icmp} accept	# EGRESS_AUDIT
  *			goto block }				# EGRESS_BLOCK
+ *		chain listed {
+ *			ip daddr @hosts4 accept
+ *			ip daddr . proto . port @names4 accept
+ *			ip daddr . proto . port @nets4 accept }
  *		chain output { type filter hook output priority filter; policy drop
  *			oifname {lo, box0} accept
  *			ct state established,related accept
@@ -231,6 +234,7 @@ static void add_chains(struct nft_batch *b)
 	nft_base_chain(b, "shape", "filter", NF_INET_POST_ROUTING, NFT_PRI_FILTER, NF_ACCEPT);
 	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
 		nft_chain(b, refusals[i].why);
+	nft_chain(b, "listed");
 	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
 		add_refusal(b, refusals[i].why, refusals[i].answers);
 }
@@ -261,7 +265,7 @@ static void add_guard(struct nft_batch *b, const struct gate_values *v)
 	refuse(b, r, "spoof");
 }
 
-static void add_input(struct nft_batch *b)
+static void add_input(struct nft_batch *b, const struct gate_values *v)
 {
 	static const uint8_t protocols[] = {IPPROTO_UDP, IPPROTO_TCP};
 	struct nftnl_rule *r = nft_rule("input");
@@ -277,9 +281,11 @@ static void add_input(struct nft_batch *b)
 	r = from_box("input");
 	nft_conntrack(r, NFT_CT_STATUS, IPS_DST_NAT, NFT_ANY);
 	allow(b, r);
-	for (size_t i = 0; i < sizeof protocols; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		r = from_box("input");
-		nft_protocol_is(r, protocols[i]);
+		load_destination(r, i % 2);
+		nft_compare(r, NFT_CMP_EQ, i % 2 ? v->gate6 : v->gate4, i % 2 ? 16 : 4);
+		nft_protocol_is(r, protocols[i / 2]);
 		nft_port_is(r, 53);
 		allow(b, r);
 	}
@@ -328,11 +334,29 @@ static void add_clamp(struct nft_batch *b)
 	nft_add(b, r);
 }
 
+/* Of TCP and UDP only: "any port" is not any protocol. */
+static void add_listed(struct nft_batch *b)
+{
+	static const char *const by_port[2][2] = {{"names4", "nets4"}, {"names6", "nets6"}};
+
+	for (int six = 0; six < 2; six++) {
+		struct nftnl_rule *r = nft_rule("listed");
+
+		load_destination(r, six);
+		nft_in_set(r, NFT_REG_1, six ? "hosts6" : "hosts4");
+		allow(b, r);
+		for (size_t i = 0; i < 2; i++) {
+			r = nft_rule("listed");
+			is_in(r, by_port[six][i], six);
+			allow(b, r);
+		}
+	}
+}
+
 static void add_forward(struct nft_batch *b)
 {
 	static const uint8_t protocols[] = {IPPROTO_UDP, IPPROTO_TCP};
 	static const uint16_t dns_ports[] = {53, 853};
-	static const char *const by_port[2][2] = {{"names4", "nets4"}, {"names6", "nets6"}};
 	struct nftnl_rule *r;
 
 	add_clamp(b);
@@ -353,16 +377,15 @@ static void add_forward(struct nft_batch *b)
 	r = nft_rule("forward");
 	nft_conntrack(r, NFT_CT_STATE, NF_CT_STATE_INVALID_BIT, NFT_ANY);
 	drop(b, r);
-	for (int six = 0; six < 2; six++) {
+	/* What needs no connection, such as a neighbour looked for, keeps its source address. */
+	r = nft_rule("forward");
+	nft_conntrack(r, NFT_CT_STATE, NF_CT_STATE_UNTRACKED_BIT, NFT_ANY);
+	refuse(b, r, "block");
+	for (size_t i = 0; i < sizeof protocols; i++) {
 		r = nft_rule("forward");
-		load_destination(r, six);
-		nft_in_set(r, NFT_REG_1, six ? "hosts6" : "hosts4");
-		allow(b, r);
-		for (size_t i = 0; i < 2; i++) {
-			r = nft_rule("forward");
-			is_in(r, by_port[six][i], six);
-			allow(b, r);
-		}
+		nft_protocol_is(r, protocols[i]);
+		nft_jump(r, "listed");
+		nft_add(b, r);
 	}
 }
 
@@ -393,7 +416,8 @@ static void add_table(struct nft_batch *b, const struct gate_values *v)
 		nft_set(b, &sets[i], (uint32_t)i + 1);
 	add_chains(b);
 	add_guard(b, v);
-	add_input(b);
+	add_input(b, v);
+	add_listed(b);
 	add_forward(b);
 	add_output(b);
 	r = to("leave", EGRESS_UPLINK);

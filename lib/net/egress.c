@@ -206,6 +206,8 @@ static int make_batch(struct batch *b, const struct egress_addresses *a,
 		return -ENOMEM;
 	memcpy(b->values.own4, a->box4, sizeof a->box4);
 	memcpy(b->values.own6, a->box6, sizeof a->box6);
+	memcpy(b->values.gate4, a->gate4, sizeof a->gate4);
+	memcpy(b->values.gate6, a->gate6, sizeof a->gate6);
 	b->values.rate = __builtin_bswap64(p->rate);
 	b->values.burst = htonl((uint32_t)MIN(p->rate, (uint64_t)UINT32_MAX));
 	b->values.budget = __builtin_bswap64(p->budget);

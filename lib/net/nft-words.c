@@ -270,11 +270,21 @@ void nft_verdict(struct nftnl_rule *r, int verdict)
 	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, (uint32_t)verdict);
 }
 
-void nft_goto(struct nftnl_rule *r, const char *to)
+static void go(struct nftnl_rule *r, int verdict, const char *to)
 {
 	struct nftnl_expr *e = nft_word(r, "immediate");
 
 	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, (uint32_t)NFT_GOTO);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, (uint32_t)verdict);
 	nftnl_expr_set_str(e, NFTNL_EXPR_IMM_CHAIN, to);
+}
+
+void nft_goto(struct nftnl_rule *r, const char *to)
+{
+	go(r, NFT_GOTO, to);
+}
+
+void nft_jump(struct nftnl_rule *r, const char *to)
+{
+	go(r, NFT_JUMP, to);
 }

@@ -71,6 +71,7 @@ enum { NFT_SADDR4 = 12, NFT_DADDR4 = 16, NFT_SADDR6 = 8, NFT_DADDR6 = 24 };
 /* Verdicts and deeds. */
 void nft_verdict(struct nftnl_rule *r, int verdict); /* NF_DROP, NF_ACCEPT */
 void nft_goto(struct nftnl_rule *r, const char *chain);
+void nft_jump(struct nftnl_rule *r, const char *chain);
 struct nftnl_expr *nft_word(struct nftnl_rule *r, const char *name);
 
 #endif

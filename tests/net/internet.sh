@@ -39,6 +39,8 @@ internet_end() {
 	ip netns del "$world" 2>/dev/null
 }
 internet_pids=()
+# More of dnsmasq's options, set before internet_make.
+[ -v dnsmasq_more ] || dnsmasq_more=()
 
 world_addresses=(192.0.2.80 192.0.2.81 192.0.2.82 192.0.2.66 203.0.113.53 10.99.0.5 169.254.169.254
 	2001:db8:80::80 2001:db8:80::81 2001:db8:80::66 fd00:ec2::254)
@@ -75,7 +77,7 @@ start_resolver() {
 		--host-record=evil.test,192.0.2.66,2001:db8:80::66 \
 		--host-record=rebind.test,10.99.0.5 --host-record=meta.test,169.254.169.254 \
 		--host-record=short.test,192.0.2.82,1 --local=/test/ \
-		>"$work/dnsmasq.out" 2>&1 &
+		"${dnsmasq_more[@]}" >"$work/dnsmasq.out" 2>&1 &
 	internet_pids+=($!)
 }
 
