@@ -13,6 +13,9 @@
 #	rebind.test, meta.test       10.99.0.5 of the LAN, 169.254.169.254
 #	short.test                   192.0.2.82 with a TTL of a second
 #
+# Before internet_make a test may add to world_addresses, to world_names (dnsmasq's options), and
+# servers of nginx in $work/*.vhosts.
+#
 #	gated OPTION... -- COMMAND   a sandbox with a network, on that host
 #	on_host COMMAND; in_world COMMAND
 world=cisw$$
@@ -42,6 +45,7 @@ internet_pids=()
 
 world_addresses=(192.0.2.80 192.0.2.81 192.0.2.82 192.0.2.66 203.0.113.53 10.99.0.5 169.254.169.254
 	2001:db8:80::80 2001:db8:80::81 2001:db8:80::66 fd00:ec2::254)
+world_names=()
 
 make_links() {
 	local a
@@ -74,7 +78,7 @@ start_resolver() {
 		--host-record=third.test,192.0.2.81,2001:db8:80::81 \
 		--host-record=evil.test,192.0.2.66,2001:db8:80::66 \
 		--host-record=rebind.test,10.99.0.5 --host-record=meta.test,169.254.169.254 \
-		--host-record=short.test,192.0.2.82,1 --local=/test/ \
+		--host-record=short.test,192.0.2.82,1 --local=/test/ "${world_names[@]}" \
 		>"$work/dnsmasq.out" 2>&1 &
 	internet_pids+=($!)
 }
@@ -88,7 +92,7 @@ start_web() {
 	head -c 4000000 /dev/zero >"$work/www/big"
 	{
 		echo "daemon on; user root; worker_processes 1; pid $work/nginx.pid;"
-		echo "error_log $work/nginx.err; events { worker_connections 1024; } http {"
+		echo "error_log $work/nginx.err; events { worker_connections 4096; } http {"
 		echo "access_log $work/nginx.log; client_max_body_size 100m; root $work/www;"
 		for d in client_body proxy fastcgi uwsgi scgi; do
 			echo "${d}_temp_path $work/www/nginx/$d;"
@@ -101,7 +105,7 @@ start_web() {
 			echo "location /big { } location / { return 200 \"i am $name\\n\"; } }"
 			default=
 		done
-		echo "}"
+		echo "include $work/*.vhosts; }"
 	} >"$work/nginx.conf"
 	in_world nginx -c "$work/nginx.conf" >"$work/nginx.out" 2>&1 ||
 		bail "nginx: $(cat "$work/nginx.out")"
