@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -413,6 +414,18 @@ static int plan_inside(struct plan *p, int rootfd)
 	return r;
 }
 
+/* What may be reached; the key keeps names that collide from being chosen. */
+static int plan_policy(struct plan *p, struct cis_error *err)
+{
+	uint8_t key[16];
+
+	if (p->spec->net != CIS_NET_EGRESS)
+		return 0;
+	if (getrandom(key, sizeof key, 0) != sizeof key)
+		return cis_fail(err, EIO, "plan");
+	return ruleset_compile(&p->spec->egress.rules, key, &p->policy, err);
+}
+
 /* ---- building -------------------------------------------------------------------- */
 
 static int open_rootfs(struct plan *p, struct cis_error *err)
@@ -449,6 +462,8 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	r = plan_payload(p, spec, argv, rootfd, err);
 	if (r >= 0)
 		r = plan_services(p, err);
+	if (r >= 0)
+		r = plan_policy(p, err);
 	if (r < 0)
 		return r;
 
@@ -484,6 +499,7 @@ void plan_done(struct plan *p)
 	for (size_t i = 0; i < p->n_services; i++)
 		plan_exec_done(&p->services[i]);
 	plan_exec_done(&p->payload);
+	policy_free(p->policy);
 	free(p->trap_filter);
 	free(p->services);
 	free(p->fds);

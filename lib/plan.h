@@ -97,6 +97,7 @@ struct plan {
 	struct op *ops;
 	size_t n_ops;
 	bool has_vfs;       /* virtual files, asked for or by default */
+	struct policy *policy; /* what may be reached; who builds the gate takes it over */
 	unsigned int fault; /* index of an op that is to fail (fault.h) */
 	struct strv strings; /* everything ops point to */
 	int *fds;            /* by slot, -1 while empty */

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -19,8 +18,6 @@
 #include "fs/scratch.h"
 #include "isolate/ids.h"
 #include "sandbox.h"
-
-#define HOST_ADDRESSES 512
 
 static int make_state(struct cis_sandbox *sb, struct cis_error *err)
 {
@@ -112,34 +109,13 @@ static int make_vfs(struct cis_sandbox *sb, const struct op *op, struct cis_erro
 			&sb->plan.fds[op->slot], err);
 }
 
-/* The host's own addresses are no more to be reached than its network. */
-static int shut_host(struct ruleset *rules, struct cis_error *err)
-{
-	struct egress_element v[HOST_ADDRESSES];
-	int n = egress_host_addresses(v, ARRAY_SIZE(v), err), r = MIN(n, 0);
-
-	for (int i = 0; i < n && r >= 0; i++)
-		r = ruleset_host_address(rules, v[i].six ? AF_INET6 : AF_INET, v[i].low, err);
-	return r;
-}
-
 /* A gate's number need only be nobody else's now: so the range of ids serves for it too. */
 static int clone_gate(struct cis_sandbox *sb, struct cis_error *err)
 {
 	const struct spec_egress *e = &sb->spec.egress;
 	struct gate *g = &sb->gate;
-	struct policy *policy;
-	uint8_t key[16];
-	int r;
 
-	if (getrandom(key, sizeof key, 0) != sizeof key)
-		return cis_fail(err, EIO, "gate");
-	r = shut_host(&sb->spec.egress.rules, err);
-	if (r >= 0)
-		r = ruleset_compile(&e->rules, key, &policy, err);
-	if (r < 0)
-		return r;
-	g->policy = policy;
+	g->policy = steal_ptr(&sb->plan.policy);
 	g->verify = !e->no_verify;
 	g->rate = e->rate;
 	g->budget = e->bytes;

@@ -6,8 +6,6 @@
 #include "egress/summary.h"
 #include "sandbox.h"
 
-#define PRESETS_DIR "/etc/cisandbox/egress"
-
 int cis_sandbox_set_egress(struct cis_sandbox *sb, enum cis_egress mode)
 {
 	if (mode != CIS_EGRESS_BLOCK && mode != CIS_EGRESS_AUDIT)
@@ -20,25 +18,7 @@ int cis_sandbox_set_egress(struct cis_sandbox *sb, enum cis_egress mode)
 int cis_sandbox_add_egress_rule(struct cis_sandbox *sb, enum cis_egress_rule kind,
 				const char *text, struct cis_error *err)
 {
-	struct ruleset *rules = &sb->spec.egress.rules;
-	int r;
-
-	sb->spec.egress.is_set = true;
-	switch (kind) {
-	case CIS_EGRESS_ALLOW:
-		return ruleset_allow(rules, text, "allow", err);
-	case CIS_EGRESS_ALLOW_PRESET:
-		r = ruleset_presets_in(rules, PRESETS_DIR, err);
-		return r < 0 ? r : ruleset_allow_preset(rules, text, "preset", err);
-	case CIS_EGRESS_ALLOW_FILE:
-		r = ruleset_presets_in(rules, PRESETS_DIR, err);
-		return r < 0 ? r : ruleset_allow_file(rules, text, err);
-	case CIS_EGRESS_DENY:
-		return ruleset_deny(rules, text, "deny", err);
-	case CIS_EGRESS_UNDENY:
-		return ruleset_undeny(rules, text, "undeny", err);
-	}
-	return cis_fail_plain(err, EINVAL, "egress: rule of an unknown kind");
+	return spec_add_egress_rule(&sb->spec, kind, text, err);
 }
 
 int cis_sandbox_set_egress_verify(struct cis_sandbox *sb, int on)

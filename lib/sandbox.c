@@ -262,13 +262,14 @@ int cis_sandbox_set_audit(struct cis_sandbox *sb, int fd)
 int cis_sandbox_plan(struct cis_sandbox *sb, char *const argv[], char **ret,
 		     struct cis_error *err)
 {
-	struct plan p;
+	struct plan p = {0};
 	int r;
 
 	if (sb->is_bundle)
 		return cis_fail_plain(err, EINVAL, "a bundle has no plan");
-	r = plan_build(&p, &sb->spec, argv, err);
-
+	r = spec_shut_host(&sb->spec, err);
+	if (r >= 0)
+		r = plan_build(&p, &sb->spec, argv, err);
 	if (r >= 0 && plan_print(&p, ret) < 0)
 		r = cis_fail(err, ENOMEM, "plan");
 	plan_done(&p);
@@ -346,6 +347,8 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 		return start_bundle(sb, argv, err);
 	if (r >= 0 && sb->spec.image)
 		r = sb->image_lock = image_lock(sb->spec.image, err);
+	if (r >= 0)
+		r = spec_shut_host(&sb->spec, err);
 	if (r >= 0)
 		r = plan_build(&sb->plan, &sb->spec, argv, err);
 	if (r < 0)

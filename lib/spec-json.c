@@ -114,9 +114,10 @@ static int read_net(struct spec *s, const struct json *v, struct cis_error *err)
 
 	if (r < 0)
 		return r;
-	if (strcmp(mode, "none") != 0)
-		return json_fail(v, err, EINVAL, "\"%s\" is not a network mode (none)", mode);
-	s->net = CIS_NET_NONE;
+	if (strcmp(mode, "none") != 0 && strcmp(mode, "egress") != 0)
+		return json_fail(v, err, EINVAL,
+				 "\"%s\" is not a network mode (none, egress)", mode);
+	s->net = strcmp(mode, "none") == 0 ? CIS_NET_NONE : CIS_NET_EGRESS;
 	return 0;
 }
 
@@ -356,6 +357,7 @@ static const struct {
 	{"ids", read_ids},
 	{"timeout", read_timeout},
 	{"net", read_net},
+	{"egress", spec_read_egress},
 	{"vfs", read_vfs},
 	{"binds", read_binds},
 	{"ulimits", read_ulimits},

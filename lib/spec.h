@@ -92,6 +92,13 @@ int spec_validate(const struct spec *s, struct cis_error *err);
 /* spec-json.c: reads a profile document into the spec. */
 int spec_load_json(struct spec *s, const char *text, size_t len, const char *name,
 		   struct cis_error *err);
+/* spec-egress.c: the value of its key "egress". */
+struct json;
+int spec_read_egress(struct spec *s, const struct json *v, struct cis_error *err);
+/* The host's own addresses are no more to be reached than its network: looks them up. */
+int spec_shut_host(struct spec *s, struct cis_error *err);
+int spec_add_egress_rule(struct spec *s, enum cis_egress_rule kind, const char *text,
+			 struct cis_error *err);
 /* A built-in profile by name, or NULL. */
 const char *spec_builtin_profile(const char *name);
 

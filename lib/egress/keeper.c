@@ -75,7 +75,7 @@ static void remember(struct keeper *k, bool six, const uint8_t *address, const c
 
 	n->six = six;
 	memcpy(n->address, address, sizeof n->address);
-	strcpy(n->name, name);
+	memcpy(n->name, name, strlen(name) + 1);
 }
 
 static const char *name_of(struct keeper *k, bool six, const uint8_t *address)
@@ -209,6 +209,7 @@ static void on_flow(void *context, const struct flow *f)
 	record_number(&r, "bytes_up", f->up);
 	record_number(&r, "bytes_down", f->down);
 	record_text(&r, "verdict", "allowed");
+	record_rule(&r, k->gate->policy, name_of(k, f->six, f->target));
 	end_record(k, &r);
 }
 

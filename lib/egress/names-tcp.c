@@ -41,7 +41,7 @@ int names_tcp_init(struct names_tcp *t, const struct gate *g, struct dns *dns)
 	return MIN(r, 0);
 }
 
-/* ---- clients ---------------------------------------------------------------------------------- */
+/* ---- clients --------------------------------------------------------------------- */
 
 static void end_client(struct names_tcp_client *c)
 {
@@ -160,7 +160,7 @@ void names_tcp_answer(struct names_tcp *t, const struct dns_client *client,
 		end_client(c);
 }
 
-/* ---- upstreams -------------------------------------------------------------------------------- */
+/* ---- upstreams ------------------------------------------------------------------- */
 
 static void end_upstream(struct names_tcp *t, size_t i, uint64_t now)
 {

@@ -59,7 +59,7 @@ static void end_record(struct names *n, struct record *r)
 		n->gate->shared->records_lost++;
 }
 
-/* ---- what the policy says ------------------------------------------------------------------ */
+/* ---- what the policy says -------------------------------------------------------- */
 
 static bool is_denied(const struct names *n, const char *name)
 {
@@ -77,16 +77,6 @@ static bool has_port(const struct egress_port *ports, size_t n, uint16_t port)
 	return false;
 }
 
-/* By a rule about addresses: then the name does not matter. */
-static bool address_is_allowed(const struct names *n, const struct egress_ask *ask)
-{
-	struct egress_port ports[DNS_PORTS_MAX];
-	size_t k = policy_address_ports(n->policy, ask->family, ask->address, ports,
-					ARRAY_SIZE(ports));
-
-	return has_port(ports, MIN(k, ARRAY_SIZE(ports)), ask->port);
-}
-
 static bool decide(void *context, const struct egress_ask *ask, const char **ret_why)
 {
 	struct names *n = context;
@@ -100,10 +90,6 @@ static bool decide(void *context, const struct egress_ask *ask, const char **ret
 	if (ask->name && is_denied(n, ask->name)) {
 		*ret_why = "denied";
 		return false;
-	}
-	if (address_is_allowed(n, ask)) {
-		*ret_why = "address";
-		return true;
 	}
 	if (policy_is_audit(n->policy)) {
 		*ret_why = "audit";
@@ -123,7 +109,7 @@ static bool decide(void *context, const struct egress_ask *ask, const char **ret
 	return true;
 }
 
-/* ---- streams --------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------- */
 
 static void begin_record(struct record *r, const char *event, const struct egress_ask *ask)
 {
@@ -146,7 +132,7 @@ static void opened(void *context, uint64_t id, const struct egress_ask *ask, boo
 		*s = (struct stream){.id = id, .ask = *ask};
 		s->ask.name = NULL;
 		if (ask->name) {
-			strcpy(s->name, ask->name);
+			memcpy(s->name, ask->name, strlen(ask->name) + 1);
 			s->ask.name = s->name;
 		}
 		return;
@@ -172,6 +158,7 @@ static void ended(void *context, uint64_t id, uint64_t up, uint64_t down, int er
 	record_number(&r, "bytes_up", up);
 	record_number(&r, "bytes_down", down);
 	record_text(&r, "verdict", "allowed");
+	record_rule(&r, n->policy, s->ask.name);
 	if (error)
 		record_number(&r, "errno", (uint64_t)error);
 	end_record(n, &r);
@@ -193,7 +180,7 @@ static const struct egress_relay_ops relay_ops = {
 	.may_upload = may_upload,
 };
 
-/* ---- DNS ---------------------------------------------------------------------------------------- */
+/* ---- DNS ------------------------------------------------------------------------- */
 
 /* Where an answer by UDP goes. */
 struct udp_token {
@@ -317,7 +304,7 @@ static void on_upstream(struct names *n, uint32_t which)
 		dns_upstream_failed(n->dns, now_msec(), upstream, false);
 }
 
-/* ---- making it ------------------------------------------------------------------------------------ */
+/* ---- making it ------------------------------------------------------------------- */
 
 static void *map(size_t size)
 {
@@ -446,7 +433,7 @@ static int confine(const struct gate *g)
 	return r < 0 ? r : seccomp_install_child(filter, n);
 }
 
-/* ---- its life ------------------------------------------------------------------------------------- */
+/* ---- its life -------------------------------------------------------------------- */
 
 static int least(int a, int b)
 {

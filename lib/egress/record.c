@@ -10,6 +10,8 @@
 #include "../base/macros.h"
 #include "../base/num.h"
 #include "../base/sys.h"
+#include "name.h"
+#include "policy.h"
 
 static void add(struct record *r, const char *s, size_t n)
 {
@@ -122,6 +124,21 @@ void record_protocol(struct record *r, uint8_t protocol)
 		record_text(r, "proto", "icmp");
 	else
 		record_number(r, "proto", protocol);
+}
+
+void record_rule(struct record *r, const struct policy *p, const char *name)
+{
+	struct policy_match m = {NULL, false};
+	char rule[NAME_MAX_LEN + 3] = "*.";
+
+	if (name)
+		policy_name_verdict(p, name, &m);
+	if (m.name) {
+		memcpy(rule + 2, m.name, strlen(m.name) + 1);
+		record_text(r, "rule", m.below ? rule : rule + 2);
+	} else if (policy_is_audit(p)) {
+		record_text(r, "rule", "audit");
+	}
 }
 
 bool record_end(struct record *r, int fd)

@@ -26,6 +26,9 @@ void record_text(struct record *r, const char *key, const char *value);
 void record_number(struct record *r, const char *key, uint64_t value);
 void record_address(struct record *r, const char *key, bool six, const uint8_t *address);
 void record_protocol(struct record *r, uint8_t protocol);
+/* Which rule it goes by, where that can be said: of @name, which may be NULL, or audit. */
+struct policy;
+void record_rule(struct record *r, const struct policy *p, const char *name);
 /* To the end of @fd. False: it is full. */
 bool record_end(struct record *r, int fd);
 

@@ -4,21 +4,24 @@
  * nft's words, IPv6 left out where it is the same:
  *
  *	table inet cisandbox {				# in the gate
- *		set never4 { ipv4_addr; interval }	# what no job reaches ...
- *		set except4 { ipv4_addr; interval }	# ... but these
+ *		set never4 { ipv4_addr; interval }	# what no job reaches
  *		set hosts4 { ipv4_addr; timeout }	# answers of DNS: every port
  *		set names4 { ipv4_addr . proto . port; timeout }
  *		set nets4 { ipv4_addr . proto . port; interval }	# rules by address
  *
  *		chain guard { type filter hook prerouting priority raw
- *			iifname box0 ip saddr != SANDBOX goto spoofed }
+ *			iifname box0 ip saddr != SANDBOX goto spoof
+ *			iifname box0 icmpv6 type 133-136 accept
+ *			iifname box0 icmpv6 type { 130-132, 143 } drop
+ *			iifname box0 ip6 saddr != SANDBOX goto spoof }
  *		chain verify { type nat hook prerouting priority dstnat	# EGRESS_VERIFY
- *			iifname box0 ip daddr @never4 ip daddr != @except4 accept
+ *			iifname box0 ip daddr @never4 accept
+ *			iifname box0 ip daddr . proto . port @nets4 accept
  *			iifname box0 tcp dport 443 redirect to 1443 }
  *		chain input { type filter hook input priority filter; policy drop
  *			iifname lo accept
  *			ct state established,related accept
- *			icmpv6 type 133-137 accept
+ *			icmpv6 type 133-136 accept
  *			iifname box0 ct status dnat accept
  *			iifname box0 {tcp, udp} dport 53 accept
  *			iifname box0 goto gate }
@@ -26,7 +29,7 @@
  *			tcp flags syn tcp option maxseg size set rt mtu
  *			oifname box0 ct state established,related accept
  *			oifname box0 drop
- *			ip daddr @never4 ip daddr != @except4 goto never
+ *			ip daddr @never4 goto never
  *			{tcp, udp} dport {53, 853} goto dns
  *			ct state established,related accept
  *			ct state invalid drop
@@ -38,8 +41,8 @@
  *		chain output { type filter hook output priority filter; policy drop
  *			oifname {lo, box0} accept
  *			ct state established,related accept
- *			icmpv6 type 133-137 accept
- *			ip daddr @never4 ip daddr != @except4 goto never
+ *			icmpv6 type 133-136 accept
+ *			ip daddr @never4 goto never
  *			meta l4proto tcp accept }
  *		chain leave { type nat hook postrouting priority srcnat
  *			oifname up0 masquerade }
@@ -69,8 +72,6 @@ enum { KEY_IP4 = 7, KEY_IP6 = 8, KEY_PROTOCOL = 12, KEY_PORT = 13 };
 static const struct nft_set sets[] = {
 	{"never4", NFT_SET_INTERVAL, KEY_IP4, {4}},
 	{"never6", NFT_SET_INTERVAL, KEY_IP6, {16}},
-	{"except4", NFT_SET_INTERVAL, KEY_IP4, {4}},
-	{"except6", NFT_SET_INTERVAL, KEY_IP6, {16}},
 	{"hosts4", NFT_SET_TIMEOUT, KEY_IP4, {4}},
 	{"hosts6", NFT_SET_TIMEOUT, KEY_IP6, {16}},
 	{"names4", NFT_SET_TIMEOUT, KEY3(KEY_IP4), {4, 1, 2}},
@@ -131,9 +132,7 @@ static void load_destination(struct nftnl_rule *r, bool six)
 static void is_never(struct nftnl_rule *r, bool six)
 {
 	load_destination(r, six);
-	nft_in_set(r, NFT_REG_1, six ? "never6" : "never4", false);
-	load_destination(r, six);
-	nft_in_set(r, NFT_REG_1, six ? "except6" : "except4", true);
+	nft_in_set(r, NFT_REG_1, six ? "never6" : "never4");
 }
 
 /* Address . protocol . port in registers that follow each other. */
@@ -145,7 +144,7 @@ static void is_in(struct nftnl_rule *r, const char *set, bool six)
 	nft_load(r, NFT_REG32_00, six ? NFT_DADDR6 : NFT_DADDR4, six ? 16 : 4);
 	nft_load_protocol(r, next);
 	nft_load_port(r, next + 1);
-	nft_in_set(r, NFT_REG32_00, set, false);
+	nft_in_set(r, NFT_REG32_00, set);
 }
 
 static void icmp6_between(struct nftnl_rule *r, uint8_t low, uint8_t high)
@@ -248,6 +247,13 @@ static void add_guard(struct nft_batch *b, const struct gate_values *v)
 	r = from_box("guard");
 	is_neighbour6(r);
 	allow(b, r);
+	/* The kernel tells of groups it is in: nobody's attempt, and for nobody here. */
+	r = from_box("guard");
+	icmp6_between(r, 130, 132);
+	drop(b, r);
+	r = from_box("guard");
+	icmp6_between(r, 143, 143);
+	drop(b, r);
 	r = from_box("guard");
 	nft_family_is(r, true);
 	nft_load(r, NFT_REG_1, NFT_SADDR6, sizeof v->own6);
@@ -350,7 +356,7 @@ static void add_forward(struct nft_batch *b)
 	for (int six = 0; six < 2; six++) {
 		r = nft_rule("forward");
 		load_destination(r, six);
-		nft_in_set(r, NFT_REG_1, six ? "hosts6" : "hosts4", false);
+		nft_in_set(r, NFT_REG_1, six ? "hosts6" : "hosts4");
 		allow(b, r);
 		for (size_t i = 0; i < 2; i++) {
 			r = nft_rule("forward");
@@ -417,6 +423,9 @@ static void add_verify(struct nft_batch *b)
 		struct nftnl_rule *r = from_box("verify");
 
 		is_never(r, six);
+		allow(b, r);
+		r = from_box("verify");
+		is_in(r, six ? "nets6" : "nets4", six);
 		allow(b, r);
 	}
 	add_redirect(b, 443, EGRESS_TLS_PORT);

@@ -198,7 +198,7 @@ static void add_elements(struct batch *b, enum egress_set set, const struct egre
 static int make_batch(struct batch *b, const struct egress_addresses *a,
 		      const struct egress_policy *p)
 {
-	const size_t n = p->n_never + p->n_except + p->n_nets;
+	const size_t n = p->n_never + p->n_nets;
 
 	b->size = 3 * GATE_MESSAGE_MAX + (n + 2) * (128 + EGRESS_ELEMENT_SIZE);
 	b->text = calloc(1, b->size);
@@ -218,7 +218,6 @@ static int make_batch(struct batch *b, const struct egress_addresses *a,
 	if (p->budget)
 		add_part(b, EGRESS_BUDGET);
 	add_elements(b, EGRESS_NEVER, p->never, p->n_never);
-	add_elements(b, EGRESS_EXCEPT, p->except, p->n_except);
 	add_elements(b, EGRESS_NETS, p->nets, p->n_nets);
 	add_part(b, p->audit ? EGRESS_AUDIT : EGRESS_BLOCK);
 	b->len = gate_batch_end(b->text, b->len);

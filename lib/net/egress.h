@@ -39,8 +39,8 @@ struct egress_policy {
 	bool audit, verify;
 	uint64_t rate, budget; /* 0: none */
 	/* Ranges that do not touch each other. */
-	const struct egress_element *never, *except, *nets;
-	size_t n_never, n_except, n_nets;
+	const struct egress_element *never, *nets;
+	size_t n_never, n_nets;
 };
 
 /* @nft: a netfilter socket of the gate. First, since nothing may pass before. */

@@ -63,7 +63,6 @@ static const struct {
 	bool has_port, is_range, has_timeout;
 } kinds[] = {
 	[EGRESS_NEVER] = {{"never4", "never6"}, false, true, false},
-	[EGRESS_EXCEPT] = {{"except4", "except6"}, false, true, false},
 	[EGRESS_HOSTS] = {{"hosts4", "hosts6"}, false, false, true},
 	[EGRESS_NAMES] = {{"names4", "names6"}, true, false, true},
 	[EGRESS_NETS] = {{"nets4", "nets6"}, true, true, false},

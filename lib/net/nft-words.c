@@ -243,14 +243,12 @@ void nft_port_is(struct nftnl_rule *r, uint16_t port)
 	nft_compare(r, NFT_CMP_EQ, &wire, sizeof wire);
 }
 
-void nft_in_set(struct nftnl_rule *r, uint32_t reg, const char *set, bool inverted)
+void nft_in_set(struct nftnl_rule *r, uint32_t reg, const char *set)
 {
 	struct nftnl_expr *e = nft_word(r, "lookup");
 
 	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, reg);
 	nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set);
-	if (inverted)
-		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
 }
 
 void nft_is_loopback4(struct nftnl_rule *r, uint32_t offset)

@@ -62,7 +62,7 @@ void nft_conntrack(struct nftnl_rule *r, int key, uint32_t bits, int op);
 void nft_load(struct nftnl_rule *r, uint32_t reg, uint32_t offset, uint32_t len);
 void nft_load_port(struct nftnl_rule *r, uint32_t reg);
 void nft_load_protocol(struct nftnl_rule *r, uint32_t reg);
-void nft_in_set(struct nftnl_rule *r, uint32_t reg, const char *set, bool inverted);
+void nft_in_set(struct nftnl_rule *r, uint32_t reg, const char *set);
 void nft_port_is(struct nftnl_rule *r, uint16_t port);
 void nft_is_loopback4(struct nftnl_rule *r, uint32_t offset);
 /* Where addresses are in the headers. */

@@ -10,9 +10,11 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -214,6 +216,56 @@ static void test_built_in(void **state)
 	}
 }
 
+static bool helper_may(enum seccomp_helper helper, int call, uint64_t a0, uint64_t a1,
+		       uint64_t a2)
+{
+	const struct seccomp_data d = {
+		.nr = call, .arch = AUDIT_ARCH_X86_64, .args = {a0, a1, a2}};
+	unsigned short n = 0;
+	const struct sock_filter *f = seccomp_helper_filter(helper, &n);
+	uint32_t answer = bpf_run(f, n, &d);
+
+	assert_true(answer == SECCOMP_RET_ALLOW || answer == SECCOMP_RET_KILL_PROCESS);
+	return answer == SECCOMP_RET_ALLOW;
+}
+
+/* Helpers die of what they do not need, above all of what would open or become something. */
+static void test_helpers(void **state)
+{
+	static const int never[] = {
+		SCMP_SYS(open),	   SCMP_SYS(openat),	  SCMP_SYS(execve),   SCMP_SYS(execveat),
+		SCMP_SYS(clone),   SCMP_SYS(clone3),	  SCMP_SYS(fork),     SCMP_SYS(setns),
+		SCMP_SYS(unshare), SCMP_SYS(mount),	  SCMP_SYS(ptrace),   SCMP_SYS(kill),
+		SCMP_SYS(setuid),  SCMP_SYS(setresuid),	  SCMP_SYS(mprotect), SCMP_SYS(bpf),
+		SCMP_SYS(bind),	   SCMP_SYS(listen),	  SCMP_SYS(ioctl),    SCMP_SYS(prctl),
+		SCMP_SYS(unlink),  SCMP_SYS(pidfd_getfd), SCMP_SYS(io_uring_setup)};
+
+	(void)state;
+	for (int h = 0; h < SECCOMP_HELPERS; h++)
+		for (size_t i = 0; i < ARRAY_SIZE(never); i++)
+			assert_false(helper_may((enum seccomp_helper)h, never[i], 0, 0, 0));
+	assert_false(helper_may(SECCOMP_KEEPER, SCMP_SYS(socket), AF_INET, SOCK_STREAM, 0));
+	assert_true(helper_may(SECCOMP_KEEPER, SCMP_SYS(sendto), 3, 0, 0));
+}
+
+static void test_names_helper_sockets(void **state)
+{
+	static const int refused[][2] = {{AF_INET, SOCK_DGRAM},	  {AF_INET, SOCK_RAW},
+					 {AF_INET6, SOCK_RAW},	  {AF_UNIX, SOCK_STREAM},
+					 {AF_NETLINK, SOCK_RAW},  {AF_PACKET, SOCK_RAW},
+					 {AF_INET, SOCK_SEQPACKET}};
+	const int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+
+	(void)state;
+	assert_true(helper_may(SECCOMP_NAMES, SCMP_SYS(socket), AF_INET, SOCK_STREAM | flags, 0));
+	assert_true(helper_may(SECCOMP_NAMES, SCMP_SYS(socket), AF_INET6, SOCK_STREAM | flags, 0));
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		assert_false(helper_may(SECCOMP_NAMES, SCMP_SYS(socket), (uint64_t)refused[i][0],
+					(uint64_t)refused[i][1] | flags, 0));
+	assert_true(helper_may(SECCOMP_NAMES, SCMP_SYS(fcntl), 3, F_SETPIPE_SZ, 0));
+	assert_false(helper_may(SECCOMP_NAMES, SCMP_SYS(fcntl), 3, F_SETFL, 0));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -222,6 +274,8 @@ int main(void)
 		cmocka_unit_test(test_sockets),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_built_in),
+		cmocka_unit_test(test_helpers),
+		cmocka_unit_test(test_names_helper_sockets),
 	};
 
 	if (seccomp_arch_native() != SCMP_ARCH_X86_64)
