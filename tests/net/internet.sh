@@ -14,7 +14,7 @@
 #	short.test                   192.0.2.82 with a TTL of a second
 #
 # Before internet_make a test may add to world_addresses, to world_names (dnsmasq's options), and
-# servers of nginx in $work/*.vhosts.
+# servers of nginx in $work/*.vhosts; and say world_mtu.
 #
 #	gated OPTION... -- COMMAND   a sandbox with a network, on that host
 #	on_host COMMAND; in_world COMMAND
@@ -46,12 +46,14 @@ internet_pids=()
 world_addresses=(192.0.2.80 192.0.2.81 192.0.2.82 192.0.2.66 203.0.113.53 10.99.0.5 169.254.169.254
 	2001:db8:80::80 2001:db8:80::81 2001:db8:80::66 fd00:ec2::254)
 world_names=()
+world_mtu=1500
 
 make_links() {
 	local a
 	ip netns add "$world" && ip netns add "$host" || bail "no network namespaces"
 	ip -n "$world" link set lo up && ip -n "$host" link set lo up
-	ip -n "$world" link add lan type veth peer name eth0 netns "$host"
+	ip -n "$world" link add lan mtu "$world_mtu" type veth peer name eth0 mtu "$world_mtu" \
+		netns "$host"
 	ip -n "$world" addr add 203.0.113.1/24 dev lan
 	ip -n "$world" addr add 2001:db8:1::1/64 dev lan nodad
 	ip -n "$host" addr add 203.0.113.5/24 dev eth0
