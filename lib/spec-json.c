@@ -114,10 +114,26 @@ static int read_net(struct spec *s, const struct json *v, struct cis_error *err)
 
 	if (r < 0)
 		return r;
-	if (strcmp(mode, "none") != 0)
-		return json_fail(v, err, EINVAL, "\"%s\" is not a network mode (none)", mode);
-	s->net = CIS_NET_NONE;
+	if (strcmp(mode, "none") != 0 && strcmp(mode, "egress") != 0)
+		return json_fail(v, err, EINVAL, "\"%s\" is not a network mode (none, egress)",
+				 mode);
+	s->net = strcmp(mode, "none") == 0 ? CIS_NET_NONE : CIS_NET_EGRESS;
 	return 0;
+}
+
+static int read_publish(struct spec *s, const struct json *v, struct cis_error *err)
+{
+	cleanup(strv_done) struct strv ports = {0};
+	int r = json_want_strv(v, &ports, err);
+
+	for (size_t i = 0; i < ports.n && r >= 0; i++) {
+		struct cis_error why = {0};
+
+		r = spec_add_publish(s, ports.v[i], &why);
+		if (r < 0)
+			r = json_fail(v, err, -r, "%s", why.message);
+	}
+	return r;
 }
 
 static int read_vfs(struct spec *s, const struct json *v, struct cis_error *err)
@@ -356,6 +372,7 @@ static const struct {
 	{"ids", read_ids},
 	{"timeout", read_timeout},
 	{"net", read_net},
+	{"publish", read_publish},
 	{"vfs", read_vfs},
 	{"binds", read_binds},
 	{"ulimits", read_ulimits},

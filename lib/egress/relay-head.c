@@ -121,6 +121,22 @@ int head_begin(struct egress_relay *r, struct conn *c)
 	return -EACCES;
 }
 
+int head_begin_inbound(struct egress_relay *r, struct conn *c, const struct listener *l)
+{
+	int e = set_address(c, &l->to);
+
+	if (e < 0) {
+		conn_end(r, c, e);
+		return e;
+	}
+	c->kind = PLAIN;
+	c->ask.is_inbound = true;
+	let_all_go(c);
+	r->config.ops->opened(r->config.context, c->id, &c->ask, true, "published");
+	c->was_opened = true;
+	return start(r, c);
+}
+
 static int look_at_hello(struct egress_relay *r, struct conn *c)
 {
 	size_t used;

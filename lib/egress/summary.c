@@ -43,7 +43,7 @@ static uint64_t number_of(const struct json *line, const char *key)
 
 static bool is_same(const struct summary_line *a, const struct summary_line *b)
 {
-	return a->allowed == b->allowed && a->port == b->port &&
+	return a->allowed == b->allowed && a->is_inbound == b->is_inbound && a->port == b->port &&
 	       strcmp(a->target, b->target) == 0 && strcmp(a->protocol, b->protocol) == 0 &&
 	       strcmp(a->reason, b->reason) == 0;
 }
@@ -87,6 +87,7 @@ static void add_line(struct summary *s, const struct json *line)
 	const char *target = *name ? name : text_of(line, "address");
 	const bool allowed = strcmp(text_of(line, "verdict"), "allowed") == 0;
 	struct summary_line l = {.is_name = *name != '\0', .allowed = allowed,
+				 .is_inbound = strcmp(event, "inbound") == 0,
 				 .port = (uint16_t)number_of(line, "port")};
 	struct summary_line *known;
 
@@ -200,7 +201,7 @@ static void print_reached(FILE *f, const struct summary *s)
 	size_t shown = 0, all = 0;
 
 	for (size_t i = 0; i < s->n; i++) {
-		if (!s->v[i].allowed)
+		if (!s->v[i].allowed || s->v[i].is_inbound)
 			continue;
 		all++;
 		if (shown == SHOWN_MAX)
@@ -216,6 +217,22 @@ static void print_reached(FILE *f, const struct summary *s)
 	}
 	if (all > shown)
 		fprintf(f, "  ... and %zu more\n", all - shown);
+}
+
+static void print_inbound(FILE *f, const struct summary *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct summary_line *l = &s->v[i];
+
+		if (!l->is_inbound)
+			continue;
+		fprintf(f, "  inbound  port %u from %s  %llux  up ", l->port, l->target,
+			(unsigned long long)l->count);
+		print_bytes(f, l->bytes_up);
+		fprintf(f, "  down ");
+		print_bytes(f, l->bytes_down);
+		fputc('\n', f);
+	}
 }
 
 static void print_refused(FILE *f, const struct summary *s)
@@ -255,6 +272,7 @@ int summary_print(const struct summary *s, char **ret, struct cis_error *err)
 	print_bytes(f, s->bytes_down);
 	fputc('\n', f);
 	print_reached(f, s);
+	print_inbound(f, s);
 	print_refused(f, s);
 	return fclose(f) == 0 ? 0 : cis_fail(err, ENOMEM, "egress: print the summary");
 }
@@ -283,7 +301,7 @@ int summary_learn(const struct summary *s, char **ret, struct cis_error *err)
 	int r = 0;
 
 	for (size_t i = 0; i < s->n && r >= 0; i++)
-		if (s->v[i].allowed && s->v[i].port)
+		if (s->v[i].allowed && !s->v[i].is_inbound && s->v[i].port)
 			r = observe(&rs, &s->v[i], err);
 	return r < 0 ? r : ruleset_print(&rs, "What a sandbox used. Read it before you keep it.",
 					 ret, err);
