@@ -80,14 +80,15 @@ int refusals_subscribe(int fd)
 	const struct nfulnl_msg_config_cmd bind = {.command = NFULNL_CFG_CMD_BIND};
 	const struct nfulnl_msg_config_mode mode = {.copy_range = htonl(COPY_BYTES),
 						    .copy_mode = NFULNL_COPY_PACKET};
+	/* Each at once: the kernel gathers them for a second otherwise. */
+	const uint32_t at_once = htonl(1);
 	struct request q = request(NFNL_SUBSYS_ULOG, NFULNL_MSG_CONFIG, NLM_F_ACK);
-	int r;
 
 	q.g.res_id = htons(EGRESS_LOG_GROUP);
 	put(&q, NFULA_CFG_CMD, &bind, sizeof bind);
 	put(&q, NFULA_CFG_MODE, &mode, sizeof mode);
-	r = tell(fd, &q);
-	return r;
+	put(&q, NFULA_CFG_QTHRESH, &at_once, sizeof at_once);
+	return tell(fd, &q);
 }
 
 int flows_ask_all(int fd)

@@ -97,6 +97,11 @@ static bool decide(void *context, const struct egress_ask *ask, const char **ret
 		*ret_why = "never";
 		return false;
 	}
+	/* It would be reset a moment later: here it can be told why. */
+	if (n->gate->budget && n->gate->shared->budget_hits) {
+		*ret_why = "budget";
+		return false;
+	}
 	if (ask->name && is_denied(n, ask->name)) {
 		*ret_why = "denied";
 		return false;

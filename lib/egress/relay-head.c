@@ -355,6 +355,12 @@ static void append(char *buf, size_t size, const char *text)
 	buf[n] = '\0';
 }
 
+/* No rule would help. */
+static bool is_budget(const struct conn *c)
+{
+	return strcmp(c->why, "budget") == 0;
+}
+
 /* Everything in it is of a literal or of a canonical name. */
 static size_t make_answer(const struct conn *c, char *buf, size_t size)
 {
@@ -367,8 +373,11 @@ static size_t make_answer(const struct conn *c, char *buf, size_t size)
 		append(text, sizeof text, "cisandbox: ");
 		append(text, sizeof text, c->ask.name);
 		append(text, sizeof text, " on port 80 is refused: ");
-		append(text, sizeof text, c->why);
-		append(text, sizeof text, ".\nIf the job needs it: --allow ");
+		append(text, sizeof text, is_budget(c) ? "the upload budget is spent" : c->why);
+		append(text, sizeof text, ".\n");
+	}
+	if (c->ask.name && !is_budget(c)) {
+		append(text, sizeof text, "If the job needs it: --allow ");
 		append(text, sizeof text, c->ask.name);
 		append(text, sizeof text, ":80\n");
 	}

@@ -175,7 +175,6 @@ static const char *why(const char *reason)
 		{"gate", "the gate itself"},
 		{"spoof", "not the sandbox's own source address"},
 		{"budget", "the upload budget is spent"},
-		{"rate", "above the upload rate"},
 		{"name", "no rule allows that name"},
 	};
 
