@@ -100,6 +100,16 @@ int egress_set_bytes(struct front *f, const char *v)
 	return r < 0 ? r : set_limits(f);
 }
 
+int egress_publish(struct front *f, const char *v)
+{
+	struct cis_error err = {0};
+
+	if (cis_sandbox_add_publish(f->sb, v, &err) >= 0)
+		return 0;
+	cli_error(f->verb, &err);
+	return 1;
+}
+
 int egress_set_log(struct front *f, const char *v)
 {
 	f->egress_log = v;

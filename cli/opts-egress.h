@@ -16,6 +16,7 @@ int egress_undeny(struct front *f, const char *v);
 int egress_set_verify(struct front *f, const char *v);
 int egress_set_rate(struct front *f, const char *v);
 int egress_set_bytes(struct front *f, const char *v);
+int egress_publish(struct front *f, const char *v);
 int egress_set_log(struct front *f, const char *v);
 
 /* Before the start: opens the log. 0 or an exit status, the reason printed. */

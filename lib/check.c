@@ -31,6 +31,7 @@
 #include "base/sys.h"
 #include "fs/scratch.h"
 #include "isolate/ids.h"
+#include "net/egress.h"
 #include "spec.h"
 #include "state.h"
 
@@ -469,6 +470,23 @@ static void check_seccomp(const struct host *h, struct cis_check *c)
 	check_lacks(c, CIS_CHECK_WARNING, "a newer kernel (LOG 4.14, USER_NOTIF 5.0)");
 }
 
+/* Whether the host's firewall lets forwarded packets pass is not tried. */
+static void check_network(const struct host *h, struct cis_check *c)
+{
+	struct egress_addresses a;
+	struct cis_error err = {0};
+
+	(void)h;
+	if (egress_look(0, &a, &err) < 0) {
+		check_found(c, "%s", err.message);
+		check_lacks(c, CIS_CHECK_WARNING,
+			    "have a default route, and forward packets: sysctl "
+			    "net.ipv4.ip_forward=1 (cisandbox sets neither)");
+		return;
+	}
+	check_found(c, "the host forwards by IPv4%s, MTU %u", a.six ? " and IPv6" : "", a.mtu);
+}
+
 static void check_apparmor(const struct host *h, struct cis_check *c)
 {
 	cleanup_free char *enabled = NULL, *profile = NULL;
@@ -656,6 +674,7 @@ static const struct item items[] = {
 	{"nf_tables", "iptables inside docker", check_nf_tables},
 	{"bridge", "--docker", check_bridge},
 	{"veth", "--docker", check_veth},
+	{"network", "--net egress", check_network},
 	{"fuse", "--vfs, and fuse-overlayfs inside", check_fuse},
 	{"tun", "rootless podman and VPNs inside", check_tun},
 	{"inner-userns", "rootless podman, bwrap, userns-remap inside",

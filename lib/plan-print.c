@@ -43,6 +43,14 @@ static void describe_gate(const struct spec_egress *e, char *buf, size_t n)
 		 e->no_verify ? "" : ", names verified");
 }
 
+static void describe_publish(const struct publish *p, char *buf, size_t n)
+{
+	char text[PUBLISH_TEXT];
+
+	publish_print(p, text);
+	snprintf(buf, n, "listen on %s for port %u inside", text, p->to);
+}
+
 static void describe_overlay(const struct op *op, char *buf, size_t n)
 {
 	snprintf(buf, n, "mount the overlay of image and scratch%s%s", op->source,
@@ -119,6 +127,9 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 		break;
 	case OP_MKDIR:
 		snprintf(buf, n, "make directory %s on the %s", op->target, slot);
+		break;
+	case OP_PUBLISH:
+		describe_publish(&p->spec->egress.published[value], buf, n);
 		break;
 	case OP_GATE_BUILD:
 		describe_gate(&p->spec->egress, buf, n);

@@ -193,6 +193,8 @@ static int plan_host(struct plan *p)
 		r = add(p, (struct op){OP_IDS, BY_CALLER, .value = ids});
 	if (r >= 0)
 		r = add(p, (struct op){OP_FOUND, BY_CALLER});
+	for (size_t i = 0; i < s->egress.n_published && r >= 0; i++)
+		r = add(p, (struct op){OP_PUBLISH, BY_CALLER, .value = i});
 	if (r >= 0 && s->net == CIS_NET_EGRESS)
 		r = add(p, (struct op){OP_GATE, BY_CALLER});
 	if (r >= 0)

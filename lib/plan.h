@@ -28,6 +28,7 @@ enum op_kind {
 	OP_MAP,         /* the ids, into the founder's user namespace */
 	OP_CGROUP,      /* the groups, their limits, the delegation; flags: OP_NODES */
 	OP_VFS,         /* slot: gets the file system with the virtual files */
+	OP_PUBLISH,     /* value: index into spec.egress.published; listens on the host */
 	OP_GATE,        /* who makes the gate's namespaces, cloned */
 	OP_GATE_BUILD,  /* its rules, then its links to the founder's network and the host */
 	/* founder, while the caller goes on */

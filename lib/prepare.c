@@ -152,6 +152,9 @@ int prepare_run(struct cis_sandbox *sb, struct launch *l, struct cis_error *err)
 		case OP_VFS:
 			r = make_vfs(sb, op, err);
 			break;
+		case OP_PUBLISH:
+			r = gate_publish(&sb->gate, &sb->spec.egress.published[op->value], err);
+			break;
 		case OP_GATE:
 			r = clone_gate(sb, err);
 			break;

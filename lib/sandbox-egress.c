@@ -36,6 +36,11 @@ int cis_sandbox_set_egress_limits(struct cis_sandbox *sb, uint64_t rate, uint64_
 	return 0;
 }
 
+int cis_sandbox_add_publish(struct cis_sandbox *sb, const char *text, struct cis_error *err)
+{
+	return spec_add_publish(&sb->spec, text, err);
+}
+
 int cis_sandbox_set_egress_log(struct cis_sandbox *sb, int fd)
 {
 	sb->egress_log = fd;

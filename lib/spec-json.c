@@ -121,6 +121,21 @@ static int read_net(struct spec *s, const struct json *v, struct cis_error *err)
 	return 0;
 }
 
+static int read_publish(struct spec *s, const struct json *v, struct cis_error *err)
+{
+	cleanup(strv_done) struct strv ports = {0};
+	int r = json_want_strv(v, &ports, err);
+
+	for (size_t i = 0; i < ports.n && r >= 0; i++) {
+		struct cis_error why = {0};
+
+		r = spec_add_publish(s, ports.v[i], &why);
+		if (r < 0)
+			r = json_fail(v, err, -r, "%s", why.message);
+	}
+	return r;
+}
+
 static int read_vfs(struct spec *s, const struct json *v, struct cis_error *err)
 {
 	bool on;
@@ -379,6 +394,7 @@ static const struct {
 	{"timeout", read_timeout},
 	{"net", read_net},
 	{"egress", spec_read_egress},
+	{"publish", read_publish},
 	{"vfs", read_vfs},
 	{"inner_runtime", read_inner_runtime},
 	{"binds", read_binds},

@@ -71,6 +71,33 @@ int spec_add_bind(struct spec *s, const char *source, const char *target, bool r
 	return 0;
 }
 
+static bool same_end(const struct publish *a, const struct publish *b)
+{
+	return a->six == b->six && a->port == b->port &&
+	       memcmp(a->address, b->address, sizeof a->address) == 0;
+}
+
+int spec_add_publish(struct spec *s, const char *text, struct cis_error *err)
+{
+	struct spec_egress *e = &s->egress;
+	struct publish p;
+	int r = publish_parse(text, &p, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < e->n_published; i++)
+		if (same_end(&e->published[i], &p))
+			return cis_fail_plain(err, EEXIST,
+					      "publish \"%s\": that port of the host is "
+					      "published already", text);
+	if (e->n_published == PUBLISH_MAX)
+		return cis_fail_plain(err, E2BIG, "publish \"%s\": more than %d ports", text,
+				      PUBLISH_MAX);
+	e->is_set = true;
+	e->published[e->n_published++] = p;
+	return 0;
+}
+
 int spec_add_ulimit(struct spec *s, const char *name, uint64_t soft, uint64_t hard)
 {
 	static const struct {

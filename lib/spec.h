@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 
 #include "base/str.h"
+#include "egress/publish.h"
 #include "egress/ruleset.h"
 
 struct spec_bind {
@@ -40,6 +41,8 @@ struct spec_egress {
 	struct ruleset rules;
 	bool is_set, no_verify;
 	uint64_t rate, bytes; /* 0: no limit */
+	struct publish published[PUBLISH_MAX];
+	size_t n_published;
 };
 
 struct spec {
@@ -81,6 +84,8 @@ int spec_add_ulimit(struct spec *s, const char *name, uint64_t soft, uint64_t ha
 /* Takes the members of *svc over on success. */
 int spec_add_service(struct spec *s, struct spec_service *svc);
 void spec_service_done(struct spec_service *svc);
+/* "[IP:]PORT:PORT" */
+int spec_add_publish(struct spec *s, const char *text, struct cis_error *err);
 /* "K=V" replaces an earlier K; "K" takes the caller's value. */
 int spec_add_env(struct strv *env, const char *assignment);
 

@@ -94,6 +94,8 @@ void gate_close(struct gate *g)
 	for (size_t i = 0; i < GATE_SOCKETS; i++)
 		g->sockets[i] = fd_close(g->sockets[i]);
 	upstreams_done(&g->upstreams);
+	while (g->n_published)
+		fd_close(g->listening[--g->n_published]);
 }
 
 void gate_done(struct gate *g)
@@ -122,6 +124,17 @@ void gate_copy_records(const struct gate *g, int fd, uint64_t *at)
 			return;
 		*at += (uint64_t)n;
 	}
+}
+
+int gate_publish(struct gate *g, const struct publish *p, struct cis_error *err)
+{
+	int r = publish_open(p, err);
+
+	if (r < 0)
+		return r;
+	g->published[g->n_published] = *p;
+	g->listening[g->n_published++] = r;
+	return 0;
 }
 
 /* ---- the founder ---------------------------------------------------------------------------- */

@@ -23,6 +23,7 @@
 #include <sys/types.h>
 
 #include "../net/egress.h"
+#include "publish.h"
 #include "shared.h"
 #include "upstreams.h"
 
@@ -55,6 +56,9 @@ struct gate {
 	int userns, netns;
 	int sockets[GATE_SOCKETS];
 	struct gate_upstreams upstreams;
+	struct publish published[PUBLISH_MAX];
+	int listening[PUBLISH_MAX]; /* on the host */
+	size_t n_published;
 	int asks[2];               /* names to keeper: struct gate_ask, and its answer */
 	int questions[2];          /* names to keeper and back: struct gate_question */
 	int life[2];               /* the supervisor's end, which closes when it dies */
@@ -68,6 +72,8 @@ void gate_init(struct gate *g);
 void gate_done(struct gate *g);
 bool gate_is_on(const struct gate *g);
 
+/* Listens on the host already; before gate_clone(). */
+int gate_publish(struct gate *g, const struct publish *p, struct cis_error *err);
 /* @number: of this gate on the host; @id: a host id that nobody else has. */
 int gate_clone(struct gate *g, uint32_t number, uid_t id, struct cis_error *err);
 /* @box: the sandbox's network namespace, in which there is but lo. */

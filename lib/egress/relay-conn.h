@@ -12,7 +12,6 @@
 
 #define HEAD_SIZE HELLO_MAX
 #define REPLY_SIZE 64
-#define LISTENERS_MAX 4
 #define NONE UINT32_MAX
 
 enum phase {
@@ -81,12 +80,18 @@ struct pipe {
 	bool is_large;
 };
 
+struct listener {
+	int fd;
+	bool is_inbound;
+	struct sockaddr_storage to; /* then */
+};
+
 struct egress_relay {
 	struct egress_relay_config config;
 	int epoll;
 	uint64_t now, last_id;
 	uint64_t accept_again; /* when descriptors had run out; 0: they have not */
-	int listeners[LISTENERS_MAX];
+	struct listener listeners[EGRESS_LISTENERS_MAX];
 	uint32_t n_listeners;
 	uint32_t n_conns, n_pipes, n_large;
 	uint32_t free_conn; /* a list by .next */
@@ -118,6 +123,8 @@ static inline uint8_t *conn_head(struct egress_relay *r, struct conn *c)
 
 /* relay-head.c: where these return -errno, @c has ended. */
 int head_begin(struct egress_relay *r, struct conn *c);
+/* The same, of one that goes where its listener says. */
+int head_begin_inbound(struct egress_relay *r, struct conn *c, const struct listener *l);
 /* Reads what the client says first, until it is decided. */
 int head_run(struct egress_relay *r, struct conn *c);
 /* It has said too little for too long; or there is no room for it any more. */

@@ -51,7 +51,7 @@ static int grant(struct egress_relay *r, struct conn *c)
 	const struct egress_relay_ops *ops = r->config.ops;
 	uint64_t wanted = c->way[UP].bytes + c->way[UP].in_pipe + (c->clear - c->start);
 
-	if (wanted <= c->granted)
+	if (wanted <= c->granted || c->ask.is_inbound)
 		return 0;
 	if (ops->may_upload &&
 	    !ops->may_upload(r->config.context, c->id, wanted - c->granted))

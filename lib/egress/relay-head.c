@@ -121,6 +121,22 @@ int head_begin(struct egress_relay *r, struct conn *c)
 	return -EACCES;
 }
 
+int head_begin_inbound(struct egress_relay *r, struct conn *c, const struct listener *l)
+{
+	int e = set_address(c, &l->to);
+
+	if (e < 0) {
+		conn_end(r, c, e);
+		return e;
+	}
+	c->kind = PLAIN;
+	c->ask.is_inbound = true;
+	let_all_go(c);
+	r->config.ops->opened(r->config.context, c->id, &c->ask, true, "published");
+	c->was_opened = true;
+	return start(r, c);
+}
+
 static int look_at_hello(struct egress_relay *r, struct conn *c)
 {
 	size_t used;
@@ -339,6 +355,12 @@ static void append(char *buf, size_t size, const char *text)
 	buf[n] = '\0';
 }
 
+/* No rule would help. */
+static bool is_budget(const struct conn *c)
+{
+	return strcmp(c->why, "budget") == 0;
+}
+
 /* Everything in it is of a literal or of a canonical name. */
 static size_t make_answer(const struct conn *c, char *buf, size_t size)
 {
@@ -351,8 +373,11 @@ static size_t make_answer(const struct conn *c, char *buf, size_t size)
 		append(text, sizeof text, "cisandbox: ");
 		append(text, sizeof text, c->ask.name);
 		append(text, sizeof text, " on port 80 is refused: ");
-		append(text, sizeof text, c->why);
-		append(text, sizeof text, ".\nIf the job needs it: --allow ");
+		append(text, sizeof text, is_budget(c) ? "the upload budget is spent" : c->why);
+		append(text, sizeof text, ".\n");
+	}
+	if (c->ask.name && !is_budget(c)) {
+		append(text, sizeof text, "If the job needs it: --allow ");
 		append(text, sizeof text, c->ask.name);
 		append(text, sizeof text, ":80\n");
 	}

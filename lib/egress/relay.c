@@ -115,20 +115,31 @@ static int watch_listener(struct egress_relay *r, uint32_t i, int op, bool accep
 		.data.u64 = LISTENER_KEY - i,
 	};
 
-	return SYS(epoll_ctl, r->epoll, op, r->listeners[i], &e);
+	return SYS(epoll_ctl, r->epoll, op, r->listeners[i].fd, &e);
 }
 
-int egress_relay_listen(struct egress_relay *r, int fd)
+static int add_listener(struct egress_relay *r, const struct listener *l)
 {
 	int e;
 
-	if (r->n_listeners == LISTENERS_MAX)
+	if (r->n_listeners == EGRESS_LISTENERS_MAX)
 		return -ENOSPC;
-	r->listeners[r->n_listeners] = fd;
+	r->listeners[r->n_listeners] = *l;
 	e = watch_listener(r, r->n_listeners, EPOLL_CTL_ADD, true);
 	if (e == 0)
 		r->n_listeners++;
 	return e;
+}
+
+int egress_relay_listen(struct egress_relay *r, int fd)
+{
+	return add_listener(r, &(struct listener){.fd = fd});
+}
+
+int egress_relay_listen_for(struct egress_relay *r, int fd,
+			    const struct sockaddr_storage *to)
+{
+	return add_listener(r, &(struct listener){fd, true, *to});
 }
 
 uint32_t conn_index(const struct egress_relay *r, const struct conn *c)
@@ -282,7 +293,8 @@ static struct conn *conn_new(struct egress_relay *r, int fd)
 
 static void advance(struct egress_relay *r, struct conn *c);
 
-static void accepted(struct egress_relay *r, int fd)
+static void accepted(struct egress_relay *r, int fd, const struct listener *l,
+		     const struct sockaddr_storage *from)
 {
 	struct queue_ends *heads = &r->queues[WAIT_HEAD];
 	struct side refused = {.fd = fd};
@@ -296,9 +308,10 @@ static void accepted(struct egress_relay *r, int fd)
 		return;
 	}
 	c = conn_new(r, fd);
+	c->ask.from = *from;
 	e = conn_watch(r, c, CLIENT);
 	if (e >= 0)
-		e = head_begin(r, c);
+		e = l->is_inbound ? head_begin_inbound(r, c, l) : head_begin(r, c);
 	else
 		conn_end(r, c, e);
 	if (e >= 0)
@@ -308,8 +321,10 @@ static void accepted(struct egress_relay *r, int fd)
 static void accept_some(struct egress_relay *r, uint32_t i)
 {
 	for (int n = 0; n < ACCEPT_MAX; n++) {
-		int fd = SYS(accept4, r->listeners[i], NULL, NULL,
-			     SOCK_NONBLOCK | SOCK_CLOEXEC);
+		const struct listener *l = &r->listeners[i];
+		struct sockaddr_storage from = {0};
+		socklen_t len = sizeof from;
+		int fd = SYS(accept4, l->fd, &from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM) {
 			/* It would be ready again and again: others must end first. */
@@ -320,7 +335,7 @@ static void accept_some(struct egress_relay *r, uint32_t i)
 		if (fd == -EAGAIN)
 			return;
 		if (fd >= 0)
-			accepted(r, fd);
+			accepted(r, fd, l, &from);
 	}
 }
 
@@ -366,7 +381,7 @@ static void on_event(struct egress_relay *r, uint64_t key, uint32_t events)
 	struct side *s;
 	struct conn *c;
 
-	if (LISTENER_KEY - key < LISTENERS_MAX) {
+	if (LISTENER_KEY - key < EGRESS_LISTENERS_MAX) {
 		accept_some(r, (uint32_t)(LISTENER_KEY - key));
 		return;
 	}

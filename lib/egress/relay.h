@@ -37,6 +37,8 @@ struct egress_ask {
 	bool has_ech; /* its hello may hide another name */
 	const char
 		*wrong; /* why none could be read, or NULL: a literal, part of a sentence */
+	bool is_inbound; /* from there to here: of a listener with a place of its own */
+	struct sockaddr_storage from; /* who connected, then */
 };
 
 struct egress_relay_ops {
@@ -87,8 +89,12 @@ struct egress_relay *egress_relay_init(void *memory, const struct egress_relay_c
 /* Closes all connections (as errors) and descriptors; those that listen are the caller's. */
 void egress_relay_done(struct egress_relay *r);
 
-/* @fd (borrowed) listens and is non-blocking. 0 or -errno; -ENOSPC above four. */
+/* @fd (borrowed) listens and is non-blocking. 0 or -errno; -ENOSPC: EGRESS_LISTENERS_MAX. */
+#define EGRESS_LISTENERS_MAX 20
 int egress_relay_listen(struct egress_relay *r, int fd);
+/* What is accepted there is carried to @to, whatever it says: nothing is read or decided. */
+int egress_relay_listen_for(struct egress_relay *r, int fd,
+			    const struct sockaddr_storage *to);
 
 /* Readable when there is work. */
 int egress_relay_fd(const struct egress_relay *r);

@@ -43,7 +43,7 @@ static uint64_t number_of(const struct json *line, const char *key)
 
 static bool is_same(const struct summary_line *a, const struct summary_line *b)
 {
-	return a->allowed == b->allowed && a->port == b->port &&
+	return a->allowed == b->allowed && a->is_inbound == b->is_inbound && a->port == b->port &&
 	       strcmp(a->target, b->target) == 0 && strcmp(a->protocol, b->protocol) == 0 &&
 	       strcmp(a->reason, b->reason) == 0;
 }
@@ -87,6 +87,7 @@ static void add_line(struct summary *s, const struct json *line)
 	const char *target = *name ? name : text_of(line, "address");
 	const bool allowed = strcmp(text_of(line, "verdict"), "allowed") == 0;
 	struct summary_line l = {.is_name = *name != '\0', .allowed = allowed,
+				 .is_inbound = strcmp(event, "inbound") == 0,
 				 .port = (uint16_t)number_of(line, "port")};
 	struct summary_line *known;
 
@@ -174,7 +175,6 @@ static const char *why(const char *reason)
 		{"gate", "the gate itself"},
 		{"spoof", "not the sandbox's own source address"},
 		{"budget", "the upload budget is spent"},
-		{"rate", "above the upload rate"},
 		{"name", "no rule allows that name"},
 	};
 
@@ -215,12 +215,28 @@ static void print_line(FILE *f, const struct summary_line *l)
 	fputc('\n', f);
 }
 
+static void print_inbound(FILE *f, const struct summary *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct summary_line *l = &s->v[i];
+
+		if (!l->is_inbound)
+			continue;
+		fprintf(f, "  inbound  port %u from %s  %llux  up ", l->port, l->target,
+			(unsigned long long)l->count);
+		print_bytes(f, l->bytes_up);
+		fprintf(f, "  down ");
+		print_bytes(f, l->bytes_down);
+		fputc('\n', f);
+	}
+}
+
 static void print_lines(FILE *f, const struct summary *s, bool allowed)
 {
 	size_t all = 0;
 
 	for (size_t i = 0; i < s->n; i++)
-		if (s->v[i].allowed == allowed && all++ < SHOWN_MAX)
+		if (!s->v[i].is_inbound && s->v[i].allowed == allowed && all++ < SHOWN_MAX)
 			print_line(f, &s->v[i]);
 	if (all > SHOWN_MAX)
 		fprintf(f, "  ... and %zu more %s\n", all - SHOWN_MAX,
@@ -243,6 +259,7 @@ int summary_print(const struct summary *s, char **ret, struct cis_error *err)
 		fprintf(f, "  %llu records are missing: there were too many\n",
 			(unsigned long long)s->lost);
 	print_lines(f, s, true);
+	print_inbound(f, s);
 	print_lines(f, s, false);
 	return fclose(f) == 0 ? 0 : cis_fail(err, ENOMEM, "egress: print the summary");
 }
@@ -271,7 +288,7 @@ int summary_learn(const struct summary *s, char **ret, struct cis_error *err)
 	int r = 0;
 
 	for (size_t i = 0; i < s->n && r >= 0; i++)
-		if (s->v[i].allowed && s->v[i].port)
+		if (s->v[i].allowed && !s->v[i].is_inbound && s->v[i].port)
 			r = observe(&rs, &s->v[i], err);
 	return r < 0 ? r : ruleset_print(&rs, "What a sandbox used. Read it before you keep it.",
 					 ret, err);

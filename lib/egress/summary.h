@@ -11,7 +11,7 @@
 
 struct summary_line {
 	char *target; /* name, or else address */
-	bool is_name, allowed;
+	bool is_name, allowed, is_inbound;
 	char protocol[8], reason[40];
 	uint16_t port; /* 0: none; of a name that was asked for and not allowed */
 	uint64_t count, bytes_up, bytes_down;

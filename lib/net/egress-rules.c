@@ -49,15 +49,19 @@
  *			meta l4proto tcp accept }
  *		chain leave { type nat hook postrouting priority srcnat
  *			oifname up0 masquerade }
- *		chain shape { type filter hook postrouting priority filter
- *			oifname up0 limit rate over RATE goto rate	# EGRESS_RATE
- *			oifname up0 quota over BUDGET goto budget }	# EGRESS_BUDGET
+ *		limit rate { over RATE bytes/second }; quota budget { over BUDGET }
+ *		chain through { type filter hook forward priority filter + 10
+ *			oifname up0 limit name rate drop	# EGRESS_RATE
+ *			oifname up0 quota name budget goto budget }	# EGRESS_BUDGET
+ *		chain carried { type filter hook output priority filter + 10 # the same }
  *		chain never { limit rate 20/second log prefix "never" group 1; reject }
  *		...					# likewise dns, quic, block, gate
  *	}
  *
  * Output of the gate is what its helper connects to for the sandbox; the helper has judged
- * the name. The never-list comes before what is established: a list that grows ends flows.
+ * the name. What leaves is counted in two chains, after those that let it pass: behind
+ * routing, in one, nothing can be answered. The never-list comes before what is
+ * established: a list that grows ends flows.
  */
 #include <arpa/inet.h>
 #include <libnftnl/set.h>
@@ -221,7 +225,7 @@ static const struct {
 	const char *why;
 	bool answers;
 } refusals[] = {{"never", true}, {"dns", true},     {"quic", true},  {"block", true},
-		{"gate", true},  {"spoof", false}, {"rate", false}, {"budget", false}};
+		{"gate", true},  {"spoof", false}, {"budget", true}};
 
 static void add_chains(struct nft_batch *b)
 {
@@ -231,7 +235,8 @@ static void add_chains(struct nft_batch *b)
 	nft_base_chain(b, "forward", "filter", NF_INET_FORWARD, NFT_PRI_FILTER, NF_DROP);
 	nft_base_chain(b, "output", "filter", NF_INET_LOCAL_OUT, NFT_PRI_FILTER, NF_DROP);
 	nft_base_chain(b, "leave", "nat", NF_INET_POST_ROUTING, NFT_PRI_SRCNAT, NF_ACCEPT);
-	nft_base_chain(b, "shape", "filter", NF_INET_POST_ROUTING, NFT_PRI_FILTER, NF_ACCEPT);
+	nft_base_chain(b, "through", "filter", NF_INET_FORWARD, NFT_PRI_METER, NF_ACCEPT);
+	nft_base_chain(b, "carried", "filter", NF_INET_LOCAL_OUT, NFT_PRI_METER, NF_ACCEPT);
 	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
 		nft_chain(b, refusals[i].why);
 	nft_chain(b, "listed");
@@ -473,27 +478,30 @@ static void add_audit(struct nft_batch *b)
 	refuse(b, nft_rule("forward"), "block");
 }
 
+/* Where uploads pass: those of the sandbox itself, and those that the helper carries. */
+static const char *const meters[] = {"through", "carried"};
+
+/* Policed, not queued: senders slow down by what is lost. */
 static void add_rate(struct nft_batch *b, const struct gate_values *v)
 {
-	struct nftnl_rule *r = to("shape", EGRESS_UPLINK);
-	struct nftnl_expr *e = nft_word(r, "limit");
+	nft_limit(b, "rate", __builtin_bswap64(v->rate), ntohl(v->burst));
+	for (size_t i = 0; i < sizeof meters / sizeof *meters; i++) {
+		struct nftnl_rule *r = to(meters[i], EGRESS_UPLINK);
 
-	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_RATE, __builtin_bswap64(v->rate));
-	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_UNIT, 1);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_BURST, ntohl(v->burst));
-	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKT_BYTES);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_FLAGS, NFT_LIMIT_F_INV);
-	refuse(b, r, "rate");
+		nft_draw_on(r, NFT_OBJECT_LIMIT, "rate");
+		drop(b, r);
+	}
 }
 
 static void add_budget(struct nft_batch *b, const struct gate_values *v)
 {
-	struct nftnl_rule *r = to("shape", EGRESS_UPLINK);
-	struct nftnl_expr *e = nft_word(r, "quota");
+	nft_quota(b, "budget", __builtin_bswap64(v->budget));
+	for (size_t i = 0; i < sizeof meters / sizeof *meters; i++) {
+		struct nftnl_rule *r = to(meters[i], EGRESS_UPLINK);
 
-	nftnl_expr_set_u64(e, NFTNL_EXPR_QUOTA_BYTES, __builtin_bswap64(v->budget));
-	nftnl_expr_set_u32(e, NFTNL_EXPR_QUOTA_FLAGS, NFT_QUOTA_F_INV);
-	refuse(b, r, "budget");
+		nft_draw_on(r, NFT_OBJECT_QUOTA, "budget");
+		refuse(b, r, "budget");
+	}
 }
 
 /* ---- the host's table ------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include <libnftnl/batch.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
+#include <libnftnl/object.h>
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
 #include <linux/if.h>
@@ -108,6 +109,46 @@ void nft_set(struct nft_batch *b, const struct nft_set *s, uint32_t id)
 	nftnl_set_nlmsg_build_payload(h, n);
 	nftnl_set_free(n);
 	end(b, h);
+}
+
+static struct nftnl_obj *object(const char *name, uint32_t type)
+{
+	struct nftnl_obj *o = nftnl_obj_alloc();
+
+	nftnl_obj_set_str(o, NFTNL_OBJ_TABLE, GATE_TABLE);
+	nftnl_obj_set_str(o, NFTNL_OBJ_NAME, name);
+	nftnl_obj_set_u32(o, NFTNL_OBJ_TYPE, type);
+	return o;
+}
+
+static void add_object(struct nft_batch *b, struct nftnl_obj *o)
+{
+	struct nlmsghdr *h = begin(b, NFT_MSG_NEWOBJ, NLM_F_CREATE);
+
+	nftnl_obj_nlmsg_build_payload(h, o);
+	nftnl_obj_free(o);
+	end(b, h);
+}
+
+void nft_quota(struct nft_batch *b, const char *name, uint64_t bytes)
+{
+	struct nftnl_obj *o = object(name, NFT_OBJECT_QUOTA);
+
+	nftnl_obj_set_u64(o, NFTNL_OBJ_QUOTA_BYTES, bytes);
+	nftnl_obj_set_u32(o, NFTNL_OBJ_QUOTA_FLAGS, NFT_QUOTA_F_INV);
+	add_object(b, o);
+}
+
+void nft_limit(struct nft_batch *b, const char *name, uint64_t rate, uint32_t burst)
+{
+	struct nftnl_obj *o = object(name, NFT_OBJECT_LIMIT);
+
+	nftnl_obj_set_u64(o, NFTNL_OBJ_LIMIT_RATE, rate);
+	nftnl_obj_set_u64(o, NFTNL_OBJ_LIMIT_UNIT, 1);
+	nftnl_obj_set_u32(o, NFTNL_OBJ_LIMIT_BURST, burst);
+	nftnl_obj_set_u32(o, NFTNL_OBJ_LIMIT_TYPE, NFT_LIMIT_PKT_BYTES);
+	nftnl_obj_set_u32(o, NFTNL_OBJ_LIMIT_FLAGS, NFT_LIMIT_F_INV);
+	add_object(b, o);
 }
 
 struct nftnl_rule *nft_rule(const char *of)
@@ -249,6 +290,14 @@ void nft_in_set(struct nftnl_rule *r, uint32_t reg, const char *set)
 
 	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, reg);
 	nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set);
+}
+
+void nft_draw_on(struct nftnl_rule *r, uint32_t type, const char *name)
+{
+	struct nftnl_expr *e = nft_word(r, "objref");
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_OBJREF_IMM_TYPE, type);
+	nftnl_expr_set_str(e, NFTNL_EXPR_OBJREF_IMM_NAME, name);
 }
 
 void nft_is_loopback4(struct nftnl_rule *r, uint32_t offset)

@@ -20,7 +20,8 @@
 
 #define NFT_SEQUENCE 1
 
-enum { NFT_PRI_RAW = -300, NFT_PRI_DSTNAT = -100, NFT_PRI_FILTER = 0, NFT_PRI_SRCNAT = 100 };
+enum { NFT_PRI_RAW = -300, NFT_PRI_DSTNAT = -100, NFT_PRI_FILTER = 0, NFT_PRI_METER = 10,
+       NFT_PRI_SRCNAT = 100 };
 
 struct nft_batch {
 	char *at, *last; /* the end; the message before it */
@@ -44,6 +45,10 @@ struct nft_set {
 };
 void nft_set(struct nft_batch *b, const struct nft_set *s, uint32_t id);
 
+/* Named, so that rules in several chains draw on one: "over" so much. */
+void nft_quota(struct nft_batch *b, const char *name, uint64_t bytes);
+void nft_limit(struct nft_batch *b, const char *name, uint64_t rate, uint32_t burst);
+
 struct nftnl_rule *nft_rule(const char *chain);
 void nft_add(struct nft_batch *b, struct nftnl_rule *r);
 
@@ -64,6 +69,8 @@ void nft_load_port(struct nftnl_rule *r, uint32_t reg);
 void nft_load_protocol(struct nftnl_rule *r, uint32_t reg);
 void nft_in_set(struct nftnl_rule *r, uint32_t reg, const char *set);
 void nft_port_is(struct nftnl_rule *r, uint16_t port);
+/* @type: NFT_OBJECT_*. */
+void nft_draw_on(struct nftnl_rule *r, uint32_t type, const char *name);
 void nft_is_loopback4(struct nftnl_rule *r, uint32_t offset);
 /* Where addresses are in the headers. */
 enum { NFT_SADDR4 = 12, NFT_DADDR4 = 16, NFT_SADDR6 = 8, NFT_DADDR6 = 24 };
