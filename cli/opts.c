@@ -120,6 +120,14 @@ static int set_vfs(struct front *f, const char *v)
 	return strcmp(v, "off") == 0 ? cis_sandbox_set_vfs(f->sb, CIS_VFS_OFF) : -EINVAL;
 }
 
+static int set_inner_runtime(struct front *f, const char *v)
+{
+	if (strcmp(v, "cisandbox") == 0)
+		return cis_sandbox_set_inner_runtime(f->sb, CIS_INNER_CISANDBOX);
+	return strcmp(v, "image") == 0 ? cis_sandbox_set_inner_runtime(f->sb, CIS_INNER_IMAGE)
+				       : -EINVAL;
+}
+
 static int add_bind(struct front *f, const char *v)
 {
 	struct cis_error err = {0};
@@ -225,7 +233,8 @@ static int trap(struct front *f, const char *v)
 	} known[] = {
 		{"mknod", CIS_TRAP_MKNOD},   {"sysinfo", CIS_TRAP_SYSINFO},
 		{"swapon", CIS_TRAP_SWAPON}, {"reboot", CIS_TRAP_REBOOT},
-		{"module", CIS_TRAP_MODULE},
+		{"module", CIS_TRAP_MODULE}, {"mount-squashfs", CIS_TRAP_MOUNT_SQUASHFS},
+		{"mount-ext4", CIS_TRAP_MOUNT_EXT4},
 	};
 
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -313,6 +322,8 @@ static const struct opt {
 	{"egress-bytes", 0, RUN, "SIZE", egress_set_bytes, "upload, in all"},
 	{"egress-log", 0, RUN, "FILE", egress_set_log, "append flows and refusals as JSON lines"},
 	{"vfs", 0, RUN, "on|off", set_vfs, "/proc and /sys show its own limits (default on)"},
+	{"inner-runtime", 0, RUN, "cisandbox|image", set_inner_runtime,
+	 "whose OCI runtime engines inside use"},
 	{"bind", 'v', RUN, "SRC:DST[:ro|rw]", add_bind, "a host directory or file inside"},
 	{"timeout", 0, RUN, "DURATION", set_timeout, "end it after that; exit status 124"},
 	{"name", 0, RUN, "ID", set_name, "its name (default random)"},

@@ -203,6 +203,19 @@ enum cis_vfs {
 };
 int cis_sandbox_set_vfs(struct cis_sandbox *sb, enum cis_vfs mode);
 
+/*
+ * Which OCI runtime engines inside are given: our own makes inner containers see their
+ * limits in /proc and /sys, too. It is one static file of the host's that appears inside,
+ * read-only; the profile's services find its path in CISANDBOX_INNER_RUNTIME and register
+ * it with their engine.
+ */
+enum cis_inner_runtime {
+	CIS_INNER_IMAGE,     /* the default: whatever the image has */
+	CIS_INNER_AUTO,      /* ours where it is installed; CIS_EVENT_INNER says if not */
+	CIS_INNER_CISANDBOX, /* or start() fails with -ENOENT */
+};
+int cis_sandbox_set_inner_runtime(struct cis_sandbox *sb, enum cis_inner_runtime mode);
+
 /* What a job may do beyond the default; each costs safety, see SECURITY.md. */
 #define CIS_NO_NEW_PRIVS   (1ULL << 0) /* set-user-id programs gain nothing */
 #define CIS_ALLOW_BPF      (1ULL << 1)
@@ -218,6 +231,9 @@ int cis_sandbox_set_vfs(struct cis_sandbox *sb, enum cis_vfs mode);
 #define CIS_TRAP_SWAPON  (1ULL << 18) /* and swapoff: without effect */
 #define CIS_TRAP_REBOOT  (1ULL << 19) /* Ctrl-Alt-Del on and off: without effect */
 #define CIS_TRAP_MODULE  (1ULL << 20) /* loading: without effect */
+/* Images of the job's, read-only, by the host kernel's driver: dangerous, see SECURITY.md. */
+#define CIS_TRAP_MOUNT_SQUASHFS (1ULL << 21)
+#define CIS_TRAP_MOUNT_EXT4     (1ULL << 22)
 int cis_sandbox_set_flags(struct cis_sandbox *sb, uint64_t set);
 
 /*
@@ -231,7 +247,8 @@ int cis_sandbox_set_stdio(struct cis_sandbox *sb, int in, int out, int err_fd);
  * to tell of a new size. */
 int cis_sandbox_set_tty(struct cis_sandbox *sb, unsigned int rows, unsigned int cols);
 
-/* One JSON object a line: started, service, ready, limit.hit, traps.died, timeout, exited. */
+/* One JSON object a line: started, service, ready, limit.hit, traps.died, traps.held,
+ * traps.lost, timeout, exited. */
 int cis_sandbox_set_audit(struct cis_sandbox *sb, int fd);
 
 /* ---- 3. start it ----------------------------------------------------- */
@@ -278,7 +295,9 @@ enum cis_event_kind {
 	CIS_EVENT_DISK_LIMIT,   /* value: bytes in use */
 	CIS_EVENT_TIMEOUT,
 	CIS_EVENT_VFS, /* no virtual files (value: errno), or their helper keeps dying (0) */
-	CIS_EVENT_TRAPS,        /* the helper of CIS_TRAP_* died; value: times in a row */
+	/* A helper of CIS_TRAP_* died (value: times in a row), or no more are started (0). */
+	CIS_EVENT_TRAPS,
+	CIS_EVENT_INNER, /* no runtime of ours for engines inside; value: errno */
 	CIS_EVENT_EGRESS,       /* the upload budget is spent, or a helper of the gate died */
 };
 struct cis_event {

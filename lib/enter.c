@@ -263,7 +263,7 @@ static int run(struct cis_sandbox *sb, struct cis_error *err)
 		.init = sb->pid,
 		.pidfd = sb->pidfd,
 	};
-	cleanup_close int report = -1, joiner = -1, command = -1, listener = -1;
+	cleanup_close int report = -1, joiner = -1, command = -1, listener = -1, copies = -1;
 	siginfo_t info;
 	int pair[2], r;
 
@@ -286,8 +286,11 @@ static int run(struct cis_sandbox *sb, struct cis_error *err)
 		return cis_fail(err, -r, "enter %s", sb->state.id);
 	r = converse(sb, report, &command, &listener, err);
 	launch_reap(joiner, &info);
+	if (r >= 0 && sb->spec.flags & TRAP_MOUNTS)
+		r = copies = state_open_scratch(err);
 	if (r >= 0 && listener >= 0)
-		r = notify_start(&sb->notify, steal_fd(&listener), &sb->group, err);
+		r = notify_start(&sb->notify, steal_fd(&listener), steal_fd(&copies), &sb->group,
+				 err);
 	if (r < 0 && command >= 0) {
 		/* It may run, and wait for an answer that nobody gives. */
 		sys_pidfd_send_signal(command, SIGKILL);

@@ -10,7 +10,8 @@
 
 static const char *slot_name(unsigned int slot, char buf[static 16])
 {
-	static const char *const names[] = {"", "image", "scratch", "root", "dev", "vfs"};
+	static const char *const names[] = {"",	  "image", "scratch", "root",
+					    "dev", "vfs",   "runtime"};
 
 	if (slot < SLOT_BIND)
 		return names[slot];
@@ -31,7 +32,7 @@ static void describe_limits(const struct spec *s, char *buf, size_t n)
 			      (unsigned long long)s->cpus_milli % 1000);
 	if (s->pids)
 		k += snprintf(buf + k, n - (size_t)k, ", pids %llu", (unsigned long long)s->pids);
-	if (s->flags & CIS_TRAP_MKNOD)
+	if (s->flags & TRAPS_WITH_DEVICES)
 		snprintf(buf + k, n - (size_t)k, ", harmless devices only");
 }
 

@@ -18,6 +18,7 @@
 #include "fs/passwd.h"
 #include "fs/path.h"
 #include "image.h"
+#include "inner.h"
 #include "isolate/seccomp.h"
 #include "net/egress.h"
 #include "notify/traps.h"
@@ -130,15 +131,18 @@ int plan_payload(struct plan *p, const struct spec *s, char *const argv[], int r
 	return r < 0 ? r : fill_candidates(e, err);
 }
 
-static int plan_service(struct plan_exec *e, const struct spec_service *svc,
-			const struct spec *s, struct cis_error *err)
+static int plan_service(struct plan *p, struct plan_exec *e, const struct spec_service *svc,
+			struct cis_error *err)
 {
+	const struct spec *s = p->spec;
 	int r = strv_set(&e->argv, svc->argv.v);
 
 	e->name = svc->name;
 	e->timeout_ms = svc->timeout_ms;
 	if (r >= 0)
 		r = fill_env(e, s, "/root");
+	if (r >= 0 && p->inner_path)
+		r = spec_add_env(&e->envp, INNER_ENV "=" INNER_PLACE);
 	if (r >= 0)
 		r = str_set(&e->cwd, "/");
 	if (r >= 0)
@@ -162,7 +166,7 @@ static int plan_services(struct plan *p, struct cis_error *err)
 		return cis_fail(err, ENOMEM, "plan");
 	p->n_services = p->spec->n_services;
 	for (size_t i = 0; i < p->n_services && r >= 0; i++)
-		r = plan_service(&p->services[i], &p->spec->services[i], p->spec, err);
+		r = plan_service(p, &p->services[i], &p->spec->services[i], err);
 	return r;
 }
 
@@ -171,6 +175,11 @@ static int plan_services(struct plan *p, struct cis_error *err)
 static uint32_t nodes_flag(const struct spec *s)
 {
 	return s->flags & CIS_TRAP_MKNOD ? OP_NODES : 0;
+}
+
+static uint32_t devices_flag(const struct spec *s)
+{
+	return s->flags & TRAPS_WITH_DEVICES ? OP_NODES : 0;
 }
 
 static int plan_host(struct plan *p)
@@ -199,12 +208,16 @@ static int plan_host(struct plan *p)
 		r = add(p, (struct op){OP_SCRATCH, BY_CALLER, .slot = SLOT_SCRATCH,
 				       .value = disk,
 				       .text = disk > SPEC_DISK_IN_MEMORY ? "ext4" : "tmpfs"});
+	if (r >= 0 && p->inner_path)
+		r = add(p, (struct op){OP_CLONE_TREE, BY_CALLER, .slot = SLOT_INNER,
+				       .source = p->inner_path,
+				       .flags = OP_TREE_READONLY});
 	if (r >= 0 && p->has_vfs)
 		r = add(p, (struct op){OP_VFS, BY_CALLER, .slot = SLOT_VFS});
 	if (r >= 0)
 		r = add(p, (struct op){OP_MAP, BY_CALLER});
 	if (r >= 0)
-		r = add(p, (struct op){OP_CGROUP, BY_CALLER, .flags = nodes_flag(s)});
+		r = add(p, (struct op){OP_CGROUP, BY_CALLER, .flags = devices_flag(s)});
 	if (r >= 0 && s->net == CIS_NET_EGRESS)
 		r = add(p, (struct op){OP_GATE_BUILD, BY_CALLER});
 	return r;
@@ -328,6 +341,25 @@ static int plan_scratch_dirs(struct plan *p, int rootfd, struct cis_error *err)
 			r = add(p, (struct op){OP_BIND_SCRATCH, BY_STAGE, .source = source,
 					       .target = target});
 	}
+	return r < 0 ? cis_fail(err, -r, "plan") : 0;
+}
+
+/*
+ * Before the binds, which may hide it. Not id-mapped: that it can be executed is enough,
+ * and so it is nobody's inside.
+ */
+static int plan_inner(struct plan *p, int rootfd, struct cis_error *err)
+{
+	const char *target = NULL;
+	int r;
+
+	if (!p->inner_path)
+		return 0;
+	r = resolve_target(p, rootfd, INNER_PLACE, &target, err);
+	if (r < 0)
+		return cis_wrap(err, r, "inner runtime");
+	r = add(p, (struct op){OP_ATTACH, BY_STAGE, .slot = SLOT_INNER, .target = target,
+			       .flags = OP_TARGET_FILE});
 	return r < 0 ? cis_fail(err, -r, "plan") : 0;
 }
 
@@ -456,6 +488,10 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	if (r < 0)
 		return r;
 	p->has_vfs = spec->vfs == CIS_VFS_ON || (spec->vfs == CIS_VFS_AUTO && vfs_probe() == 0);
+	if (spec->inner == CIS_INNER_AUTO)
+		inner_find(&p->inner_path, NULL);
+	else if (spec->inner == CIS_INNER_CISANDBOX && (r = inner_find(&p->inner_path, err)) < 0)
+		return r;
 	rootfd = open_rootfs(p, err);
 	if (rootfd < 0)
 		return rootfd;
@@ -475,6 +511,8 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	if (r < 0)
 		return cis_fail(err, -r, "plan");
 	r = plan_scratch_dirs(p, rootfd, err);
+	if (r >= 0)
+		r = plan_inner(p, rootfd, err);
 	if (r >= 0)
 		r = plan_binds(p, rootfd, err);
 	if (r < 0)
@@ -506,5 +544,6 @@ void plan_done(struct plan *p)
 	free(p->ops);
 	strv_done(&p->strings);
 	free(p->rootfs_path);
+	free(p->inner_path);
 	*p = (struct plan){0};
 }

@@ -65,7 +65,9 @@ enum op_kind {
 #define OP_NODES 1u /* device nodes count, and the groups say which may be opened */
 
 /* Descriptors that ops hand on; binds follow from SLOT_BIND. */
-enum slot { SLOT_NONE, SLOT_IMAGE, SLOT_SCRATCH, SLOT_ROOT, SLOT_DEV, SLOT_VFS, SLOT_BIND };
+enum slot {
+	SLOT_NONE, SLOT_IMAGE, SLOT_SCRATCH, SLOT_ROOT, SLOT_DEV, SLOT_VFS, SLOT_INNER, SLOT_BIND
+};
 
 struct op {
 	uint8_t kind, who;
@@ -110,6 +112,7 @@ struct plan {
 	struct sock_filter *trap_filter;
 	unsigned short n_filter;
 	char *rootfs_path; /* host path of the read-only root */
+	char *inner_path;  /* and of the runtime for engines inside; NULL: none */
 };
 
 /*

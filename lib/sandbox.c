@@ -43,7 +43,9 @@ int cis_sandbox_new(struct cis_sandbox **ret)
 	notify_init(&sb->notify);
 	sb->audit = sb->sync = sb->pidfd = sb->tty = -1;
 	sb->timeout = sb->grace = sb->tick = sb->image_lock = sb->bundle = sb->respawn = -1;
-	sb->trap_pause = sb->egress_log = -1;
+	for (size_t i = 0; i < N_ANSWERERS; i++)
+		sb->trap_pause[i] = -1;
+	sb->egress_log = -1;
 	for (size_t i = 0; i < 3; i++)
 		sb->stdio[i] = -1;
 	for (size_t i = 0; i < N_RELAYS; i++)
@@ -70,7 +72,8 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 	gate_done(&sb->gate);
 	fd_close(sb->respawn);
 	notify_done(&sb->notify);
-	fd_close(sb->trap_pause);
+	for (size_t i = 0; i < N_ANSWERERS; i++)
+		fd_close(sb->trap_pause[i]);
 	fd_close(sb->bundle);
 	plan_done(&sb->plan);
 	spec_done(&sb->spec);
@@ -223,6 +226,14 @@ int cis_sandbox_set_vfs(struct cis_sandbox *sb, enum cis_vfs mode)
 	return 0;
 }
 
+int cis_sandbox_set_inner_runtime(struct cis_sandbox *sb, enum cis_inner_runtime mode)
+{
+	if (mode != CIS_INNER_IMAGE && mode != CIS_INNER_AUTO && mode != CIS_INNER_CISANDBOX)
+		return -EINVAL;
+	sb->spec.inner = mode;
+	return 0;
+}
+
 int cis_sandbox_set_flags(struct cis_sandbox *sb, uint64_t set)
 {
 	if (set & ~(CIS_NO_NEW_PRIVS | CIS_ALLOW_BPF | CIS_ALLOW_PERF | CIS_ALLOW_IO_URING | TRAPS))
@@ -286,10 +297,13 @@ static int fail_at(int r, enum cis_stage stage, struct cis_error *err)
 /* Takes @listener. */
 static int start_traps(struct cis_sandbox *sb, int listener, struct cis_error *err)
 {
-	int r = notify_look(&sb->notify, sb->pid, sb->base, sb->spec.flags, err);
+	bool mounts = sb->spec.flags & TRAP_MOUNTS;
+	int copies = -1, r = notify_look(&sb->notify, sb->pid, sb->base, sb->spec.flags, err);
 
+	if (r >= 0 && mounts)
+		r = copies = state_open_scratch(err);
 	if (r >= 0)
-		return notify_start(&sb->notify, listener, &sb->group, err);
+		return notify_start(&sb->notify, listener, copies, &sb->group, err);
 	fd_close(listener);
 	return r;
 }
@@ -364,6 +378,8 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 		   (uint64_t)sb->base, NULL);
 	if (!sb->plan.has_vfs && sb->spec.vfs == CIS_VFS_AUTO)
 		supervise_note_no_vfs(sb);
+	if (!sb->plan.inner_path && sb->spec.inner == CIS_INNER_AUTO)
+		supervise_note_no_inner(sb);
 	if (payload_runs)
 		supervise_payload_runs(sb);
 	return 0;

@@ -57,7 +57,7 @@ struct cis_sandbox {
 	int tty;
 	int timeout, grace, tick; /* timerfds */
 	struct notify notify;     /* who answers trapped system calls */
-	int trap_pause;           /* timerfd: until the next such helper, or -1 */
+	int trap_pause[N_ANSWERERS]; /* timerfd: until the next such helper, or -1 */
 	int image_lock;           /* the image must not go while we run */
 	struct relay *relays[N_RELAYS];
 	int watched[N_RELAYS]; /* what of relays[i] is in the epoll set */
@@ -100,6 +100,7 @@ int supervise_begin(struct cis_sandbox *sb, struct cis_error *err);
 void supervise_payload_runs(struct cis_sandbox *sb);
 /* There are no virtual files; nobody had asked for them. */
 void supervise_note_no_vfs(struct cis_sandbox *sb);
+void supervise_note_no_inner(struct cis_sandbox *sb);
 /* Everybody dies, everything made is removed. Idempotent. */
 void supervise_finish(struct cis_sandbox *sb);
 void supervise_usage(struct cis_sandbox *sb);

@@ -131,6 +131,27 @@ static int read_vfs(struct spec *s, const struct json *v, struct cis_error *err)
 	return r;
 }
 
+static int read_inner_runtime(struct spec *s, const struct json *v, struct cis_error *err)
+{
+	static const char *const names[] = {
+		[CIS_INNER_IMAGE] = "image",
+		[CIS_INNER_AUTO] = "auto",
+		[CIS_INNER_CISANDBOX] = "cisandbox",
+	};
+	const char *name;
+	int r = json_want_string(v, &name, err);
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && r >= 0; i++) {
+		if (strcmp(name, names[i]) != 0)
+			continue;
+		s->inner = (enum cis_inner_runtime)i;
+		return 0;
+	}
+	return r < 0 ? r
+		     : json_fail(v, err, EINVAL,
+				 "\"%s\" is no inner runtime (cisandbox, image, auto)", name);
+}
+
 static int read_env(struct spec *s, const struct json *v, struct cis_error *err)
 {
 	int r = json_want(v, JSON_ARRAY, err);
@@ -359,6 +380,7 @@ static const struct {
 	{"net", read_net},
 	{"egress", spec_read_egress},
 	{"vfs", read_vfs},
+	{"inner_runtime", read_inner_runtime},
 	{"binds", read_binds},
 	{"ulimits", read_ulimits},
 	{"scratch_dirs", read_scratch_dirs},

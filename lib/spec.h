@@ -57,6 +57,7 @@ struct spec {
 	enum cis_net net;
 	struct spec_egress egress;
 	enum cis_vfs vfs;
+	enum cis_inner_runtime inner;
 	bool tty;
 	unsigned short rows, cols;
 	bool interactive; /* something will be written to stdin */

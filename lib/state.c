@@ -95,6 +95,18 @@ static int open_table(const char *name, struct cis_error *err)
 	return fd < 0 ? cis_fail(err, errno, "open %s/%s", state_root(), name) : fd;
 }
 
+int state_open_scratch(struct cis_error *err)
+{
+	cleanup_free char *dir = NULL;
+	int fd, r = str_format(&dir, "%s/scratch", state_data_root());
+
+	r = r < 0 ? cis_fail(err, -r, "scratch") : state_make_dir(dir, err);
+	if (r < 0)
+		return r;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? cis_fail(err, errno, "open %s", dir) : fd;
+}
+
 int state_open_ids(struct cis_error *err)
 {
 	return open_table(".ids", err);

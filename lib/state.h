@@ -43,6 +43,8 @@ int state_make_dir(const char *path, struct cis_error *err);
 int state_open_root(struct cis_error *err);
 int state_open_ids(struct cis_error *err);
 int state_open_claims(struct cis_error *err);
+/* Where unnamed files of the host's disk are made for sandboxes. */
+int state_open_scratch(struct cis_error *err);
 
 /*
  * The lock under which sandboxes appear and the dead are taken away; held while

@@ -41,11 +41,11 @@ enum source {
 	SRC_TICK,
 	SRC_HELPER,
 	SRC_RESPAWN,
-	SRC_TRAPS,
-	SRC_TRAP_PAUSE,
 	SRC_KEEPER,
 	SRC_NAMES,
-	SRC_RELAY
+	SRC_TRAPS, /* one for each helper */
+	SRC_TRAP_PAUSE = SRC_TRAPS + N_ANSWERERS,
+	SRC_RELAY = SRC_TRAP_PAUSE + N_ANSWERERS,
 };
 
 /* ---- beginning ------------------------------------------------------------------ */
@@ -140,11 +140,12 @@ int supervise_begin(struct cis_sandbox *sb, struct cis_error *err)
 		r = watch(sb, sb->sync, EPOLLIN, SRC_SYNC);
 	if (r >= 0)
 		r = watch(sb, sb->pidfd, EPOLLIN, SRC_PID);
-	if (r >= 0 && sb->notify.pidfd >= 0)
-		r = watch(sb, sb->notify.pidfd, EPOLLIN, SRC_TRAPS);
+	for (uint32_t i = 0; i < N_ANSWERERS && r >= 0; i++)
+		if (sb->notify.helpers[i].pidfd >= 0)
+			r = watch(sb, sb->notify.helpers[i].pidfd, EPOLLIN, SRC_TRAPS + i);
 	if (r >= 0 && sb->spec.timeout_ms)
 		r = add_timer(sb, &sb->timeout, sb->spec.timeout_ms, false, SRC_TIMEOUT);
-	if (r >= 0 && !sb->entered)
+	if (r >= 0 && (!sb->entered || sb->notify.serve.pages))
 		r = add_timer(sb, &sb->tick, TICK_MSEC, true, SRC_TICK);
 	if (r >= 0 && sb->vfs.pidfd >= 0)
 		r = watch(sb, sb->vfs.pidfd, EPOLLIN, SRC_HELPER);
@@ -408,6 +409,13 @@ void supervise_note_no_vfs(struct cis_sandbox *sb)
 	post(sb, CIS_EVENT_VFS, (uint64_t)r, "vfs.off", text);
 }
 
+void supervise_note_no_inner(struct cis_sandbox *sb)
+{
+	post(sb, CIS_EVENT_INNER, ENOENT, "inner.off",
+	     "containers inside see the limits of their engine's runtime: there is no static "
+	     "cisandbox-oci for them (--inner-runtime=image to say so)");
+}
+
 static void start_helper(struct cis_sandbox *sb)
 {
 	sb->respawn = fd_close(sb->respawn);
@@ -498,20 +506,90 @@ static void set_pace(struct cis_sandbox *sb, time_t seconds)
 	timerfd_settime(sb->tick, 0, &spec, NULL);
 }
 
-static void on_tick(struct cis_sandbox *sb)
+/* Not with traps: notify_watch() wants every second. */
+static void slow_down(struct cis_sandbox *sb)
+{
+	if (++sb->idle_ticks > IDLE_TICKS && !sb->notify.serve.pages)
+		set_pace(sb, 1 << MIN(sb->idle_ticks - IDLE_TICKS, IDLE_DOUBLINGS));
+}
+
+static void hurry(struct cis_sandbox *sb)
+{
+	if (sb->idle_ticks > IDLE_TICKS)
+		set_pace(sb, TICK_MSEC / 1000);
+	sb->idle_ticks = 0;
+}
+
+static int traps_again(struct cis_sandbox *sb, enum answerer who, struct cis_error *err)
+{
+	int r;
+
+	/* Before the clone, whose copy of it would keep it in the epoll set. */
+	sb->trap_pause[who] = fd_close(sb->trap_pause[who]);
+	r = notify_again(&sb->notify, who);
+	if (r >= 0)
+		r = watch(sb, sb->notify.helpers[who].pidfd, EPOLLIN, SRC_TRAPS + who);
+	return r < 0 ? cis_fail(err, -r, "traps: start the helper again") : 0;
+}
+
+/* The listener is with us: trapped calls wait for the next helper. */
+static int traps_ended(struct cis_sandbox *sb, enum answerer who, struct cis_error *err)
+{
+	const struct notify_helper *h = &sb->notify.helpers[who];
+	uint64_t pause;
+	int r;
+
+	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, h->pidfd, NULL);
+	if (!notify_ended(&sb->notify, who, &pause))
+		return 0;
+	/* Of a crash loop ever fewer; the audit has them all. */
+	if (h->deaths & (h->deaths - 1))
+		audit_line(sb, "traps.died", NULL, "value", (uint64_t)h->deaths, NULL);
+	else
+		post(sb, CIS_EVENT_TRAPS, h->deaths, "traps.died",
+		     "the helper that answers trapped system calls died; another takes over");
+	if (!pause)
+		return traps_again(sb, who, err);
+	r = add_timer(sb, &sb->trap_pause[who], pause, false, SRC_TRAP_PAUSE + who);
+	return r < 0 ? cis_fail(err, -r, "traps: wait for the next helper") : 0;
+}
+
+static int watch_traps(struct cis_sandbox *sb, enum answerer who, struct cis_error *err)
+{
+	int old = sb->notify.helpers[who].pidfd;
+
+	switch (notify_watch(&sb->notify, who)) {
+	case NOTIFY_FINE:
+		return 0;
+	case NOTIFY_LEFT_BEHIND:
+		audit_line(sb, "traps.held", NULL, NULL);
+		break;
+	case NOTIFY_LOST:
+		post(sb, CIS_EVENT_TRAPS, 0, "traps.lost",
+		     "the job holds up every helper that answers trapped system calls; they "
+		     "get ENOSYS from now on");
+		break;
+	}
+	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, old, NULL);
+	return traps_again(sb, who, err);
+}
+
+static int on_tick(struct cis_sandbox *sb, struct cis_error *err)
 {
 	struct figures f;
 	uint64_t count;
+	int r = 0;
 
 	if (read(sb->tick, &count, sizeof count) < 0)
-		return;
+		return 0;
+	for (int who = 0; who < N_ANSWERERS && r >= 0; who++)
+		r = watch_traps(sb, who, err);
+	if (r < 0 || sb->entered)
+		return r;
 	if (has_idled(sb)) {
-		if (++sb->idle_ticks > IDLE_TICKS)
-			set_pace(sb, 1 << MIN(sb->idle_ticks - IDLE_TICKS, IDLE_DOUBLINGS));
+		slow_down(sb);
 	} else {
-		if (sb->idle_ticks > IDLE_TICKS)
-			set_pace(sb, TICK_MSEC / 1000);
-		sb->idle_ticks = 0;
+		hurry(sb);
 		read_figures(sb, &f);
 		check_limits(sb, &f);
 	}
@@ -520,39 +598,7 @@ static void on_tick(struct cis_sandbox *sb)
 		vfs_load_note(&sb->load, clock_msec(), sb->cpu_seen,
 			      sb->group.dirs[sb->group.hs.unified],
 			      &sb->vfs.helper.shared->facts);
-}
-
-static int traps_again(struct cis_sandbox *sb, struct cis_error *err)
-{
-	int r;
-
-	/* Before the clone, whose copy of it would keep it in the epoll set. */
-	sb->trap_pause = fd_close(sb->trap_pause);
-	r = notify_again(&sb->notify);
-	if (r >= 0)
-		r = watch(sb, sb->notify.pidfd, EPOLLIN, SRC_TRAPS);
-	return r < 0 ? cis_fail(err, -r, "traps: start the helper again") : 0;
-}
-
-/* The listener is with us: trapped calls wait for the next helper. */
-static int traps_ended(struct cis_sandbox *sb, struct cis_error *err)
-{
-	uint64_t pause;
-	int r;
-
-	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->notify.pidfd, NULL);
-	if (!notify_ended(&sb->notify, &pause))
-		return 0;
-	/* Of a crash loop ever fewer; the audit has them all. */
-	if (sb->notify.deaths & (sb->notify.deaths - 1))
-		audit_line(sb, "traps.died", NULL, "value", (uint64_t)sb->notify.deaths, NULL);
-	else
-		post(sb, CIS_EVENT_TRAPS, sb->notify.deaths, "traps.died",
-		     "the helper that answers trapped system calls died; another takes over");
-	if (!pause)
-		return traps_again(sb, err);
-	r = add_timer(sb, &sb->trap_pause, pause, false, SRC_TRAP_PAUSE);
-	return r < 0 ? cis_fail(err, -r, "traps: wait for the next helper") : 0;
+	return 0;
 }
 
 /* Init (or the entered command) is dead: its status, unless init told the payload's. */
@@ -633,18 +679,17 @@ static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err
 		sb->grace = fd_close(sb->grace);
 		return 0;
 	case SRC_TICK:
-		on_tick(sb);
-		return 0;
+		return on_tick(sb, err);
 	case SRC_HELPER:
 		on_helper_death(sb);
 		return 0;
 	case SRC_RESPAWN:
 		start_helper(sb);
 		return 0;
-	case SRC_TRAPS:
-		return traps_ended(sb, err);
-	case SRC_TRAP_PAUSE:
-		return traps_again(sb, err);
+	case SRC_TRAPS ... SRC_TRAP_PAUSE - 1:
+		return traps_ended(sb, source - SRC_TRAPS, err);
+	case SRC_TRAP_PAUSE ... SRC_RELAY - 1:
+		return traps_again(sb, source - SRC_TRAP_PAUSE, err);
 	case SRC_KEEPER:
 		return on_gate_death(sb, &sb->gate.keeper, err);
 	case SRC_NAMES:

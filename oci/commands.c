@@ -175,6 +175,7 @@ static const struct opt restore_opts[] = {
 static const struct opt install_opts[] = {
 	ENGINES,
 	TEXT("path", 0, path, "BINARY", "what to register (default: this program)"),
+	FLAG("default", 0, is_default, "make it the default runtime, if none is named there"),
 	FLAG("dry-run", 0, dry_run, "print the file as it would become"), HELP, END,
 };
 

@@ -23,7 +23,8 @@ bool is_our_path(const char *path)
 
 	const char *name = slash ? slash + 1 : path;
 
-	return strcmp(name, PROGRAM) == 0 || strcmp(name, PROGRAM "-docker") == 0;
+	return strcmp(name, PROGRAM) == 0 || strcmp(name, PROGRAM "-docker") == 0 ||
+	       strcmp(name, PROGRAM "-nested") == 0;
 }
 
 const char *newline_of(const char *text)
@@ -184,6 +185,36 @@ static void put_in(FILE *f, const char *text, size_t len, struct json root,
 	fwrite(from, 1, len - (size_t)(from - text), f);
 }
 
+/* The text with ours as the default, where it names none; NULL: it does, or *ret_failed. */
+static char *with_default(const char *text, const struct target *t, bool *ret_failed)
+{
+	struct style s = {.newline = newline_of(text), .lines = true, .indent = "  "};
+	size_t len = strlen(text), made_len;
+	struct json root, v;
+	const char *from;
+	char *made = NULL;
+	bool found, empty;
+	FILE *f;
+
+	*ret_failed = check(t, text, len, &root) || member(t, root, "default-runtime", &found, &v);
+	if (*ret_failed || found)
+		return NULL;
+	f = open_memstream(&made, &made_len);
+	measure(root, &s);
+	from = place(root, &empty);
+	if (f) {
+		fprintf(f, "%.*s%s", (int)(from - text), text, s.lines ? "," : ", ");
+		put_line(f, &s, 0);
+		fputs("\"default-runtime\": ", f);
+		jtext_put(f, t->name);
+		fputs(from, f);
+	}
+	*ret_failed = !f || fclose(f) != 0;
+	if (*ret_failed)
+		oci_fail("out of memory");
+	return made;
+}
+
 /* An entry of that name is there: nothing to do, or its path to replace. */
 static enum edit put_path(FILE *f, const char *text, size_t len, struct json entry,
 			  const struct target *t)
@@ -252,10 +283,21 @@ enum edit edit_docker(const struct target *t, const char *text, size_t len, char
 		oci_fail("out of memory");
 		r = EDIT_FAILED;
 	}
-	if (r == EDIT_DONE)
-		*ret = made;
-	else
+	if (r != EDIT_DONE) {
 		free(made);
+		made = NULL;
+	}
+	if (r != EDIT_FAILED && t->is_default) {
+		bool failed;
+		char *more = with_default(made ? made : text, t, &failed);
+
+		if (more || failed) {
+			free(made);
+			made = more;
+			r = failed ? EDIT_FAILED : EDIT_DONE;
+		}
+	}
+	*ret = made;
 	return r;
 }
 

@@ -310,11 +310,11 @@ int find_crio(const struct target *t, const char *text, size_t len, char **ret)
 	return find(t, text, len, key, ret);
 }
 
-/* Whether containers.conf beside the directory of drop-ins has that list: ours would win. */
-static bool lists_json_runtimes(const char *drop_in)
+/* Whether containers.conf beside the directory of drop-ins has that key: ours would win. */
+static bool is_chosen(const char *drop_in, const char *word)
 {
 	const char *slash = strrchr(drop_in, '/');
-	const char *const key[] = {"engine", "runtime_supports_json", NULL};
+	const char *const key[] = {"engine", word, NULL};
 	char path[4096], *text, *name = toml_path(key);
 	struct json_error where;
 	struct toml all = {0};
@@ -348,17 +348,19 @@ enum edit edit_podman(const struct target *t, const char *text, size_t len, char
 	const char *const key[] = {"engine", "runtimes", t->name, NULL};
 	struct toml all = {0};
 	enum edit r = EDIT_FAILED;
-	char *more, list[256] = "";
+	char *more, list[256] = "", chosen[128] = "";
 
 	if (parse(t, text, len, &all))
 		return EDIT_FAILED;
-	if (!lists_json_runtimes(t->file))
+	if (t->is_default && !is_chosen(t->file, "runtime"))
+		snprintf(chosen, sizeof chosen, "runtime = \"%s\"\n", t->name);
+	if (!is_chosen(t->file, "runtime_supports_json"))
 		snprintf(list, sizeof list,
 			 "runtime_supports_json = [\"crun\", \"runc\", \"kata\", \"runsc\", "
 			 "\"youki\", \"krun\", \"%s\"]\n",
 			 t->name);
-	if (asprintf(&more, "\n" MARK "\n[engine]\n%s\n[engine.runtimes]\n%s = [\"%s\"]\n",
-		     list, t->name, t->path) >= 0) {
+	if (asprintf(&more, "\n" MARK "\n[engine]\n%s%s\n[engine.runtimes]\n%s = [\"%s\"]\n",
+		     chosen, list, t->name, t->path) >= 0) {
 		r = edit(t, &all, text, len, table, key, more, ret);
 		free(more);
 	}

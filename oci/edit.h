@@ -12,6 +12,7 @@
 struct target {
 	const char *verb; /* for messages */
 	const char *file, *name, *path;
+	bool is_default; /* the engine's default, too, unless somebody has chosen one */
 };
 
 enum edit { EDIT_FAILED = -1, EDIT_SAME, EDIT_DONE };

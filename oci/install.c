@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -67,6 +68,7 @@ static bool is_name(const char *name)
 
 const char *why_not_executable(const char *path)
 {
+	struct statvfs mount;
 	struct stat st;
 
 	if (*path != '/')
@@ -80,6 +82,9 @@ const char *why_not_executable(const char *path)
 		return "not a regular file";
 	if (!(st.st_mode & 0111))
 		return "not executable";
+	/* Given to a sandbox: whose it is outside cannot be seen, and nobody can write to it. */
+	if (statvfs(path, &mount) == 0 && mount.f_flag & ST_RDONLY)
+		return NULL;
 	if (st.st_uid != 0 && st.st_uid != geteuid())
 		return "not owned by root, who will run it";
 	if (st.st_mode & 022)
@@ -287,6 +292,9 @@ int verb_install(struct call *c)
 	if (count_wanted(&c->o, &e) != 1)
 		return oci_fail_usage("install", "one of --docker, --containerd, --crio and "
 						 "--podman has to be named");
+	t.is_default = c->o.is_default;
+	if (t.is_default && !c->o.docker && !c->o.podman)
+		return oci_fail_usage("install", "--default goes with --docker and --podman");
 	if (!is_name(t.name))
 		return oci_fail_usage("install", "--name %s: not a name for a new runtime",
 				      t.name);

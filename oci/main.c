@@ -122,6 +122,21 @@ static bool wants_help(int argc, char **argv)
 	return argc > 1 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0);
 }
 
+/*
+ * As runc: somebody's own, where /run is another's. Podman without privilege is root of a
+ * user namespace of its own. NULL: the usual one.
+ */
+static const char *own_root(void)
+{
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+	static char path[4096];
+
+	if (!dir || *dir != '/' || access("/run", W_OK) == 0 ||
+	    (size_t)snprintf(path, sizeof path, "%s/" PROGRAM, dir) >= sizeof path)
+		return NULL;
+	return path;
+}
+
 static int dispatch(struct call *c, int argc, char **argv)
 {
 	const struct options *o = &c->o;
@@ -150,7 +165,7 @@ static int dispatch(struct call *c, int argc, char **argv)
 	if (asks)
 		return help(c->command);
 	c->root_given = o->root != NULL;
-	c->rt.root = o->root;
+	c->rt.root = o->root ? o->root : own_root();
 	if (o->profile)
 		c->rt.profile = o->profile;
 	if (makes_processes(c->command) && cis_oci_seal(c->all, &err) < 0)

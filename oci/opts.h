@@ -43,7 +43,7 @@ struct options {
 	const char *cpu_rt_period, *cpu_rt_runtime, *cpuset_cpus, *cpuset_mems;
 	const char *blkio_weight, *pids_limit, *l3_cache, *mem_bw;
 	/* install check */
-	bool docker, containerd, crio, podman, dry_run;
+	bool docker, containerd, crio, podman, is_default, dry_run;
 	const char *name, *path, *file;
 	/* checkpoint restore; lazy_pages and page_server are refused */
 	const char *image_path, *work_path, *parent_path, *manage_cgroups, *empty_ns;

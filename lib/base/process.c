@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "io.h"
 #include "str.h"
 #include "sys.h"
 
 #define FIELD_START_TIME 22
+#define FIRST_USERNS 0xeffffffdU /* the kernel's PROC_USER_INIT_INO */
 
 int process_clone(struct clone_args *args)
 {
@@ -91,4 +93,11 @@ int process_candidates(struct strv *ret, const char *name, const struct strv *en
 			break;
 	}
 	return r;
+}
+
+bool process_is_in_userns(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/user", &st) == 0 && st.st_ino != FIRST_USERNS;
 }

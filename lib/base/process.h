@@ -3,6 +3,7 @@
 #ifndef CIS_BASE_PROCESS_H
 #define CIS_BASE_PROCESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -34,6 +35,13 @@ int process_start_time(pid_t pid, uint64_t *ret, char *ret_state);
  */
 int process_candidates(struct strv *ret, const char *name, const struct strv *env);
 #define PROCESS_DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/*
+ * Whether we are in a user namespace other than the host's own, whose root can make no
+ * device nodes and restrict no group's devices, whatever its capabilities. Without /proc:
+ * no.
+ */
+bool process_is_in_userns(void);
 
 /* The last value of @key, or NULL. */
 const char *process_env(const struct strv *env, const char *key);

@@ -494,7 +494,7 @@ int place_load(struct place *p, const struct json *obj, struct cis_error *err)
 	     v = v->next)
 		r = p->n < PLACE_MAX ? load_group(p, v, err)
 				     : json_fail(v, err, E2BIG, "too many hierarchies");
-	if (r >= 0 && !*p->path)
+	if (r >= 0 && p->n && !*p->path)
 		r = json_fail(obj, err, EINVAL, "no path of a group");
 	if (r < 0)
 		place_done(p);

@@ -92,6 +92,7 @@ struct finish {
 	uint32_t filter_flags;
 	bool filter_listens;
 	int procfd;                      /* the host's procfs, by a mount of our own */
+	bool keep_affinity;              /* it is the sandbox's that we are in */
 	const struct shown_cpus *cpus;   /* it begins on, as virtual files say; or NULL */
 	bool use_affinity;               /* execCPUAffinity: exec only */
 	unsigned int preserve;           /* descriptors 3.. that stay */
@@ -134,6 +135,8 @@ struct box {
 	int *trees;             /* by config.mounts: what is bound there, or -1 */
 	bool *is_file;
 	int groups[PLACE_MAX];  /* by place.g: its mount, for who has no cgroup namespace */
+	bool covers_again;      /* no virtual files of its own: those that we see ourselves */
+	bool bind_devices;      /* nodes cannot be made, in whose user namespace we are */
 	struct box_device *devices;
 	size_t n_devices;
 	bool own_dev;           /* /dev is no bind: devices and links are made */

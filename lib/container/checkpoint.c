@@ -18,6 +18,7 @@
 #include "../base/record.h"
 #include "box.h"
 #include "criu.h"
+#include "keeper.h"
 #include "verbs.h"
 
 /* ---- streams ----------------------------------------------------------------------------- */
@@ -190,9 +191,12 @@ static int checkpoint(const struct cis_oci *rt, struct container *ct,
 {
 	enum container_status status = container_status(ct);
 	cleanup(config_done) struct config config = {0};
-	struct cis_oci its = {.profile = ct->sandbox_root ? "docker" : "plain", .root = rt->root};
+	struct cis_oci its = {.root = rt->root};
 	int r;
 
+	its.profile = ct->sandbox_root		   ? "docker"
+		      : keeper_is_in(ct->doc) ? "nested"
+					      : "plain";
 	if (status == STATUS_STOPPED || status == STATUS_CREATING)
 		return cis_fail_plain(err, ESRCH, "container not running");
 	if (status == STATUS_CREATED)

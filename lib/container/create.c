@@ -51,6 +51,18 @@ static int listen_for_start(struct making *m, struct cis_error *err)
 	return 0;
 }
 
+/*
+ * Podman without privilege has no group that it could divide, and says none: then the
+ * container stays in ours. A limit that was asked for is an error of place_apply().
+ */
+static bool does_without_groups(const struct making *m, int r)
+{
+	const char *path = m->config.cgroups_path;
+
+	return (r == -EACCES || r == -EPERM || r == -EROFS) && !(path && *path) &&
+	       process_is_in_userns();
+}
+
 static int make_place(struct making *m, struct cis_error *err)
 {
 	bool systemd = m->rt->flags & CIS_OCI_SYSTEMD_CGROUP;
@@ -66,6 +78,12 @@ static int make_place(struct making *m, struct cis_error *err)
 	if (systemd)
 		return 0;
 	r = place_make(&m->ct.place, err);
+	if (does_without_groups(m, r)) {
+		m->made_place = false;
+		place_done(&m->ct.place);
+		place_init(&m->ct.place);
+		r = 0;
+	}
 	if (r >= 0 && m->docker)
 		r = place_delegate(&m->ct.place, m->box.base, m->box.base, err);
 	if (r >= 0)

@@ -113,12 +113,12 @@ int criu_set_paths(struct criu *c, const char *images, const char *work, const c
 int criu_check(const struct cis_oci *rt, const struct config *c, const char *verb,
 	       struct cis_error *err)
 {
-	int r = profile_is_docker(rt, c, err);
+	int r = profile_of(rt, c, err);
 	const char *vfs;
 
 	if (r < 0)
 		return r;
-	if (r > 0)
+	if (r == PROFILE_DOCKER)
 		return cis_fail_plain(err, EINVAL,
 				      "%s: not with profile docker, whose root file system and "
 				      "network are rebuilt at each start", verb);
@@ -129,9 +129,9 @@ int criu_check(const struct cis_oci *rt, const struct config *c, const char *ver
 	if (c->has_intel_rdt)
 		return cis_fail_plain(err, EINVAL, "%s: not with linux.intelRdt", verb);
 	vfs = config_annotation(c, VFS_ANNOTATION);
-	if (vfs && strcmp(vfs, "on") == 0)
+	if (vfs ? strcmp(vfs, "on") == 0 : r == PROFILE_NESTED)
 		return cis_fail_plain(err, EINVAL, "%s: not with virtual files (annotation "
-				      VFS_ANNOTATION "=on)", verb);
+				      VFS_ANNOTATION "=off does without)", verb);
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 
 #include "../base/fd.h"
 #include "../base/io.h"
+#include "../base/process.h"
 #include "../base/sys.h"
 #include "../isolate/lsm.h"
 #include "../isolate/procfd.h"
@@ -263,8 +264,9 @@ int making_load(struct making *m, struct cis_error *err)
 	if (r >= 0)
 		r = find_rootfs(m, err);
 	if (r >= 0)
-		r = profile_is_docker(m->rt, &m->config, err);
-	m->docker = r > 0;
+		r = profile_of(m->rt, &m->config, err);
+	m->docker = r == PROFILE_DOCKER;
+	m->nested = r == PROFILE_NESTED;
 	return r;
 }
 
@@ -292,7 +294,7 @@ static void give_clock(struct making *m)
 	struct config *c = &m->config;
 	cleanup_free char *text = NULL;
 
-	if (!m->keeper.on || !m->docker || config_namespace(c, CLONE_NEWTIME) ||
+	if (!m->keeper.on || !(m->docker || m->nested) || config_namespace(c, CLONE_NEWTIME) ||
 	    io_read_file_at(AT_FDCWD, "/proc/self/timens_offsets", 4096, &text, NULL) < 0)
 		return;
 	clock_from_now(&c->monotonic, text, "monotonic", CLOCK_MONOTONIC);
@@ -312,6 +314,7 @@ int making_decide(struct making *m, struct cis_error *err)
 		r = check_namespaced(m, err);
 	if (r < 0)
 		return r;
+	b->bind_devices = b->in_userns || process_is_in_userns();
 	root = open(b->rootfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return cis_fail(err, errno, "rootfs %s", b->rootfs);
@@ -322,12 +325,13 @@ int making_decide(struct making *m, struct cis_error *err)
 	if (r >= 0)
 		r = sources_take(b, m->bundle, err);
 	if (r >= 0)
-		r = keeper_decide(&m->keeper, &m->config, m->docker, root_outside(&m->config),
-				  err);
+		r = keeper_decide(&m->keeper, &m->config, m->docker || m->nested,
+				  root_outside(&m->config), m->ct.id, err);
 	if (r < 0)
 		return r;
 	give_clock(m);
 	b->vfs = m->keeper.mount;
+	b->covers_again = m->nested && m->keeper.is_missing;
 	b->vfs_conn = m->keeper.vfs.helper.conn;
 	b->finish.cpus = m->keeper.cpus;
 	b->finish.procfd = procfd_open();

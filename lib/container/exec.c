@@ -281,7 +281,8 @@ static int decide(struct entering *e, struct cis_error *err)
 	if (r >= 0)
 		r = finish_compile(&e->finish, container_root(e->rt), err);
 	if (r >= 0 && keeper_is_in(e->ct.doc)) {
-		shown_cpus_read(&e->cpus, &e->ct.place, e->ct.sandbox_root);
+		shown_cpus_read(&e->cpus, &e->ct.place,
+				shown_cpus_turn(e->ct.sandbox_root, e->ct.id));
 		e->finish.cpus = &e->cpus;
 	}
 	if (r >= 0)

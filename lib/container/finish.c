@@ -76,6 +76,7 @@ int finish_prepare(struct finish *f, const struct config *c, const struct config
 		return r;
 	f->c = c;
 	f->p = p;
+	f->keep_affinity = process_is_in_userns();
 	if (!p->args.n || !*p->args.v[0])
 		return cis_fail_plain(err, EINVAL, "process.args: no command given");
 	r = fill_env(f, p);
@@ -183,7 +184,7 @@ static int apply_scheduling(const struct finish *f, enum box_step *step)
 		r = sched_ioprio_child(p->ioprio);
 	}
 	/* What the caller was confined to, as services of systemd may be, stays the caller's. */
-	if (r >= 0)
+	if (r >= 0 && !f->keep_affinity)
 		sched_affinity_reset_child();
 	if (r >= 0 && f->cpus && f->cpus->fewer)
 		SYS(sched_setaffinity, 0, sizeof f->cpus->shown, &f->cpus->shown);

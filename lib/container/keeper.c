@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -14,6 +15,7 @@
 #include <time.h>
 
 #include "../base/fd.h"
+#include "../base/io.h"
 #include "../base/process.h"
 #include "../base/sys.h"
 #include "../isolate/ids.h"
@@ -223,11 +225,37 @@ static bool has_proc(const struct config *c)
 	return false;
 }
 
+/*
+ * In a user namespace not any number is an id: the last that there is. -EPERM where there is
+ * root alone, as for podman of somebody without subordinate ids.
+ */
+static int id_of_helper(uid_t base, uid_t *ret)
+{
+	cleanup_free char *map = NULL, *groups = NULL;
+	uid_t last = 0;
+
+	*ret = ids_of_helper(base, PROFILE_IDS);
+	if (!process_is_in_userns())
+		return 0;
+	if (io_read_file_at(AT_FDCWD, "/proc/self/uid_map", 65536, &map, NULL) < 0 ||
+	    io_read_file_at(AT_FDCWD, "/proc/self/setgroups", 64, &groups, NULL) < 0)
+		return -EPERM;
+	for (const char *line = map; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		unsigned int inside, outside, count;
+
+		if (sscanf(line, "%u %u %u", &inside, &outside, &count) == 3 && count)
+			last = MAX(last, inside + count - 1);
+	}
+	*ret = last;
+	return last && str_starts(groups, "allow") ? 0 : -EPERM;
+}
+
 int keeper_decide(struct keeper *k, const struct config *c, bool by_default, uid_t base,
-		  struct cis_error *err)
+		  const char *id, struct cis_error *err)
 {
 	struct vfs_facts facts = {0};
 	bool asked;
+	uid_t helper;
 	void *map;
 	int r = read_choice(c, by_default, &k->on, &asked, err);
 
@@ -240,14 +268,21 @@ int keeper_decide(struct keeper *k, const struct config *c, bool by_default, uid
 					      "mounts no proc at /proc")
 			     : 0;
 	}
-	r = vfs_probe();
-	if (r < 0 && !asked) {
+	r = id_of_helper(base, &helper);
+	if (r < 0)
+		cis_fail(err, -r, "virtual files: an id for their helper");
+	if (r >= 0 && !asked)
+		r = vfs_probe();
+	shown_cpus_facts(shown_cpus_turn(base, id), &facts);
+	if (r >= 0)
+		r = vfs_make(&k->vfs, base, helper, &facts.cpus,
+			     "annotation " VFS_ANNOTATION "=off", &k->mount, err);
+	/* Inside of a sandbox more can be in the way than a device. */
+	if (r < 0 && !asked && (!vfs_is_on(&k->vfs) || process_is_in_userns())) {
 		k->on = false;
+		k->is_missing = true;
 		return 0;
 	}
-	shown_cpus_facts(base, &facts);
-	r = vfs_make(&k->vfs, base, ids_of_helper(base, PROFILE_IDS), &facts.cpus,
-		     "annotation " VFS_ANNOTATION "=off", &k->mount, err);
 	if (r < 0)
 		return r;
 	k->vfs.helper.shared->facts.turn = facts.turn;
@@ -311,7 +346,7 @@ static int clone_keeper(struct keeper *k)
 void keeper_look(struct keeper *k, const struct place *p)
 {
 	if (k->on)
-		shown_cpus_read(k->cpus, p, k->vfs.helper.owner);
+		shown_cpus_read(k->cpus, p, k->vfs.helper.shared->facts.turn);
 }
 
 int keeper_start(struct keeper *k, const char *id, const struct place *p, struct cis_error *err)

@@ -23,6 +23,7 @@
 
 struct keeper {
 	bool on;
+	bool is_missing;  /* it would be on, but cannot be had */
 	struct shown_cpus *cpus; /* shared with init, who begins on them; NULL if not on */
 	int mount;        /* detached, for init to attach; or -1 */
 	struct vfs vfs;
@@ -41,9 +42,12 @@ struct keeper {
 void keeper_init(struct keeper *k);
 void keeper_done(struct keeper *k); /* closes; the process lives on */
 
-/* Whether there are to be virtual files, and then their file system, detached. */
+/*
+ * Whether there are to be virtual files, and then their file system, detached. @base: host
+ * id of root of the container @id.
+ */
 int keeper_decide(struct keeper *k, const struct config *c, bool by_default, uid_t base,
-		  struct cis_error *err);
+		  const char *id, struct cis_error *err);
 /* Once the groups are there, and before there is an init: which cpus it is shown. */
 void keeper_look(struct keeper *k, const struct place *p);
 /* Then, too: the process, and with it the helper. */

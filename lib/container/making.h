@@ -24,7 +24,7 @@ struct making {
 	const char *config_name; /* in it */
 	int bundle;
 	int stage; /* pidfd */
-	bool docker; /* profile */
+	bool docker, nested; /* profile */
 	bool made_place, made_directory, took_shared;
 	bool made_gate;
 };

@@ -19,16 +19,23 @@
 #include "../isolate/lsm.h"
 #include "../state.h"
 
-int profile_is_docker(const struct cis_oci *rt, const struct config *c, struct cis_error *err)
+int profile_of(const struct cis_oci *rt, const struct config *c, struct cis_error *err)
 {
+	static const char *const names[] = {
+		[PROFILE_PLAIN] = "plain",
+		[PROFILE_NESTED] = "nested",
+		[PROFILE_DOCKER] = "docker",
+	};
 	const char *name = rt && rt->profile ? rt->profile
 					     : config_annotation(c, PROFILE_ANNOTATION);
 
-	if (!name || strcmp(name, "plain") == 0)
-		return 0;
-	if (strcmp(name, "docker") == 0)
-		return 1;
-	return cis_fail_plain(err, EINVAL, "no profile \"%s\" (there are plain and docker)", name);
+	if (!name)
+		return PROFILE_PLAIN;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return (int)i;
+	return cis_fail_plain(err, EINVAL,
+			      "no profile \"%s\" (there are plain, nested and docker)", name);
 }
 
 /* ---- what is refused -------------------------------------------------------------------- */

@@ -14,8 +14,13 @@
 #define PROFILE_ANNOTATION "io.cisandbox.profile"
 #define CAPABILITIES_ANNOTATION "io.cisandbox.capabilities" /* all, engine */
 
-/* "plain" or "docker"; -EINVAL for another name. 1: it is docker. */
-int profile_is_docker(const struct cis_oci *rt, const struct config *c, struct cis_error *err);
+/*
+ * "nested" is "plain" for engines inside of a sandbox, with virtual files: keeper.h.
+ */
+enum profile { PROFILE_PLAIN, PROFILE_NESTED, PROFILE_DOCKER };
+
+/* As the program or an annotation says. -EINVAL: there is none of that name. */
+int profile_of(const struct cis_oci *rt, const struct config *c, struct cis_error *err);
 
 /* -EPERM: it asks for something that is the host's. */
 int profile_check(const struct config *c, struct cis_error *err);

@@ -226,16 +226,26 @@ static int cover_sys(const struct box *b, int root)
 	return r < 0 ? r : vfs_cover_child(root, b->vfs, "sys/");
 }
 
+/*
+ * Privileged by its engine: user namespaces in it may mount proc, and shall in spite of the
+ * virtual files. Where the engine masks parts they may not, as ever.
+ */
+static bool is_uncovered(const struct box *b)
+{
+	return (b->vfs >= 0 || b->covers_again) && !b->c->masked_paths.n &&
+	       !b->c->readonly_paths.n;
+}
+
 /* Before what the config has on top of them: whoever mounts a /proc/cpuinfo means it. */
 static int cover(const struct box *b, const struct config_mount *m, int root)
 {
-	if (b->vfs < 0)
+	bool sys = strcmp(m->type, "sysfs") == 0 && strcmp(m->destination, "/sys") == 0;
+
+	if (!sys && !is_proc(m))
 		return 0;
-	if (is_proc(m))
-		return vfs_cover_child(root, b->vfs, "proc/");
-	if (strcmp(m->type, "sysfs") == 0 && strcmp(m->destination, "/sys") == 0)
-		return cover_sys(b, root);
-	return 0;
+	if (b->vfs < 0)
+		return b->covers_again ? vfs_cover_again_child(root, sys ? "sys/" : "proc/") : 0;
+	return sys ? cover_sys(b, root) : vfs_cover_child(root, b->vfs, "proc/");
 }
 
 /* A new tmpfs, and read-only: others may have their places in it, /dev/pts for one. */
@@ -300,7 +310,7 @@ static int mount_one(struct box *b, size_t i, int root)
 	if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0)
 		return cgroups_mount_child(b, m, root);
 	r = is_proc(m) ? attach_vfs(b, root) : 0;
-	if (r >= 0 && b->staged && is_proc(m))
+	if (r >= 0 && is_proc(m) && (b->staged || is_uncovered(b)))
 		r = make_pristine(b, root);
 	if (r < 0)
 		return r;

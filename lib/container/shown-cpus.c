@@ -30,12 +30,21 @@ void shown_cpus_groups(const struct place *p, struct vfs_groups *ret)
 	};
 }
 
+unsigned int shown_cpus_turn(uid_t base, const char *id)
+{
+	unsigned int turn = base / PROFILE_IDS;
+
+	while (!base && *id)
+		turn += (unsigned char)*id++;
+	return turn;
+}
+
 /* All there are: a container is not confined to what the engine is. */
-void shown_cpus_facts(uid_t base, struct vfs_facts *ret)
+void shown_cpus_facts(unsigned int turn, struct vfs_facts *ret)
 {
 	cleanup_free char *text = NULL;
 
-	ret->turn = base / PROFILE_IDS;
+	ret->turn = turn;
 	CPU_ZERO(&ret->cpus);
 	if (io_read_file_at(AT_FDCWD, "/sys/devices/system/cpu/online", 4096, &text, NULL) >= 0)
 		cpus_parse_list(text, &ret->cpus);
@@ -43,7 +52,7 @@ void shown_cpus_facts(uid_t base, struct vfs_facts *ret)
 		sched_getaffinity(0, sizeof ret->cpus, &ret->cpus);
 }
 
-void shown_cpus_read(struct shown_cpus *ret, const struct place *p, uid_t base)
+void shown_cpus_read(struct shown_cpus *ret, const struct place *p, unsigned int turn)
 {
 	cleanup(vfs_sources_done) struct vfs_sources sources;
 	struct vfs_facts facts = {0};
@@ -53,7 +62,7 @@ void shown_cpus_read(struct shown_cpus *ret, const struct place *p, uid_t base)
 	char scratch[8];
 
 	shown_cpus_groups(p, &groups);
-	shown_cpus_facts(base, &facts);
+	shown_cpus_facts(turn, &facts);
 	vfs_sources_init(&sources);
 	vfs_sources_open_cpus(&sources, &groups);
 	vfs_numbers_read(&n, &kept, &sources, &facts, VFS_NEED_CPU, 0, scratch, sizeof scratch);
@@ -97,13 +106,14 @@ static void move_process(pid_t pid, const struct shown_cpus *before,
 		closedir(dir);
 }
 
-void shown_cpus_move(const struct shown_cpus *before, const struct place *p, uid_t base)
+void shown_cpus_move(const struct shown_cpus *before, const struct place *p,
+		     unsigned int turn)
 {
 	struct shown_cpus now;
 	int *pids = NULL;
 	size_t n = 0;
 
-	shown_cpus_read(&now, p, base);
+	shown_cpus_read(&now, p, turn);
 	if (CPU_EQUAL(&now.shown, &before->shown) && CPU_EQUAL(&now.allowed, &before->allowed))
 		return;
 	if (place_pids(p, &pids, &n, NULL) < 0)

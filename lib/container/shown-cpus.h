@@ -16,13 +16,19 @@ struct shown_cpus {
 	bool fewer; /* are shown than allowed */
 };
 
-/* @base: host id of the container's root, by which the shown ones take turns. */
-void shown_cpus_read(struct shown_cpus *ret, const struct place *p, uid_t base);
+/*
+ * By which the shown ones take turns: the host id of the container's root, or where they
+ * all have the same, as in a sandbox, its name.
+ */
+unsigned int shown_cpus_turn(uid_t base, const char *id);
+
+void shown_cpus_read(struct shown_cpus *ret, const struct place *p, unsigned int turn);
 /* The quota or the set have changed: moves threads that have what @before says. */
-void shown_cpus_move(const struct shown_cpus *before, const struct place *p, uid_t base);
+void shown_cpus_move(const struct shown_cpus *before, const struct place *p,
+		     unsigned int turn);
 
 /* Its parts, for the keeper. */
 void shown_cpus_groups(const struct place *p, struct vfs_groups *ret);
-void shown_cpus_facts(uid_t base, struct vfs_facts *ret);
+void shown_cpus_facts(unsigned int turn, struct vfs_facts *ret);
 
 #endif

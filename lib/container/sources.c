@@ -168,7 +168,7 @@ static int take_devices(struct box *b, struct cis_error *err)
 				.gid = c->devices[i].gid,
 				.tree = -1,
 			};
-	for (size_t i = 0; i < b->n_devices && r >= 0 && b->in_userns && !b->staged; i++)
+	for (size_t i = 0; i < b->n_devices && r >= 0 && b->bind_devices && !b->staged; i++)
 		r = take_device(&b->devices[i], err);
 	return r;
 }

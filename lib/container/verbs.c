@@ -139,6 +139,16 @@ static int run_poststart(const struct container *ct, const struct config *c,
 	return hooks_run(c, HOOK_POSTSTART, state, NULL, err);
 }
 
+/* Without groups of its own (create.c), init, with which its pid namespace ends. */
+static int kill_all(const struct container *ct, int sig, struct cis_error *err)
+{
+	cleanup_close int pidfd = ct->place.n ? -1 : container_pidfd(ct);
+	int r = pidfd < 0 ? place_kill(&ct->place, sig, err)
+			  : sys_pidfd_send_signal(pidfd, sig);
+
+	return r == -ENOENT || r == -ESRCH ? 0 : r;
+}
+
 static int start(struct container *ct, struct cis_error *err)
 {
 	enum container_status status = container_status(ct);
@@ -158,7 +168,7 @@ static int start(struct container *ct, struct cis_error *err)
 		r = run_poststart(ct, &c, err);
 	/* A hook that failed ends the container; a command that failed has ended. */
 	if (r < 0)
-		place_kill(&ct->place, SIGKILL, NULL);
+		kill_all(ct, SIGKILL, NULL);
 	return r;
 }
 
@@ -174,12 +184,6 @@ int cis_oci_start(const struct cis_oci *rt, const char *id, struct cis_error *er
 
 /* ---- kill ------------------------------------------------------------------------------ */
 
-static int kill_all(const struct container *ct, int sig, struct cis_error *err)
-{
-	int r = place_kill(&ct->place, sig, err);
-
-	return r == -ENOENT ? 0 : r;
-}
 
 /* Without a pid namespace of its own the end of init is not the end of the rest. */
 static bool has_own_pids(const struct container *ct)
@@ -376,6 +380,7 @@ static int update(struct container *ct, const char *text, struct cis_error *err)
 	cleanup(json_freep) struct json *doc = NULL;
 	struct config_resources res;
 	enum container_status status = container_status(ct);
+	const unsigned int turn = shown_cpus_turn(ct->sandbox_root, ct->id);
 	struct shown_cpus before;
 	bool shown;
 	int r;
@@ -391,11 +396,11 @@ static int update(struct container *ct, const char *text, struct cis_error *err)
 		r = update_rdt(ct, json_get(doc, "intelRdt"), err);
 	shown = r >= 0 && keeper_is_in(ct->doc);
 	if (shown)
-		shown_cpus_read(&before, &ct->place, ct->sandbox_root);
+		shown_cpus_read(&before, &ct->place, turn);
 	if (r >= 0)
 		r = place_apply(&ct->place, &res, err);
 	if (shown)
-		shown_cpus_move(&before, &ct->place, ct->sandbox_root);
+		shown_cpus_move(&before, &ct->place, turn);
 	config_resources_done(&res);
 	return r;
 }

@@ -14,7 +14,7 @@
 
 #include "../base/fd.h"
 #include "../base/sys.h"
-#include "../isolate/seccomp.h"
+#include "../isolate/confine.h"
 #include "flows.h"
 #include "forward.h"
 #include "record.h"
@@ -22,6 +22,7 @@
 /* Elements and names that are remembered: of the kernel's sets, by the hash of what they are. */
 #define ELEMENTS 4096
 #define NAMES 1024
+#define POLLED 5
 /* An element that lives as long is left alone; to replace one takes milliseconds. */
 #define GRACE_MSEC 600000
 
@@ -282,24 +283,14 @@ static void close_others(const struct gate *g)
 /* Root of the gate's user namespace, in which there is but its network. */
 static int confine(const struct gate *g)
 {
-	struct __user_cap_data_struct caps[2] = {0};
-	unsigned short n;
-	const struct sock_filter *filter = seccomp_helper_filter(SECCOMP_KEEPER, &n);
+	const struct confinement c = {.caps = 1ULL << CAP_NET_ADMIN,
+				      .files = POLLED, /* ppoll() wants as much */
+				      .file_size = RECORDS_MAX + RECORD_SIZE,
+				      .filter = SECCOMP_KEEPER};
 	int r = SYS(setns, g->userns, CLONE_NEWUSER);
 
 	fd_close(g->userns);
-	if (r >= 0)
-		r = sys_setresgid(0, 0, 0);
-	if (r >= 0)
-		r = sys_setresuid(0, 0, 0);
-	caps[0].effective = caps[0].permitted = 1u << CAP_NET_ADMIN;
-	if (r >= 0)
-		r = sys_capset(caps);
-	if (r >= 0)
-		r = SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (r >= 0)
-		r = SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-	return r < 0 ? r : seccomp_install_child(filter, n);
+	return r < 0 ? r : confine_child(&c);
 }
 
 static void serve(struct keeper *k)
@@ -308,14 +299,15 @@ static void serve(struct keeper *k)
 	bool end;
 
 	for (;;) {
-		struct pollfd p[] = {{.fd = k->life, .events = POLLIN},
-				     {.fd = k->asks, .events = POLLIN},
-				     {.fd = g->sockets[GATE_FLOWS], .events = POLLIN},
-				     {.fd = g->sockets[GATE_REFUSALS], .events = POLLIN},
-				     {.fd = k->forward.epoll, .events = POLLIN}};
+		struct pollfd p[POLLED] = {{.fd = k->life, .events = POLLIN},
+					   {.fd = k->asks, .events = POLLIN},
+					   {.fd = g->sockets[GATE_FLOWS], .events = POLLIN},
+					   {.fd = g->sockets[GATE_REFUSALS], .events = POLLIN},
+					   {.fd = k->forward.epoll, .events = POLLIN}};
 
-		if (SYS(ppoll, p, ARRAY_SIZE(p), NULL, NULL, 0) < 0)
-			continue;
+		/* Not signals, which are blocked: nothing that would pass. */
+		if (SYS(ppoll, p, POLLED, NULL, NULL, 0) < 0)
+			return;
 		if (p[1].revents)
 			on_ask(k);
 		if (p[2].revents)

@@ -2,18 +2,18 @@
 /* The loop: who is heard, and what the engines of DNS and of streams ask the world for. */
 #include "names.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include "../base/fd.h"
 #include "../base/sys.h"
-#include "../isolate/seccomp.h"
+#include "../isolate/confine.h"
 #include "dns.h"
 #include "names-tcp.h"
 #include "policy.h"
@@ -399,35 +399,16 @@ static void close_others(const struct gate *g)
 		fd_close(i);
 }
 
-/* Two descriptors a stream, and pipes. */
-static void raise_descriptors(void)
-{
-	struct rlimit l;
-
-	if (SYS(prlimit64, 0, RLIMIT_NOFILE, NULL, &l) < 0)
-		return;
-	l.rlim_cur = l.rlim_max;
-	SYS(prlimit64, 0, RLIMIT_NOFILE, &l, NULL);
-}
-
+/* Two descriptors a stream, and pipes: as many as we may. */
 static int confine(const struct gate *g)
 {
-	static const struct __user_cap_data_struct no_caps[2];
-	unsigned short n;
-	const struct sock_filter *filter = seccomp_helper_filter(SECCOMP_NAMES, &n);
-	int r = sys_setgroups(0, NULL);
+	struct confinement c = {.id = g->id, .file_size = RECORDS_MAX + RECORD_SIZE,
+				.filter = SECCOMP_NAMES};
+	struct rlimit files;
+	int r = SYS(prlimit64, 0, RLIMIT_NOFILE, NULL, &files);
 
-	if (r >= 0)
-		r = sys_setresgid(g->id, g->id, g->id);
-	if (r >= 0)
-		r = sys_setresuid(g->id, g->id, g->id);
-	if (r >= 0)
-		r = sys_capset(no_caps);
-	if (r >= 0)
-		r = SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (r >= 0)
-		r = SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-	return r < 0 ? r : seccomp_install_child(filter, n);
+	c.files = files.rlim_max;
+	return r < 0 ? r : confine_child(&c);
 }
 
 /* ---- its life -------------------------------------------------------------------- */
@@ -470,6 +451,8 @@ static void serve(struct names *n)
 		int k = SYS(epoll_pwait, n->epoll, events, EVENTS, wait, NULL, 0);
 		uint64_t now;
 
+		if (k < 0 && k != -EINTR)
+			return;
 		for (int i = 0; i < k; i++)
 			if (!handle(n, events[i].data.u64))
 				return;
@@ -491,7 +474,6 @@ void names_main(const struct gate *g)
 	if (r >= 0)
 		r = SYS(setns, g->netns, CLONE_NEWNET);
 	fd_close(g->netns);
-	raise_descriptors();
 	if (r >= 0) {
 		n->gate = g;
 		n->policy = g->policy;

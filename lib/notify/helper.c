@@ -2,6 +2,7 @@
 #include "helper.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,10 @@
 
 #define LASTING_MSEC 1000
 #define FIRST_PAUSE_MSEC 10
+#define DEATH_MSEC 1000
 #define DOUBLINGS 9 /* up to 5 s */
+#define PAGES_SIZE (N_ANSWERERS * sizeof(struct notify_page))
+#define WITH_PATHS (CIS_TRAP_MKNOD | CIS_TRAP_SWAPON | TRAP_MOUNTS)
 
 static uint64_t now_msec(void)
 {
@@ -31,36 +35,72 @@ static uint64_t now_msec(void)
 
 void notify_init(struct notify *n)
 {
-	*n = (struct notify){.life = -1, .pidfd = -1};
+	*n = (struct notify){.life = -1};
+	for (size_t i = 0; i < N_ANSWERERS; i++)
+		n->helpers[i].pidfd = n->serve.queue[i] = -1;
+	for (size_t i = 0; i < NOTIFY_HELD_MAX; i++)
+		n->held[i] = -1;
 	n->serve.listener = n->serve.life = n->serve.proc = n->serve.null = -1;
+	n->serve.mounter = n->userns = -1;
+	mounter_init(&n->mounter);
 	n->serve.numbers = (struct numbers){-1, -1, -1, -1, 0, 0, {{0}, 0}, {0}};
 }
 
 /* Whether it ended as it should: when nobody was left to answer. */
-static bool reap(struct notify *n)
+static bool reap(int *pidfd)
 {
 	siginfo_t info = {0};
 
-	while (waitid(P_PIDFD, (id_t)n->pidfd, &info, WEXITED | __WALL) < 0 && errno == EINTR)
+	while (waitid(P_PIDFD, (id_t)*pidfd, &info, WEXITED | WNOHANG | __WALL) < 0 &&
+	       errno == EINTR)
 		;
-	n->pidfd = fd_close(n->pidfd);
+	*pidfd = fd_close(*pidfd);
 	return info.si_code == CLD_EXITED && info.si_status == 0;
+}
+
+static bool is_dead(int pidfd, int patience_msec)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	return poll(&p, 1, patience_msec) > 0;
+}
+
+/* When the sandbox is gone there is nothing left to hold them; after exec there may be. */
+static void end_all(struct notify *n)
+{
+	int *all[N_ANSWERERS + NOTIFY_HELD_MAX];
+	uint64_t until = now_msec() + DEATH_MSEC;
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		all[i] = i < N_ANSWERERS ? &n->helpers[i].pidfd : &n->held[i - N_ANSWERERS];
+		if (*all[i] >= 0)
+			sys_pidfd_send_signal(*all[i], SIGKILL);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		uint64_t now = now_msec();
+
+		if (*all[i] >= 0 && !is_dead(*all[i], now < until ? (int)(until - now) : 0))
+			*all[i] = fd_close(*all[i]);
+		else if (*all[i] >= 0)
+			reap(all[i]);
+	}
 }
 
 void notify_done(struct notify *n)
 {
-	if (n->pidfd >= 0) {
-		sys_pidfd_send_signal(n->pidfd, SIGKILL);
-		reap(n);
-	}
+	end_all(n);
+	mounter_done(&n->mounter);
+	fd_close(n->userns);
+	for (size_t i = 0; i < N_ANSWERERS; i++)
+		fd_close(n->serve.queue[i]);
 	fd_close(n->life);
 	fd_close(n->serve.listener);
 	fd_close(n->serve.life);
 	fd_close(n->serve.proc);
 	fd_close(n->serve.null);
 	numbers_close(&n->serve.numbers);
-	if (n->serve.page)
-		munmap(n->serve.page, sizeof *n->serve.page);
+	if (n->serve.pages)
+		munmap(n->serve.pages, PAGES_SIZE);
 	notify_init(n);
 }
 
@@ -84,14 +124,22 @@ static int read_offset(pid_t init, uint64_t *ret)
 
 int notify_look(struct notify *n, pid_t init, uid_t base, uint64_t flags, struct cis_error *err)
 {
+	struct statx root = {0};
 	struct stat ns;
 	char path[64];
 	int r;
 
 	snprintf(path, sizeof path, "/proc/%d/ns/user", init);
-	r = stat(path, &ns) < 0 ? -errno : read_offset(init, &n->serve.numbers.offset);
+	n->userns = open(path, O_RDONLY | O_CLOEXEC);
+	r = n->userns < 0 || fstat(n->userns, &ns) < 0
+		    ? -errno
+		    : read_offset(init, &n->serve.numbers.offset);
+	snprintf(path, sizeof path, "/proc/%d/root", init);
+	if (r >= 0 && statx(AT_FDCWD, path, 0, STATX_MNT_ID, &root) < 0)
+		r = -errno;
 	if (r < 0)
 		return cis_fail(err, -r, "traps: look at init");
+	n->serve.root_mount = root.stx_mask & STATX_MNT_ID ? root.stx_mnt_id : 0;
 	n->serve.userns_dev = ns.st_dev;
 	n->serve.userns_ino = ns.st_ino;
 	n->serve.base = base;
@@ -112,52 +160,118 @@ static int open_all(struct notify *n, const struct group *g)
 	s->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	s->null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (s->proc < 0 || s->null < 0 ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s->queue) < 0)
 		return -errno;
 	n->life = pair[0];
 	s->life = pair[1];
-	page = mmap(NULL, sizeof *s->page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		    -1, 0);
+	page = mmap(NULL, PAGES_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		    0);
 	if (page == MAP_FAILED)
 		return -errno;
-	s->page = page;
+	s->pages = page;
 	return 0;
 }
 
-int notify_again(struct notify *n)
+int notify_again(struct notify *n, enum answerer who)
 {
+	struct notify_helper *h = &n->helpers[who];
 	struct clone_args args = {
 		.flags = CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)&n->pidfd,
+		.pidfd = (uint64_t)(uintptr_t)&h->pidfd,
 	};
 	int r = process_clone(&args);
 
 	if (r == 0)
-		serve_main(&n->serve);
+		serve_main(&n->serve, who);
 	if (r < 0)
-		n->pidfd = -1;
-	n->since = now_msec();
+		h->pidfd = -1;
+	h->since = now_msec();
 	return MIN(r, 0);
 }
 
-int notify_start(struct notify *n, int listener, const struct group *g, struct cis_error *err)
+static int start_mounter(struct notify *n, int copies, struct cis_error *err)
+{
+	uint64_t traps = n->serve.flags & TRAP_MOUNTS;
+	int r;
+
+	if (!traps)
+		return 0;
+	r = mounter_start(&n->mounter, copies, steal_fd(&n->userns), n->serve.listener, traps,
+			  err);
+	n->serve.mounter = n->mounter.socket[0];
+	return r;
+}
+
+int notify_start(struct notify *n, int listener, int copies, const struct group *g,
+		 struct cis_error *err)
 {
 	int r;
 
 	n->serve.listener = listener;
+	r = start_mounter(n, copies, err);
+	if (r < 0)
+		return r;
 	r = open_all(n, g);
 	if (r >= 0)
-		r = notify_again(n);
-	return r < 0 ? cis_fail(err, -r, "traps: start the helper that answers") : 0;
+		r = notify_again(n, ANSWER_NOW);
+	if (r >= 0 && n->serve.flags & WITH_PATHS)
+		r = notify_again(n, ANSWER_PATHS);
+	return r < 0 ? cis_fail(err, -r, "traps: start the helpers that answer") : 0;
 }
 
-bool notify_ended(struct notify *n, uint64_t *ret_pause)
+bool notify_ended(struct notify *n, enum answerer who, uint64_t *ret_pause)
 {
-	if (reap(n))
+	struct notify_helper *h = &n->helpers[who];
+
+	if (reap(&h->pidfd))
 		return false;
-	n->deaths = now_msec() - n->since < LASTING_MSEC ? n->deaths + 1 : 0;
-	*ret_pause = n->deaths ? (uint64_t)FIRST_PAUSE_MSEC << MIN(n->deaths - 1, DOUBLINGS) : 0;
+	h->deaths = now_msec() - h->since < LASTING_MSEC ? h->deaths + 1 : 0;
+	*ret_pause = h->deaths ? (uint64_t)FIRST_PAUSE_MSEC << MIN(h->deaths - 1, DOUBLINGS) : 0;
 	return true;
+}
+
+static enum notify_found leave_behind(struct notify *n, struct notify_helper *h)
+{
+	size_t places = 0, place = 0;
+
+	for (size_t i = 0; i < NOTIFY_HELD_MAX; i++) {
+		if (n->held[i] >= 0 && is_dead(n->held[i], 0))
+			reap(&n->held[i]);
+		if (n->held[i] < 0) {
+			place = i;
+			places++;
+		}
+	}
+	fd_close(n->held[place]);
+	n->held[place] = steal_fd(&h->pidfd);
+	if (places > 1)
+		return NOTIFY_LEFT_BEHIND;
+	/* They have the listener open: without it nobody could answer, not even so. */
+	n->serve.flags = 0;
+	for (size_t i = 0; i < N_ANSWERERS; i++)
+		if (n->helpers[i].pidfd >= 0)
+			sys_pidfd_send_signal(n->helpers[i].pidfd, SIGKILL);
+	return NOTIFY_LOST;
+}
+
+enum notify_found notify_watch(struct notify *n, enum answerer who)
+{
+	static const unsigned int patience[] = {[ANSWER_NOW] = 1, [ANSWER_PATHS] = 10};
+	struct notify_helper *h = &n->helpers[who];
+	uint64_t call;
+
+	if (h->pidfd < 0)
+		return NOTIFY_FINE;
+	call = __atomic_load_n(&n->serve.pages[who].call.id, __ATOMIC_RELAXED);
+	h->looks = call && call == h->call ? h->looks + 1 : 0;
+	h->call = call;
+	if (h->looks == patience[who])
+		sys_pidfd_send_signal(h->pidfd, SIGKILL);
+	if (h->looks <= patience[who] || is_dead(h->pidfd, 0))
+		return NOTIFY_FINE;
+	h->looks = 0;
+	return leave_behind(n, h);
 }
 
 int notify_install_child(const struct sock_filter *f, unsigned short n)

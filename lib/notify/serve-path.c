@@ -22,20 +22,13 @@
 #define TRIES 128
 #define SWAP_FLAGS 0x7ffffu /* of linux/swap.h */
 
-struct place {
-	const struct serve *s;
-	const struct caller *c;
-	int root, from;
-	char from_link[32]; /* "cwd" or "fd/N" */
-};
-
-static void place_close(struct place *p)
+void whence_close(struct whence *p)
 {
 	fd_close(p->root);
 	fd_close(p->from);
 }
 
-static int place_open(struct place *p, int dirfd, const char *path)
+int whence_open(struct whence *p, int dirfd, const char *path)
 {
 	int r = 0;
 
@@ -61,7 +54,7 @@ static int place_open(struct place *p, int dirfd, const char *path)
  * takes a root and a directory: so by the name of the directory, if below that root it
  * still is the name of that directory.
  */
-static int resolve_by_name(const struct place *p, const char *path, uint64_t flags)
+static int resolve_by_name(const struct whence *p, const char *path, uint64_t flags)
 {
 	char whole[2 * CALLER_PATH_MAX];
 	struct stat a, b;
@@ -84,7 +77,7 @@ static int resolve_by_name(const struct place *p, const char *path, uint64_t fla
 	return rooted_open(p->root, whole, flags);
 }
 
-static int resolve(const struct place *p, const char *path, uint64_t flags)
+int whence_resolve(const struct whence *p, const char *path, uint64_t flags)
 {
 	int r = -EAGAIN;
 
@@ -97,7 +90,7 @@ static int resolve(const struct place *p, const char *path, uint64_t flags)
 }
 
 /* The directory of the last component, and that one. As mknod(2) answers. */
-static int open_parent(const struct place *p, char *path, const char **ret_name)
+static int open_parent(const struct whence *p, char *path, const char **ret_name)
 {
 	char *slash = strrchr(path, '/');
 	char *name = slash ? slash + 1 : path;
@@ -108,14 +101,14 @@ static int open_parent(const struct place *p, char *path, const char **ret_name)
 		return -EEXIST;
 	*ret_name = name;
 	if (!slash)
-		return resolve(p, ".", O_PATH | O_DIRECTORY);
+		return whence_resolve(p, ".", O_PATH | O_DIRECTORY);
 	if (slash == path)
-		return resolve(p, "/", O_PATH | O_DIRECTORY);
+		return whence_resolve(p, "/", O_PATH | O_DIRECTORY);
 	*slash = '\0';
-	return resolve(p, path, O_PATH | O_DIRECTORY);
+	return whence_resolve(p, path, O_PATH | O_DIRECTORY);
 }
 
-static int make_node(const struct place *p, char *path, mode_t mode, uint32_t dev)
+static int make_node(const struct whence *p, char *path, mode_t mode, uint32_t dev)
 {
 	const char *name;
 	cleanup_close int dir = open_parent(p, path, &name);
@@ -131,7 +124,7 @@ static int make_node(const struct place *p, char *path, mode_t mode, uint32_t de
 
 static int mknod_of(struct serve *s, struct caller *c, int dirfd, const uint64_t args[3])
 {
-	struct place p = {.s = s, .c = c, .root = -1, .from = -1};
+	struct whence p = {.s = s, .c = c, .root = -1, .from = -1};
 	char path[CALLER_PATH_MAX];
 	mode_t mode = (mode_t)args[1] & 0xffff;
 	uint32_t dev = (uint32_t)args[2];
@@ -147,10 +140,10 @@ static int mknod_of(struct serve *s, struct caller *c, int dirfd, const uint64_t
 	if (r >= 0)
 		r = caller_read_path(s, c, args[0], path);
 	if (r >= 0)
-		r = place_open(&p, dirfd, path);
+		r = whence_open(&p, dirfd, path);
 	if (r >= 0)
 		r = make_node(&p, path, mode, dev);
-	place_close(&p);
+	whence_close(&p);
 	return r;
 }
 
@@ -166,7 +159,7 @@ int serve_mknod(struct serve *s, bool at)
 
 static int swapon_of(struct serve *s, struct caller *c)
 {
-	struct place p = {.s = s, .c = c, .root = -1, .from = -1};
+	struct whence p = {.s = s, .c = c, .root = -1, .from = -1};
 	const uint64_t *args = (const uint64_t *)s->page->call.data.args;
 	char path[CALLER_PATH_MAX];
 	cleanup_close int file = -1;
@@ -180,12 +173,12 @@ static int swapon_of(struct serve *s, struct caller *c)
 	if (r >= 0)
 		r = caller_read_path(s, c, args[0], path);
 	if (r >= 0)
-		r = place_open(&p, AT_FDCWD, path);
+		r = whence_open(&p, AT_FDCWD, path);
 	if (r >= 0)
-		r = file = resolve(&p, path, O_PATH);
+		r = file = whence_resolve(&p, path, O_PATH);
 	if (r >= 0 && fstat(file, &st) < 0)
 		r = -errno;
-	place_close(&p);
+	whence_close(&p);
 	if (r < 0)
 		return r;
 	return S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ? 0 : -EINVAL;

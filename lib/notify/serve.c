@@ -23,16 +23,13 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/time.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "../base/fd.h"
 #include "../base/macros.h"
 #include "../base/process.h"
 #include "../base/sys.h"
-
-/* For a path: a file system of the job's own could keep us waiting for ever. */
-#define PATIENCE_SEC 10
 
 /* Debian 12's headers lack them. */
 #define SET_FLAGS SECCOMP_IOW(4, uint64_t)
@@ -84,40 +81,23 @@ static int reboot_of(struct serve *s)
 	return root_gets(s, CAP_SYS_BOOT, 0);
 }
 
-static int with_patience(struct serve *s, int (*serve)(struct serve *s))
-{
-	struct itimerval patience = {.it_value.tv_sec = PATIENCE_SEC}, none = {0};
-	int r;
-
-	SYS(setitimer, ITIMER_REAL, &patience, NULL);
-	r = serve(s);
-	SYS(setitimer, ITIMER_REAL, &none, NULL);
-	return r;
-}
-
-static int serve_mknod_here(struct serve *s)
-{
-	return serve_mknod(s, false);
-}
-
-static int serve_mknod_at(struct serve *s)
-{
-	return serve_mknod(s, true);
-}
-
 static int answer(struct serve *s)
 {
+	if (!s->flags)
+		return -ENOSYS;
 	switch (trap_call_of(&s->page->call.data)) {
 	case TRAP_SYSINFO:
 		return sysinfo_of(s, false);
 	case TRAP_SYSINFO32:
 		return sysinfo_of(s, true);
 	case TRAP_MKNOD:
-		return with_patience(s, serve_mknod_here);
+		return serve_mknod(s, false);
 	case TRAP_MKNODAT:
-		return with_patience(s, serve_mknod_at);
+		return serve_mknod(s, true);
 	case TRAP_SWAPON:
-		return with_patience(s, serve_swapon);
+		return serve_swapon(s);
+	case TRAP_MOUNT:
+		return serve_image(s);
 	case TRAP_SWAPOFF:
 		return root_gets(s, CAP_SYS_ADMIN, 0);
 	case TRAP_REBOOT:
@@ -144,9 +124,10 @@ static void reply(struct serve *s, int error)
 
 /* ---- who we are ------------------------------------------------------------------ */
 
-static int become(const struct serve *s)
+static int become(const struct serve *s, enum answerer who)
 {
-	const uint32_t caps = s->flags & CIS_TRAP_MKNOD ? 1u << CAP_MKNOD : 0;
+	const bool makes = who == ANSWER_PATHS && s->flags & CIS_TRAP_MKNOD;
+	const uint32_t caps = makes ? 1u << CAP_MKNOD : 0;
 	const struct __user_cap_data_struct data[2] = {{.effective = caps, .permitted = caps}};
 	int r = SYS(prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0);
 
@@ -184,41 +165,55 @@ static int watch_life(const struct serve *s)
 	return r;
 }
 
-static int fence(void)
+static const uint16_t needed_now[] = {
+	SYS_ioctl,    SYS_process_vm_writev, SYS_read,    SYS_pread64,    SYS_openat,
+	SYS_close,    SYS_newfstatat,        SYS_sysinfo, SYS_getdents64, SYS_clock_gettime,
+	SYS_ppoll,    SYS_sendto,            SYS_fstat,   SYS_exit_group, SYS_rt_sigreturn,
+	SYS_restart_syscall,
+};
+static const uint16_t needed_for_paths[] = {
+	SYS_ioctl,    SYS_read,      SYS_pread64,   SYS_openat,         SYS_openat2,
+	SYS_close,    SYS_newfstatat, SYS_fstat,    SYS_readlinkat,     SYS_mknodat,
+	SYS_umask,    SYS_recvfrom,  SYS_exit_group, SYS_rt_sigreturn,  SYS_restart_syscall,
+	SYS_statx,    SYS_sendmsg,
+};
+#define NEEDED_MAX 32
+
+static int fence(const uint16_t *needed, size_t n_needed)
 {
-	static const uint16_t needed[] = {
-		SYS_ioctl, SYS_process_vm_writev, SYS_pread64, SYS_read, SYS_openat,
-		SYS_openat2, SYS_close, SYS_newfstatat, SYS_fstat, SYS_readlinkat, SYS_mknodat,
-		SYS_umask, SYS_setitimer, SYS_sysinfo, SYS_getdents64, SYS_clock_gettime,
-		SYS_ppoll, SYS_exit_group, SYS_rt_sigreturn, SYS_restart_syscall,
-	};
-	struct sock_filter f[ARRAY_SIZE(needed) + 6];
+	struct sock_filter f[NEEDED_MAX + 6];
 	struct sock_fprog program = {.filter = f};
 	size_t n = 0;
+
+	_Static_assert(ARRAY_SIZE(needed_now) <= NEEDED_MAX &&
+			       ARRAY_SIZE(needed_for_paths) <= NEEDED_MAX,
+		       "room");
 
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 					      offsetof(struct seccomp_data, arch));
 	f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TRAP_ARCH, 0,
-					      ARRAY_SIZE(needed) + 1);
+					      (uint8_t)(n_needed + 1));
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 					      offsetof(struct seccomp_data, nr));
-	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+	for (size_t i = 0; i < n_needed; i++)
 		f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, needed[i],
-						      (uint8_t)(ARRAY_SIZE(needed) - i), 0);
+						      (uint8_t)(n_needed - i), 0);
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	program.len = (unsigned short)n;
 	return SYS(seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
 }
 
-static void close_others(const struct serve *s)
+static void close_others(const struct serve *s, enum answerer who)
 {
-	int keep[10];
+	int keep[12];
 	size_t n = 0;
 
 	fd_keep(keep, &n, s->listener);
 	fd_keep(keep, &n, s->life);
 	fd_keep(keep, &n, s->proc);
+	fd_keep(keep, &n, s->queue[who]);
+	fd_keep(keep, &n, who == ANSWER_PATHS ? s->mounter : -1);
 	fd_keep(keep, &n, s->numbers.memory);
 	fd_keep(keep, &n, s->numbers.memory_max);
 	fd_keep(keep, &n, s->numbers.pids);
@@ -228,28 +223,33 @@ static void close_others(const struct serve *s)
 	fd_close_others(keep, n);
 }
 
-static int begin(struct serve *s)
+static int begin(struct serve *s, enum answerer who)
 {
+	static const char *const names[] = {"cis:notify", "cis:paths"};
 	sigset_t mask;
 	int r;
 
-	SYS(prctl, PR_SET_NAME, "cis:notify", 0, 0, 0);
+	SYS(prctl, PR_SET_NAME, names[who], 0, 0, 0);
+	s->page = &s->pages[who];
 	SYS(setsid); /* Ctrl-C at the terminal is for the sandbox */
-	close_others(s);
+	close_others(s, who);
 	process_reset_signals_child();
 	sigfillset(&mask);
 	sigdelset(&mask, SIGIO);
-	sigdelset(&mask, SIGALRM);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_NPROC, 0);
 	limit(RLIMIT_NOFILE, 64);
 	/* On the processor of who asks, which sleeps until we are done. Since Linux 6.6. */
 	SYS(ioctl, s->listener, SET_FLAGS, SYNC_WAKE_UP);
-	r = become(s);
+	r = become(s, who);
 	if (r >= 0)
 		r = watch_life(s);
-	return r < 0 ? r : fence();
+	if (r < 0)
+		return r;
+	if (who == ANSWER_NOW)
+		return fence(needed_now, ARRAY_SIZE(needed_now));
+	return fence(needed_for_paths, ARRAY_SIZE(needed_for_paths));
 }
 
 /* -ENOENT is a caller that died, or, since Linux 6.11, that nobody is left at all. */
@@ -261,17 +261,58 @@ static bool is_over(const struct serve *s)
 	       (p.revents & POLLHUP);
 }
 
-void serve_main(struct serve *s)
+/* A call with a path is for the other one. */
+static bool hand_over(struct serve *s)
 {
-	if (begin(s) < 0)
+	if (!s->flags)
+		return false;
+	switch (trap_call_of(&s->page->call.data)) {
+	case TRAP_MKNOD:
+	case TRAP_MKNODAT:
+	case TRAP_SWAPON:
+	case TRAP_MOUNT:
+		break;
+	default:
+		return false;
+	}
+	/* As many as fit wait there; we do not. */
+	if (SYS(sendto, s->queue[ANSWER_NOW], &s->page->call, sizeof s->page->call,
+		MSG_DONTWAIT, NULL, 0UL) < 0)
+		reply(s, -ENOMEM);
+	else
+		memset(s->page, 0, sizeof *s->page);
+	return true;
+}
+
+static void serve_paths(struct serve *s)
+{
+	struct seccomp_notif *call = &s->page->call;
+
+	for (;;) {
+		int r = SYS(recvfrom, s->queue[ANSWER_PATHS], call, sizeof *call, 0UL, NULL, NULL);
+
+		if (r == sizeof *call)
+			reply(s, answer(s));
+		else if (r != -EINTR)
+			SYS(exit_group, 2);
+	}
+}
+
+void serve_main(struct serve *s, enum answerer who)
+{
+	if (begin(s, who) < 0)
 		SYS(exit_group, 1);
 	/* What the helper before us died of is not tried again. */
 	if (s->page->call.id)
 		reply(s, -ENOSYS);
+	if (who == ANSWER_PATHS)
+		serve_paths(s);
 	for (;;) {
 		/* Into the shared page: the kernel's mark and ours cannot differ. */
 		int r = SYS(ioctl, s->listener, SECCOMP_IOCTL_NOTIF_RECV, s->page);
 
+		if (r >= 0 && hand_over(s))
+			continue;
 		if (r >= 0)
 			reply(s, answer(s));
 		else if (r != -ENOENT && r != -EINTR)

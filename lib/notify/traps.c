@@ -4,9 +4,10 @@
  * start. What is not trapped reads the number only, so the kernel keeps its answer in
  * its table of calls that no filter needs to be run for.
  *
- * What can be told by registers is told here: only harmless devices and only the
- * Ctrl-Alt-Del commands of reboot(2) are trapped. The kernel's own answer to all others
- * is right.
+ * What can be told by registers is told here: only harmless devices, only the
+ * Ctrl-Alt-Del commands of reboot(2), and only mounts without options of the file system
+ * that are to be ro,nosuid,nodev are trapped. The kernel's own answer to all others is
+ * right. (32-bit programs mount no images.)
  */
 #include "traps.h"
 
@@ -26,6 +27,8 @@ static const struct {
 } names[] = {
 	{"mknod", CIS_TRAP_MKNOD},   {"sysinfo", CIS_TRAP_SYSINFO}, {"swapon", CIS_TRAP_SWAPON},
 	{"reboot", CIS_TRAP_REBOOT}, {"module", CIS_TRAP_MODULE},
+	{"mount-squashfs", CIS_TRAP_MOUNT_SQUASHFS},
+	{"mount-ext4", CIS_TRAP_MOUNT_EXT4},
 };
 
 uint64_t trap_flag(const char *name)
@@ -63,6 +66,7 @@ static const struct call {
 	{TRAP_ARCH, SYS_init_module, CIS_TRAP_MODULE, TRAP_LOAD_MODULE},
 	{TRAP_ARCH, SYS_finit_module, CIS_TRAP_MODULE, TRAP_LOAD_MODULE},
 	{TRAP_ARCH, SYS_delete_module, CIS_TRAP_MODULE, TRAP_DELETE_MODULE},
+	{TRAP_ARCH, SYS_mount, TRAP_MOUNTS, TRAP_MOUNT},
 #ifdef __x86_64__
 	{AUDIT_ARCH_I386, 116, CIS_TRAP_SYSINFO, TRAP_SYSINFO32},
 	{AUDIT_ARCH_I386, 14, CIS_TRAP_MKNOD, TRAP_MKNOD},
@@ -114,6 +118,17 @@ static struct sock_filter load_arg(unsigned int i)
 	return load(offsetof(struct seccomp_data, args) + i * sizeof(uint64_t));
 }
 
+static struct sock_filter load_arg_high(unsigned int i)
+{
+	return load(offsetof(struct seccomp_data, args) + i * sizeof(uint64_t) +
+		    sizeof(uint32_t));
+}
+
+static struct sock_filter and_with(uint32_t mask)
+{
+	return (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, mask);
+}
+
 static struct sock_filter jump_eq(uint32_t k, size_t yes, size_t no)
 {
 	return (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, k, (uint8_t)yes,
@@ -140,11 +155,19 @@ static size_t emit_call(struct sock_filter *f, const struct call *c)
 
 	if (c->call == TRAP_MKNOD || c->call == TRAP_MKNODAT) {
 		f[n++] = load_arg(mode);
-		f[n++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, S_IFMT);
+		f[n++] = and_with(S_IFMT);
 		out = n++;
 		n += emit_values(f + n, mode + 1, devices, ARRAY_SIZE(devices));
 	} else if (c->call == TRAP_REBOOT) {
 		n += emit_values(f + n, 2, cad, ARRAY_SIZE(cad));
+	} else if (c->call == TRAP_MOUNT) {
+		f[n++] = load_arg(3);
+		f[n++] = and_with(TRAP_MOUNT_MASK);
+		f[n++] = jump_eq(TRAP_MOUNT_FLAGS, 0, 5);
+		f[n++] = load_arg(4);
+		f[n++] = jump_eq(0, 0, 3);
+		f[n++] = load_arg_high(4);
+		f[n++] = jump_eq(0, 0, 1);
 	}
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
 	*test = jump_eq(c->nr, 0, n - 1);

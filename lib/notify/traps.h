@@ -14,11 +14,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mount.h>
 
 #define TRAPS                                                                          \
 	(CIS_TRAP_MKNOD | CIS_TRAP_SYSINFO | CIS_TRAP_SWAPON | CIS_TRAP_REBOOT |           \
-	 CIS_TRAP_MODULE)
-#define TRAP_NAMES "mknod, sysinfo, swapon, reboot, module"
+	 CIS_TRAP_MODULE | TRAP_MOUNTS)
+#define TRAP_MOUNTS (CIS_TRAP_MOUNT_SQUASHFS | CIS_TRAP_MOUNT_EXT4)
+/* Where device nodes would count: the control group lets only harmless ones be opened. */
+#define TRAPS_WITH_DEVICES (CIS_TRAP_MKNOD | TRAP_MOUNTS)
+#define TRAP_NAMES                                                                     \
+	"mknod, sysinfo, swapon, reboot, module, mount-squashfs, mount-ext4"
 
 /* As seccomp calls the architecture that we are built for. */
 #if defined(__x86_64__)
@@ -46,6 +51,14 @@ int trap_filter(uint64_t flags, const struct sock_filter *old, unsigned short n_
 /* Whether a character device of this number (as mknod(2) takes it) does no harm. */
 bool trap_device_is_harmless(uint32_t dev);
 
+/*
+ * A mount(2) is trapped if it asks for exactly what an image gets. All others are the
+ * kernel's: nothing that was trapped could be let go on, since what it is depends on
+ * memory of the caller's.
+ */
+#define TRAP_MOUNT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV)
+#define TRAP_MOUNT_MASK (~(uint32_t)(MS_SILENT | MS_NOATIME | MS_NODIRATIME | MS_RELATIME))
+
 /* What a trapped call is; 0 if it is none. */
 struct seccomp_data;
 enum trap_call {
@@ -58,6 +71,7 @@ enum trap_call {
 	TRAP_REBOOT,
 	TRAP_LOAD_MODULE,
 	TRAP_DELETE_MODULE,
+	TRAP_MOUNT,
 };
 enum trap_call trap_call_of(const struct seccomp_data *d);
 

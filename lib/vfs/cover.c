@@ -1,17 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cover.h"
 
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/statfs.h>
 
 #include "../base/fd.h"
 #include "../base/num.h"
 #include "../base/sys.h"
 #include "files.h"
 
+/* -ENOENT: this kernel has no such file. */
+static int open_place(int root, size_t i)
+{
+	return sys_openat2(root, vfs_files[i].path, O_PATH, 0,
+			   RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
 static int cover_one(int root, int vfs, size_t i)
 {
-	cleanup_close int at = sys_openat2(root, vfs_files[i].path, O_PATH, 0,
-					   RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	cleanup_close int at = open_place(root, i);
 	cleanup_close int tree = -1;
 	char name[24] = "";
 
@@ -46,5 +54,32 @@ int vfs_cover_child(int root, int vfs, const char *where)
 	for (size_t i = 0; i < vfs_n_files && r >= 0; i++)
 		if (strncmp(vfs_files[i].path, where, n) == 0)
 			r = cover_one(root, vfs, i);
+	return r;
+}
+
+static int cover_one_again(int root, int ours, size_t i)
+{
+	cleanup_close int at = open_place(root, i), file = open_place(ours, i), tree = -1;
+	struct statfs st;
+	int r;
+
+	if (at < 0 || file < 0)
+		return at == -ENOENT || file == -ENOENT ? 0 : MIN(at, file);
+	r = SYS(fstatfs, file, &st);
+	if (r < 0 || st.f_type != FUSE_SUPER_MAGIC)
+		return r;
+	tree = sys_open_tree(file, "", AT_EMPTY_PATH | OPEN_TREE_CLONE);
+	return tree < 0 ? tree : sys_move_mount(tree, at);
+}
+
+int vfs_cover_again_child(int root, const char *where)
+{
+	cleanup_close int ours = SYS(openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const size_t n = strlen(where);
+	int r = MIN(ours, 0);
+
+	for (size_t i = 0; i < vfs_n_files && r >= 0; i++)
+		if (strncmp(vfs_files[i].path, where, n) == 0)
+			r = cover_one_again(root, ours, i);
 	return r;
 }

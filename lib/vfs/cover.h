@@ -11,4 +11,10 @@
  */
 int vfs_cover_child(int root, int vfs, const char *where);
 
+/*
+ * The same with the virtual files over those below "/": of a sandbox, for a container in it
+ * that can have none of its own. What is no virtual file there covers nothing.
+ */
+int vfs_cover_again_child(int root, const char *where);
+
 #endif

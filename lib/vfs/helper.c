@@ -4,11 +4,10 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include "../base/fd.h"
 #include "../base/sys.h"
-#include "../isolate/seccomp.h"
+#include "../isolate/confine.h"
 
 /* Number 0 alone may be polled, and no other be had: the limit below is of numbers. */
 #define CONNECTION 0
@@ -31,50 +30,12 @@ static void close_others(const struct helper *h)
 	fd_close(h->conn);
 }
 
-static int limit(int resource, rlim_t value)
-{
-	const struct rlimit l = {value, value};
-
-	return SYS(prlimit64, 0, resource, &l, NULL);
-}
-
 /* Files and processes: it makes none. What it may read it has open. */
-static int set_limits(void)
-{
-	static const int none[] = {RLIMIT_NPROC,   RLIMIT_FSIZE,    RLIMIT_CORE,
-				   RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE, RLIMIT_SIGPENDING};
-	int r = limit(RLIMIT_NOFILE, FILES_MAX);
-
-	for (size_t i = 0; i < ARRAY_SIZE(none) && r >= 0; i++)
-		r = limit(none[i], 0);
-	return r;
-}
-
-static int drop_privilege(uid_t id)
-{
-	static const struct __user_cap_data_struct no_caps[2];
-	int r = sys_setgroups(0, NULL);
-
-	if (r >= 0)
-		r = sys_setresgid(id, id, id);
-	if (r >= 0)
-		r = sys_setresuid(id, id, id);
-	if (r >= 0)
-		r = sys_capset(no_caps);
-	if (r >= 0)
-		r = SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	return r < 0 ? r : SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-}
-
 static int confine(const struct helper *h)
 {
-	unsigned short n;
-	const struct sock_filter *filter = seccomp_helper_filter(SECCOMP_VFS, &n);
-	int r = set_limits();
+	const struct confinement c = {.id = h->id, .files = FILES_MAX, .filter = SECCOMP_VFS};
 
-	if (r >= 0)
-		r = drop_privilege(h->id);
-	return r < 0 ? r : seccomp_install_child(filter, n);
+	return confine_child(&c);
 }
 
 /* Unmounted, or aborted with the last of its namespace: there is nothing left to serve. */

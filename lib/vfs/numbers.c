@@ -11,7 +11,7 @@
 
 #define PERIOD_DEFAULT 100000
 #define V1_USER_HZ 100
-#define KEPT_NSEC 10000000
+#define KEPT_NSEC 1000000
 
 /* ---- the supervisor: descriptors --------------------------------------------- */
 

@@ -114,7 +114,7 @@ struct vfs_facts {
 };
 
 /*
- * The helper's: what seldom changes, or is the host's. Read again after 10 ms, since to
+ * The helper's: what seldom changes, or is the host's. Read again after 1 ms, since to
  * read it costs as much as all the rest of an answer; what is used is never kept.
  */
 struct vfs_kept {

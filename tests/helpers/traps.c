@@ -9,6 +9,13 @@
  *	traps bad-path             errno for paths that are not mapped, too long, at an edge
  *	traps calls                errno of swapon, swapoff, reboot(CAD_OFF), the modules'
  *	traps listener             errno=N of asking for a listener of its own
+ *	traps cad                  errno=N of reboot(CAD_OFF)
+ *	traps mount FILE DIR TYPE  errno=N of mount(2) with ro,nosuid,nodev
+ *	traps mount-race S A B DIR a thread exchanges the file between A and B meanwhile; what is
+ *	                           mounted has a file f: mounted=N, and strange=N if other than A's
+ *	traps euid                 its effective user id
+ *	traps compat               the same calls by int 0x80: what 32-bit programs get
+ *	traps x32                  errno of the x32 calls
  *	traps time N               ns=N a sysinfo(2), untrapped=N a getppid(2): best of rounds
  *	traps storm SECONDS JOBS   JOBS processes make and ask, calls=N enosys=N other=N
  *	traps race SECONDS A B     a thread exchanges the path between A and B meanwhile
@@ -24,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -223,6 +231,112 @@ static void race(double seconds, const char *a, const char *b)
 	printf("calls=%ld\nmade=%ld\n", calls, made);
 }
 
+#define IMAGE_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV)
+
+static void mount_race(double seconds, const char *a, const char *b, const char *dir)
+{
+	double end = now() + seconds;
+	long mounted = 0, strange = 0, calls = 0;
+	pthread_t thread;
+
+	race_a = a;
+	race_b = b;
+	strcpy(raced, a);
+	pthread_create(&thread, NULL, exchange, NULL);
+	for (; now() < end; calls++) {
+		char path[256], text[16] = "";
+		int fd;
+
+		if (syscall(SYS_mount, raced, dir, "squashfs", IMAGE_FLAGS, NULL) < 0)
+			continue;
+		mounted++;
+		snprintf(path, sizeof path, "%s/f", dir);
+		fd = open(path, O_RDONLY);
+		strange += read(fd, text, sizeof text - 1) < 0 || strcmp(text, "hello\n") != 0;
+		close(fd);
+		umount2(dir, 0);
+	}
+	racing = 0;
+	pthread_join(thread, NULL);
+	printf("calls=%ld\nmounted=%ld\nstrange=%ld\n", calls, mounted, strange);
+}
+
+#ifdef __x86_64__
+/* By the gate of 32-bit programs, which a 64-bit one may go through too. */
+static int call32(int nr, const void *a, unsigned int b, unsigned int c, const void *d)
+{
+	long r;
+
+	__asm__ volatile("int $0x80"
+			 : "=a"(r)
+			 : "a"(nr), "b"((unsigned int)(unsigned long)a), "c"(b), "d"(c),
+			   "S"((unsigned int)(unsigned long)d), "D"(0)
+			 : "memory", "r8", "r9", "r10", "r11");
+	return r < 0 ? (int)-r : 0;
+}
+
+struct sysinfo32 {
+	int32_t uptime;
+	uint32_t loads[3], totalram, freeram, sharedram, bufferram, totalswap, freeswap;
+	uint16_t procs, pad;
+	uint32_t totalhigh, freehigh, mem_unit;
+	char room[8];
+};
+
+static void compat(void)
+{
+	char *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	struct sysinfo32 *s = (void *)low;
+	size_t beyond = 0;
+
+	memset(low, 0x5a, 4096);
+	printf("sysinfo=%d\n", call32(116, s, 0, 0, NULL));
+	printf("total=%llu\nfree=%llu\nunit=%u\nprocs=%u\nuptime=%d\n",
+	       (unsigned long long)s->totalram * s->mem_unit,
+	       (unsigned long long)s->freeram * s->mem_unit, s->mem_unit, s->procs, s->uptime);
+	for (size_t i = sizeof *s; i < 4096; i++)
+		beyond += low[i] != 0x5a;
+	printf("beyond=%zu\n", beyond);
+	printf("sysinfo_null=%d\n", call32(116, NULL, 0, 0, NULL));
+	strcpy(low, "/tmp/n32");
+	printf("mknod=%d\n", call32(14, low, S_IFCHR | 0600, NULL_DEV, NULL));
+	unlink(low);
+	printf("mknod_mem=%d\n", call32(14, low, S_IFCHR | 0600, makedev(1, 1), NULL));
+	strcpy(low, "/bin/busybox");
+	printf("swapon=%d\n", call32(87, low, 0, 0, NULL));
+	printf("swapoff=%d\n", call32(115, low, 0, 0, NULL));
+	printf("cad=%d\n", call32(88, (void *)0xfee1deadUL, 672274793, 0, NULL));
+	printf("init_module=%d\n", call32(128, low, 1, 0, NULL));
+	printf("finit_module=%d\n", call32(350, NULL, 0, 0, NULL));
+	printf("delete_module=%d\n", call32(129, low, 0, 0, NULL));
+	strcpy(low, "/s.img");
+	strcpy(low + 64, "/mnt");
+	strcpy(low + 128, "squashfs");
+	printf("mount=%d\n", call32(21, low, (unsigned int)(unsigned long)(low + 64),
+				    (unsigned int)(unsigned long)(low + 128),
+				    (void *)(unsigned long)IMAGE_FLAGS));
+}
+
+static void x32(void)
+{
+	static char page[4096];
+
+	printf("sysinfo=%d\n", err_of(syscall(0x40000000 + SYS_sysinfo, page)));
+	printf("mknod=%d\n", err_of(syscall(0x40000000 + SYS_mknod, "/tmp/x32", S_IFCHR, NULL_DEV)));
+	printf("mount=%d\n", err_of(syscall(0x40000000 + SYS_mount, "/s.img", "/mnt", "squashfs",
+					    IMAGE_FLAGS, NULL)));
+}
+#else
+static void compat(void)
+{
+}
+
+static void x32(void)
+{
+}
+#endif
+
 static void victims(int n)
 {
 	for (int i = 0; i < n; i++) {
@@ -264,6 +378,19 @@ int main(int argc, char **argv)
 		bad_path();
 	else if (strcmp(what, "calls") == 0)
 		say_calls();
+	else if (strcmp(what, "mount") == 0 && argc == 5)
+		printf("errno=%d\n", err_of(syscall(SYS_mount, argv[2], argv[3], argv[4],
+						    IMAGE_FLAGS, NULL)));
+	else if (strcmp(what, "mount-race") == 0 && argc == 6)
+		mount_race(atof(argv[2]), argv[3], argv[4], argv[5]);
+	else if (strcmp(what, "euid") == 0)
+		printf("%u\n", geteuid());
+	else if (strcmp(what, "compat") == 0)
+		compat();
+	else if (strcmp(what, "x32") == 0)
+		x32();
+	else if (strcmp(what, "cad") == 0)
+		printf("errno=%d\n", err_of(syscall(SYS_reboot, 0xfee1dead, 672274793, 0, NULL)));
 	else if (strcmp(what, "listener") == 0)
 		ask_listener();
 	else if (strcmp(what, "time") == 0 && argc == 3)

@@ -13,6 +13,9 @@
 #	rebind.test, meta.test       10.99.0.5 of the LAN, 169.254.169.254
 #	short.test                   192.0.2.82 with a TTL of a second
 #
+# Before internet_make a test may add to world_addresses, to world_names (dnsmasq's options), and
+# servers of nginx in $work/*.vhosts; and say world_mtu.
+#
 #	gated OPTION... -- COMMAND   a sandbox with a network, on that host
 #	on_host COMMAND; in_world COMMAND
 world=cisw$$
@@ -39,17 +42,18 @@ internet_end() {
 	ip netns del "$world" 2>/dev/null
 }
 internet_pids=()
-# More of dnsmasq's options, set before internet_make.
-[ -v dnsmasq_more ] || dnsmasq_more=()
 
 world_addresses=(192.0.2.80 192.0.2.81 192.0.2.82 192.0.2.66 203.0.113.53 10.99.0.5 169.254.169.254
 	2001:db8:80::80 2001:db8:80::81 2001:db8:80::66 fd00:ec2::254)
+world_names=()
+world_mtu=1500
 
 make_links() {
 	local a
 	ip netns add "$world" && ip netns add "$host" || bail "no network namespaces"
 	ip -n "$world" link set lo up && ip -n "$host" link set lo up
-	ip -n "$world" link add lan type veth peer name eth0 netns "$host"
+	ip -n "$world" link add lan mtu "$world_mtu" type veth peer name eth0 mtu "$world_mtu" \
+		netns "$host"
 	ip -n "$world" addr add 203.0.113.1/24 dev lan
 	ip -n "$world" addr add 2001:db8:1::1/64 dev lan nodad
 	ip -n "$host" addr add 203.0.113.5/24 dev eth0
@@ -76,8 +80,8 @@ start_resolver() {
 		--host-record=third.test,192.0.2.81,2001:db8:80::81 \
 		--host-record=evil.test,192.0.2.66,2001:db8:80::66 \
 		--host-record=rebind.test,10.99.0.5 --host-record=meta.test,169.254.169.254 \
-		--host-record=short.test,192.0.2.82,1 --local=/test/ \
-		"${dnsmasq_more[@]}" >"$work/dnsmasq.out" 2>&1 &
+		--host-record=short.test,192.0.2.82,1 --local=/test/ "${world_names[@]}" \
+		>"$work/dnsmasq.out" 2>&1 &
 	internet_pids+=($!)
 }
 
@@ -90,7 +94,7 @@ start_web() {
 	head -c 4000000 /dev/zero >"$work/www/big"
 	{
 		echo "daemon on; user root; worker_processes 1; pid $work/nginx.pid;"
-		echo "error_log $work/nginx.err; events { worker_connections 1024; } http {"
+		echo "error_log $work/nginx.err; events { worker_connections 4096; } http {"
 		echo "access_log $work/nginx.log; client_max_body_size 100m; root $work/www;"
 		for d in client_body proxy fastcgi uwsgi scgi; do
 			echo "${d}_temp_path $work/www/nginx/$d;"
@@ -103,7 +107,7 @@ start_web() {
 			echo "location /big { } location / { return 200 \"i am $name\\n\"; } }"
 			default=
 		done
-		echo "}"
+		echo "include $work/*.vhosts; }"
 	} >"$work/nginx.conf"
 	in_world nginx -c "$work/nginx.conf" >"$work/nginx.out" 2>&1 ||
 		bail "nginx: $(cat "$work/nginx.out")"

@@ -52,6 +52,26 @@ static void test_unmapped(void **state)
 	assert_false(unmapped_is_optional(NULL, "/"));
 }
 
+/* ---- names --------------------------------------------------------------------- */
+
+static void test_names(void **state)
+{
+	struct config_pair annotation = {(char *)PROFILE_ANNOTATION, (char *)"docker"};
+	struct config bare = {0}, c = {.annotations = &annotation, .n_annotations = 1};
+	struct cis_oci none = {0}, plain = {.profile = "plain"}, nested = {.profile = "nested"};
+	struct cis_oci wrong = {.profile = "nest"};
+	struct cis_error err = {0};
+
+	(void)state;
+	assert_int_equal(profile_of(NULL, &bare, &err), PROFILE_PLAIN);
+	assert_int_equal(profile_of(&none, &bare, &err), PROFILE_PLAIN);
+	assert_int_equal(profile_of(&none, &c, &err), PROFILE_DOCKER);
+	/* The program's name is stronger than the bundle. */
+	assert_int_equal(profile_of(&plain, &c, &err), PROFILE_PLAIN);
+	assert_int_equal(profile_of(&nested, &c, &err), PROFILE_NESTED);
+	assert_int_equal(profile_of(&wrong, &bare, &err), -EINVAL);
+}
+
 /* ---- capabilities --------------------------------------------------------------- */
 
 static void test_capabilities(void **state)
@@ -154,6 +174,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unmapped),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_capabilities),
 		cmocka_unit_test(test_refusing_filter),
 		cmocka_unit_test(test_permitting_filter),

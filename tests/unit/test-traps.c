@@ -14,16 +14,19 @@
 #include <linux/seccomp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "base/macros.h"
 #include "bpf.h"
 #include "isolate/seccomp.h"
+#include "notify/image.h"
 #include "notify/numbers.h"
 #include "notify/traps.h"
 
 #define CHR (S_IFCHR | 0600)
+#define IMAGE (MS_RDONLY | MS_NOSUID | MS_NODEV)
 
 /* With its own filter, and with the one in front of which it stands. */
 struct both {
@@ -68,6 +71,9 @@ static const struct {
 	{NATIVE(SYS_init_module, 1), CIS_TRAP_MODULE, TRAP_LOAD_MODULE},
 	{NATIVE(SYS_finit_module, 1), CIS_TRAP_MODULE, TRAP_LOAD_MODULE},
 	{NATIVE(SYS_delete_module, 1), CIS_TRAP_MODULE, TRAP_DELETE_MODULE},
+	{NATIVE(SYS_mount, 1, 2, 3, IMAGE), TRAP_MOUNTS, TRAP_MOUNT},
+	{NATIVE(SYS_mount, 1, 2, 3, IMAGE | MS_SILENT | MS_NOATIME), TRAP_MOUNTS, TRAP_MOUNT},
+	{NATIVE(SYS_mount, 1, 2, 3, IMAGE | MS_RELATIME), TRAP_MOUNTS, TRAP_MOUNT},
 #ifdef __x86_64__
 	{NATIVE(SYS_mknod, 1, CHR, 0x105), CIS_TRAP_MKNOD, TRAP_MKNOD},
 	{{.arch = AUDIT_ARCH_I386, .nr = 116}, CIS_TRAP_SYSINFO, TRAP_SYSINFO32},
@@ -80,7 +86,7 @@ static const struct {
 static void test_trapped(void **state)
 {
 	(void)state;
-	for (size_t k = 0; k < 32; k++) {
+	for (size_t k = 0; k < 128; k++) {
 		uint64_t flags = (uint64_t)k * CIS_TRAP_MKNOD;
 		struct both b = make(flags);
 
@@ -104,6 +110,17 @@ static void test_not_trapped(void **state)
 		NATIVE(SYS_reboot, 1, 2, LINUX_REBOOT_CMD_RESTART),
 		NATIVE(SYS_reboot, 1, 2, LINUX_REBOOT_CMD_KEXEC),
 		NATIVE(SYS_kexec_load, 1),
+		NATIVE(SYS_mount, 1, 2, 3, 0),
+		NATIVE(SYS_mount, 1, 2, 3, MS_RDONLY),
+		NATIVE(SYS_mount, 1, 2, 3, MS_NOSUID | MS_NODEV),
+		NATIVE(SYS_mount, 1, 2, 3, IMAGE | MS_NOEXEC),
+		NATIVE(SYS_mount, 1, 2, 3, IMAGE | MS_BIND),
+		NATIVE(SYS_mount, 1, 2, 3, IMAGE | MS_REMOUNT | MS_BIND),
+		NATIVE(SYS_mount, 1, 2, 3, IMAGE | MS_MOVE),
+		NATIVE(SYS_mount, 1, 2, 3, IMAGE, 1),              /* options */
+		NATIVE(SYS_mount, 1, 2, 3, IMAGE, 1ULL << 32),
+		NATIVE(SYS_fsopen, 1, 0),
+		NATIVE(SYS_umount2, 1, 0),
 		NATIVE(SYS_read, 1),
 		NATIVE(0x40000000 + SYS_sysinfo, 1), /* x32 */
 		NATIVE(100000, 1),
@@ -111,6 +128,8 @@ static void test_not_trapped(void **state)
 		{.arch = AUDIT_ARCH_ARM, .nr = SYS_sysinfo},
 #ifdef __x86_64__
 		{.arch = AUDIT_ARCH_I386, .nr = SYS_sysinfo},
+		{.arch = AUDIT_ARCH_I386, .nr = 21, .args = {1, 2, 3, IMAGE}}, /* mount */
+		NATIVE(0x40000000 + SYS_mount, 1, 2, 3, IMAGE),
 		{.arch = TRAP_ARCH, .nr = 116},
 #endif
 	};
@@ -134,7 +153,7 @@ static void test_names(void **state)
 		assert_non_null(strstr(TRAP_NAMES, name));
 	}
 	assert_int_equal(all, TRAPS);
-	assert_int_equal(n, 5);
+	assert_int_equal(n, 7);
 	assert_int_equal(trap_flag("mount"), 0);
 	assert_int_equal(trap_flag(""), 0);
 	assert_string_equal(trap_name(CIS_TRAP_REBOOT, 0), "reboot");
@@ -181,12 +200,46 @@ static void test_narrow(void **state)
 	assert_int_equal((uint64_t)small.freeram * small.mem_unit, 3ULL << 32);
 }
 
+/* What the kernel's driver is not shown; first of all a superblock that asks for a panic. */
+static void test_judge(void **state)
+{
+	unsigned char head[IMAGE_HEAD] = {0}, *super = head + 1024;
+
+	(void)state;
+	assert_int_equal(image_judge(CIS_TRAP_MOUNT_EXT4, head), -EINVAL);
+	assert_int_equal(image_judge(CIS_TRAP_MOUNT_SQUASHFS, head), -EINVAL);
+	assert_int_equal(image_judge(CIS_TRAP_MKNOD, head), -EPERM);
+	memcpy(head, "hsqs", 4);
+	assert_int_equal(image_judge(CIS_TRAP_MOUNT_SQUASHFS, head), 0);
+	assert_int_equal(image_judge(CIS_TRAP_MOUNT_EXT4, head), -EINVAL);
+	super[0x38] = 0x53;
+	super[0x39] = 0xef;
+	for (unsigned int errors = 0; errors <= 0xffff; errors++) {
+		super[0x3c] = (unsigned char)errors;
+		super[0x3d] = (unsigned char)(errors >> 8);
+		assert_int_equal(image_judge(CIS_TRAP_MOUNT_EXT4, head), errors <= 2 ? 0 : -EPERM);
+	}
+	super[0x3c] = super[0x3d] = 1;
+	super[0x3d] = 0;
+	super[0x60] = 0x8 | 0x2; /* a journal by itself */
+	assert_int_equal(image_judge(CIS_TRAP_MOUNT_EXT4, head), -EPERM);
+	super[0x60] = 0x2;
+	strcpy((char *)super + 0x200, "errors=panic");
+	assert_int_equal(image_judge(CIS_TRAP_MOUNT_EXT4, head), -EPERM);
+	super[0x200] = 0;
+	assert_int_equal(image_judge(CIS_TRAP_MOUNT_EXT4, head), 0);
+	assert_int_equal(image_trap("ext4"), CIS_TRAP_MOUNT_EXT4);
+	assert_int_equal(image_trap("squashfs"), CIS_TRAP_MOUNT_SQUASHFS);
+	assert_int_equal(image_trap("ext3"), 0);
+	assert_int_equal(image_trap(""), 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_trapped), cmocka_unit_test(test_not_trapped),
 		cmocka_unit_test(test_names),   cmocka_unit_test(test_load),
-		cmocka_unit_test(test_narrow),
+		cmocka_unit_test(test_narrow),  cmocka_unit_test(test_judge),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

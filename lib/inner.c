@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "inner.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+/* Below the directory of this program: of an installation, of a build. */
+static const char *const beside[] = {"../libexec/cisandbox/" INNER_NAME, "../oci/" INNER_NAME};
+
+static bool is_program(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111) == 0111;
+}
+
+/* 1: found there. */
+static int look_in(const char *dir, const char *name, char **ret)
+{
+	cleanup_free char *path = NULL;
+	int r = str_format(&path, "%s/%s", dir, name);
+
+	if (r < 0 || !is_program(path))
+		return MIN(r, 0);
+	*ret = realpath(path, NULL);
+	return *ret ? 1 : -errno;
+}
+
+int inner_find(char **ret, struct cis_error *err)
+{
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	int r = 0;
+
+	self[MAX(n, 0)] = '\0';
+	*(strrchr(self, '/') ? strrchr(self, '/') : self) = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(beside) && *self && r == 0; i++)
+		r = look_in(self, beside[i], ret);
+	if (r == 0)
+		r = look_in(INNER_DIR, INNER_NAME, ret);
+	if (r < 0)
+		return cis_fail(err, -r, "inner runtime");
+	if (r > 0)
+		return 0;
+	return cis_fail_plain(err, ENOENT,
+			      "inner runtime: no " INNER_NAME " in " INNER_DIR
+			      " (a build without static libraries has none; "
+			      "--inner-runtime=image does without)");
+}

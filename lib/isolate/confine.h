@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The last thing a helper of ours does before it meets what it is there for. */
+#ifndef CIS_ISOLATE_CONFINE_H
+#define CIS_ISOLATE_CONFINE_H
+
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "seccomp.h"
+
+struct confinement {
+	uid_t id;         /* of user and group; no others */
+	uint64_t caps;    /* 1 << CAP_*: what is left of them, of a root's */
+	rlim_t files;     /* descriptors above that number cannot be made */
+	rlim_t file_size; /* of what it may write to */
+	enum seccomp_helper filter;
+};
+
+/* In a cloned child, by raw calls. No process can be made, none traces it. */
+int confine_child(const struct confinement *c);
+
+#endif
