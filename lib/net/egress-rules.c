@@ -12,7 +12,7 @@
  *		chain guard { type filter hook prerouting priority raw
  *			iifname box0 ip saddr != SANDBOX goto spoof
  *			iifname box0 icmpv6 type 133-136 accept
- *			iifname box0 icmpv6 type { 130-132, 143 } drop
+ *			icmpv6 type { 130-132, 143 } drop
  *			iifname box0 ip6 saddr != SANDBOX goto spoof }
  *		chain verify { type nat hook prerouting priority dstnat	# EGRESS_VERIFY
  *			iifname box0 ip daddr @never4 accept
@@ -175,6 +175,18 @@ static void is_neighbour6(struct nftnl_rule *r)
 	icmp6_between(r, 133, 136);
 }
 
+/* Kernels tell of groups they are in: nobody's attempt, and for nobody here. */
+static void drop_groups(struct nft_batch *b, const char *chain)
+{
+	struct nftnl_rule *r = nft_rule(chain);
+
+	icmp6_between(r, 130, 132);
+	drop(b, r);
+	r = nft_rule(chain);
+	icmp6_between(r, 143, 143);
+	drop(b, r);
+}
+
 static void limit(struct nftnl_rule *r, uint64_t rate, uint32_t burst)
 {
 	struct nftnl_expr *e = nft_word(r, "limit");
@@ -256,13 +268,7 @@ static void add_guard(struct nft_batch *b, const struct gate_values *v)
 	r = from_box("guard");
 	is_neighbour6(r);
 	allow(b, r);
-	/* The kernel tells of groups it is in: nobody's attempt, and for nobody here. */
-	r = from_box("guard");
-	icmp6_between(r, 130, 132);
-	drop(b, r);
-	r = from_box("guard");
-	icmp6_between(r, 143, 143);
-	drop(b, r);
+	drop_groups(b, "guard");
 	r = from_box("guard");
 	nft_family_is(r, true);
 	nft_load(r, NFT_REG_1, NFT_SADDR6, sizeof v->own6);
@@ -406,6 +412,7 @@ static void add_output(struct nft_batch *b)
 	r = nft_rule("output");
 	is_neighbour6(r);
 	allow(b, r);
+	drop_groups(b, "output");
 	add_never(b, "output");
 	r = nft_rule("output");
 	nft_protocol_is(r, IPPROTO_TCP);
