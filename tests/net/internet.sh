@@ -34,10 +34,15 @@ on_host() {
 gated() { on_host "$CISANDBOX" run --rootfs "$rootfs" --bind /usr:/usr:ro --net egress "$@"; }
 
 internet_end() {
-	local pid
+	local pid name signal
 	for pid in "${internet_pids[@]}"; do kill "$pid" 2>/dev/null; done
-	[ ! -s "$work/nginx.pid" ] || kill "$(cat "$work/nginx.pid")" 2>/dev/null
-	wait 2>/dev/null
+	# Whoever is still there: what a shell in the background started is not its own pid.
+	for signal in TERM KILL; do
+		for name in "$world" "$host"; do
+			for pid in $(ip netns pids "$name" 2>/dev/null); do kill -"$signal" "$pid"; done
+		done 2>/dev/null
+		wait 2>/dev/null
+	done
 	ip netns del "$host" 2>/dev/null
 	ip netns del "$world" 2>/dev/null
 }
