@@ -26,6 +26,13 @@ for program in ip dnsmasq nginx openssl curl nft python3; do
 done
 
 in_world() { ip netns exec "$world" "$@"; }
+# A server that ends with the test; its pid is the last of internet_pids.
+serve_in_world() { # LOG COMMAND...
+	local log=$1
+	shift
+	ip netns exec "$world" "$@" >"$log" 2>&1 &
+	internet_pids+=($!)
+}
 # The host's resolver is the world's; its state is that of the test.
 on_host() {
 	unshare -m sh -c 'mount --make-rprivate / && mount --bind "$1" /etc/resolv.conf && shift &&
@@ -36,7 +43,6 @@ gated() { on_host "$CISANDBOX" run --rootfs "$rootfs" --bind /usr:/usr:ro --net 
 internet_end() {
 	local pid name signal
 	for pid in "${internet_pids[@]}"; do kill "$pid" 2>/dev/null; done
-	# Whoever is still there: what a shell in the background started is not its own pid.
 	for signal in TERM KILL; do
 		for name in "$world" "$host"; do
 			for pid in $(ip netns pids "$name" 2>/dev/null); do kill -"$signal" "$pid"; done
@@ -76,7 +82,7 @@ make_links() {
 
 start_resolver() {
 	printf 'nameserver 203.0.113.53\n' >"$work/resolv.conf"
-	in_world dnsmasq --keep-in-foreground --no-resolv --no-hosts --conf-file=/dev/null \
+	serve_in_world "$work/dnsmasq.out" dnsmasq --keep-in-foreground --no-resolv --no-hosts --conf-file=/dev/null \
 		--listen-address=203.0.113.53 --bind-interfaces --pid-file="$work/dnsmasq.pid" \
 		--log-queries --log-facility="$work/dnsmasq.log" --local-ttl=60 --user=root \
 		--host-record=allowed.test,192.0.2.80,2001:db8:80::80 \
@@ -85,9 +91,7 @@ start_resolver() {
 		--host-record=third.test,192.0.2.81,2001:db8:80::81 \
 		--host-record=evil.test,192.0.2.66,2001:db8:80::66 \
 		--host-record=rebind.test,10.99.0.5 --host-record=meta.test,169.254.169.254 \
-		--host-record=short.test,192.0.2.82,1 --local=/test/ "${world_names[@]}" \
-		>"$work/dnsmasq.out" 2>&1 &
-	internet_pids+=($!)
+		--host-record=short.test,192.0.2.82,1 --local=/test/ "${world_names[@]}"
 }
 
 start_web() {
