@@ -175,7 +175,10 @@ static int spawn_init(struct launch *l)
 	struct sync_msg m;
 	int r;
 
-	if (!l->is_founded && sync_recv(l->gate[0], &m, NULL, 0) <= 0)
+	/* Not before there are rules: the founder's network is linked to the gate by now. */
+	if (l->built[1] >= 0 && sync_recv(l->built[1], &m, NULL, 0) <= 0)
+		_exit(1);
+	if (sync_recv(l->gate[0], &m, NULL, 0) <= 0)
 		_exit(1); /* the founder failed, and has said so */
 	/* Init's copy of it is where it starts. */
 	r = SYS(fchdir, l->plan->fds[SLOT_ROOT]);
@@ -290,6 +293,7 @@ static void stage_close_others(const struct launch *l)
 
 	fd_keep(keep, &n, l->sync[1]);
 	fd_keep(keep, &n, l->gate[0]);
+	fd_keep(keep, &n, l->built[1]);
 	fd_keep(keep, &n, l->userns);
 	fd_keep(keep, &n, l->founder);
 	fd_keep(keep, &n, l->group->leaf);

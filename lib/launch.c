@@ -12,13 +12,15 @@
  *	         clones init, and is gone
  *	init     its clone by CLONE_PARENT, so the caller's child; pid 1 inside
  *	helper   the caller's clone without any power; serves the virtual files (vfs/vfs.h)
+ *	gate     with a network: a founder of its own, and two helpers (egress/gate.h)
  *	payload  init's child; becomes the user's command. Services are its like.
  *
- * Wires (both SOCK_SEQPACKET, records of sync.h)
+ * Wires (all SOCK_SEQPACKET, records of sync.h)
  *	sync     founder, stage, init -> caller, and caller -> init; open for life: its
  *	         end is the death of the other side
  *	gate     founder <-> caller: the user namespace is there, its ids are mapped;
  *	         founder -> stage: all of it is there; its end is the founder's
+ *	built    caller -> stage, with a network: the gate is there; its end is the caller's
  *	report   payload -> init, CLOEXEC: its end means execve happened
  *
  * Where            user          mnt            pid   net   cgroup       caps          seccomp
@@ -39,6 +41,7 @@
  *	S2 FOUND    founder user, network, ipc, uts; lo up           founder_main
  *	S3 CLONE    caller  the stage, into the group                launch_run
  *	S4 BUILD    stage   id-map, overlay, /dev, binds             stage_main
+ *	            caller  meanwhile: the gate, its helpers         build_gate
  *	S5 SPAWN    stage   the founder's namespaces; init     -> #1 spawn_init
  *	S6 SETUP    init    own mounts, /proc, pivot           -> #2 init_setup
  *	S7 SERVE    init    services, each until it answers          init_main
@@ -181,6 +184,7 @@ void launch_init(struct launch *l)
 	*l = (struct launch){
 		.sync = {-1, -1},
 		.gate = {-1, -1},
+		.built = {-1, -1},
 		.userns = -1,
 		.founder = -1,
 		.stage = -1,
@@ -209,6 +213,8 @@ static int make_shared(struct launch *l)
 	if (!l->stack || l->null < 0)
 		return l->stack ? -errno : -ENOMEM;
 	r = make_pair(l->sync);
+	if (r >= 0 && l->plan->spec->net == CIS_NET_EGRESS)
+		r = make_pair(l->built);
 	return r < 0 ? r : make_pair(l->gate);
 }
 
@@ -276,24 +282,6 @@ int launch_map(struct launch *l, struct cis_error *err)
 		     : 0;
 }
 
-int launch_build_gate(struct launch *l, struct cis_error *err)
-{
-	cleanup_close int box = -1;
-	struct sync_msg m;
-	char path[64];
-	int r = sync_recv(l->gate[0], &m, NULL, 0);
-
-	if (r == 0)
-		return founder_died(l, err);
-	l->is_founded = true;
-	snprintf(path, sizeof path, "/proc/%d/ns/net", l->founder_pid);
-	if (r > 0)
-		box = open(path, O_RDONLY | O_CLOEXEC);
-	if (r < 0 || box < 0)
-		return cis_fail(err, r < 0 ? -r : errno, "gate: the sandbox's network");
-	return gate_build(l->egress, box, err);
-}
-
 int launch_reap(int pidfd, siginfo_t *ret)
 {
 	while (waitid(P_PIDFD, (id_t)pidfd, ret, WEXITED | __WALL) < 0)
@@ -319,6 +307,7 @@ void launch_done(struct launch *l)
 	l->founder = end_child(l->founder);
 	close_pair(l->sync);
 	close_pair(l->gate);
+	close_pair(l->built);
 	fd_close(l->userns);
 	fd_close(l->null);
 	for (size_t i = 0; i < ARRAY_SIZE(l->stdio); i++)
@@ -333,6 +322,7 @@ void launch_done(struct launch *l)
 static void close_childrens_ends(struct launch *l)
 {
 	l->sync[1] = fd_close(l->sync[1]);
+	l->built[1] = fd_close(l->built[1]);
 	l->userns = fd_close(l->userns);
 	l->null = fd_close(l->null);
 	for (size_t i = 0; i < ARRAY_SIZE(l->stdio); i++)
@@ -406,6 +396,34 @@ static struct vfs_group group_of(const struct group *g, enum controller c)
 	return (struct vfs_group){h < 0 ? -1 : g->dirs[h], h >= 0 && g->hs.h[h].v2};
 }
 
+/*
+ * Beside the stage, which waits for it before it clones init. The founder's word is looked
+ * at only: the stage reads it.
+ */
+static int build_gate(struct launch *l, struct cis_error *err)
+{
+	cleanup_close int box = -1;
+	struct sync_msg m;
+	char path[64];
+	int r = sync_recv(l->gate[0], &m, NULL, MSG_PEEK);
+
+	if (r == 0)
+		return founder_died(l, err);
+	snprintf(path, sizeof path, "/proc/%d/ns/net", l->founder_pid);
+	if (r > 0)
+		box = open(path, O_RDONLY | O_CLOEXEC);
+	if (r < 0 || box < 0)
+		return cis_fail(err, r < 0 ? -r : errno, "gate: the sandbox's network");
+	r = gate_build(l->egress, box, err);
+	if (r >= 0)
+		r = gate_spawn(l->egress, err);
+	if (r < 0)
+		return r;
+	r = sync_send(l->built[0], &(struct sync_msg){.kind = SYNC_GO});
+	/* The stage died, and has said why. */
+	return r == -EPIPE ? 0 : r < 0 ? cis_fail(err, -r, "gate") : 0;
+}
+
 static int start_vfs(struct launch *l, struct cis_error *err)
 {
 	const struct group *g = l->group;
@@ -435,8 +453,8 @@ int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 	/* Beside the stage, which takes longer; init waits for its first answer. */
 	if (l->plan->has_vfs)
 		r = start_vfs(l, err);
-	if (r >= 0 && gate_is_on(l->egress))
-		r = gate_spawn(l->egress, err);
+	if (r >= 0 && l->plan->spec->net == CIS_NET_EGRESS)
+		r = build_gate(l, err);
 	if (r >= 0)
 		r = converse(l, ret, err);
 	if (r >= 0)

@@ -33,9 +33,9 @@ struct launch {
 	uint32_t count;
 	int sync[2];               /* the caller's end; the children's */
 	int gate[2];               /* the host's end (caller, then stage); the founder's */
+	int built[2];              /* the caller's end; the stage's. With a network only */
 	int userns;                /* the sandbox's, once its ids are mapped */
 	pid_t founder_pid;
-	bool is_founded;           /* the founder is through, as the caller has heard */
 	int founder, stage;        /* pidfds */
 	pid_t *init;               /* shared with the children: clone3 itself writes it */
 	char *stack;               /* LAUNCH_STACK bytes for init's children until execve */
@@ -62,8 +62,6 @@ void launch_done(struct launch *l);
 int launch_found(struct launch *l, struct cis_error *err);
 /* Once it has made the user namespace: writes the id maps and lets it go on. */
 int launch_map(struct launch *l, struct cis_error *err);
-/* Once it is through: builds the gate in front of its network. */
-int launch_build_gate(struct launch *l, struct cis_error *err);
 
 /*
  * Clones the stage and converses until the command runs, or, with services, until these

@@ -158,9 +158,6 @@ int prepare_run(struct cis_sandbox *sb, struct launch *l, struct cis_error *err)
 		case OP_GATE:
 			r = clone_gate(sb, err);
 			break;
-		case OP_GATE_BUILD:
-			r = launch_build_gate(l, err);
-			break;
 		case OP_CLONE_TREE:
 			r = clone_tree(sb, op, err);
 			break;

@@ -102,7 +102,7 @@ static bool same_element(const struct egress_element *a, const struct egress_ele
 
 static int admit_one(struct keeper *k, const struct egress_element *e)
 {
-	const bool any = !e->protocol_low && !e->port_low;
+	const enum egress_set set = e->port_low ? EGRESS_NAMES : EGRESS_HOSTS;
 	uint32_t at = (hash(e->low, 16) ^ e->port_low * 31u ^ e->protocol_low) % ELEMENTS;
 	struct element *known = &k->elements[at];
 	uint64_t now = now_msec(), until = now + (uint64_t)e->seconds * 1000;
@@ -111,10 +111,23 @@ static int admit_one(struct keeper *k, const struct egress_element *e)
 	if (known->until && same_element(&known->e, e) && known->until + GRACE_MSEC > until &&
 	    known->until > now)
 		return 0;
-	r = egress_admit_child(k->gate->sockets[GATE_NFT], any ? EGRESS_HOSTS : EGRESS_NAMES, e);
+	r = egress_admit_child(k->gate->sockets[GATE_NFT], set, e);
 	if (r >= 0)
 		*known = (struct element){*e, until};
 	return r;
+}
+
+/* No protocol is both. */
+static int admit_port(struct keeper *k, struct egress_element *e, uint8_t protocol)
+{
+	int r;
+
+	if (protocol) {
+		e->protocol_low = protocol;
+		return admit_one(k, e);
+	}
+	r = admit_port(k, e, IPPROTO_TCP);
+	return r < 0 ? r : admit_port(k, e, IPPROTO_UDP);
 }
 
 static int admit_ports(struct keeper *k, const struct gate_ask *ask, struct egress_element *e)
@@ -122,12 +135,8 @@ static int admit_ports(struct keeper *k, const struct gate_ask *ask, struct egre
 	int r = 0;
 
 	for (unsigned int i = 0; i < ask->n_ports && r >= 0; i++) {
-		e->protocol_low = ask->ports[i].protocol;
 		e->port_low = ask->ports[i].port;
-		/* Any port of one protocol has no set of its own: both are then reached. */
-		if (!e->port_low)
-			e->protocol_low = 0;
-		r = admit_one(k, e);
+		r = admit_port(k, e, ask->ports[i].protocol);
 	}
 	return r;
 }

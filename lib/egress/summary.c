@@ -173,6 +173,7 @@ static const char *why(const char *reason)
 		{"dns", "a resolver other than the gate's"},
 		{"quic", "QUIC, whose names nobody reads"},
 		{"gate", "the gate itself"},
+		{"flood", "too many connections at a time"},
 		{"spoof", "not the sandbox's own source address"},
 		{"budget", "the upload budget is spent"},
 		{"name", "no rule allows that name"},

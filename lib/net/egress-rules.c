@@ -5,7 +5,7 @@
  *
  *	table inet cisandbox {				# in the gate
  *		set never4 { ipv4_addr; interval }	# what no job reaches
- *		set hosts4 { ipv4_addr; timeout }	# answers of DNS: every port
+ *		set hosts4 { ipv4_addr . proto; timeout }	# answers of DNS: every port
  *		set names4 { ipv4_addr . proto . port; timeout }
  *		set nets4 { ipv4_addr . proto . port; interval }	# rules by address
  *
@@ -33,12 +33,13 @@
  *			{tcp, udp} dport {53, 853} goto dns
  *			ct state established,related accept
  *			ct state invalid drop
+ *			ct count over 16384 goto flood
  *			ct state untracked goto block
  *			{tcp, udp} jump listed
  *			udp dport 443 goto quic; {tcp, udp, icmp} accept	# EGRESS_AUDIT
  *			goto block }				# EGRESS_BLOCK
  *		chain listed {
- *			ip daddr @hosts4 accept
+ *			ip daddr . proto @hosts4 accept
  *			ip daddr . proto . port @names4 accept
  *			ip daddr . proto . port @nets4 accept }
  *		chain output { type filter hook output priority filter; policy drop
@@ -72,15 +73,19 @@
 #include "gate-messages.h"
 #include "nft-words.h"
 
+/* At one time: a job that opens them all leaves the host most of what it can track. */
+#define CONNECTIONS_MAX 16384
+
 /* How nft's own lists call the parts of a key: only it cares. */
 enum { KEY_IP4 = 7, KEY_IP6 = 8, KEY_PROTOCOL = 12, KEY_PORT = 13 };
+#define KEY2(a) ((uint32_t)(a) << 6 | KEY_PROTOCOL)
 #define KEY3(a) ((uint32_t)(a) << 12 | KEY_PROTOCOL << 6 | KEY_PORT)
 
 static const struct nft_set sets[] = {
 	{"never4", NFT_SET_INTERVAL, KEY_IP4, {4}},
 	{"never6", NFT_SET_INTERVAL, KEY_IP6, {16}},
-	{"hosts4", NFT_SET_TIMEOUT, KEY_IP4, {4}},
-	{"hosts6", NFT_SET_TIMEOUT, KEY_IP6, {16}},
+	{"hosts4", NFT_SET_TIMEOUT, KEY2(KEY_IP4), {4, 1}},
+	{"hosts6", NFT_SET_TIMEOUT, KEY2(KEY_IP6), {16, 1}},
 	{"names4", NFT_SET_TIMEOUT, KEY3(KEY_IP4), {4, 1, 2}},
 	{"names6", NFT_SET_TIMEOUT, KEY3(KEY_IP6), {16, 1, 2}},
 	{"nets4", NFT_SET_INTERVAL, KEY3(KEY_IP4), {4, 1, 2}},
@@ -142,15 +147,16 @@ static void is_never(struct nftnl_rule *r, bool six)
 	nft_in_set(r, NFT_REG_1, six ? "never6" : "never4");
 }
 
-/* Address . protocol . port in registers that follow each other. */
-static void is_in(struct nftnl_rule *r, const char *set, bool six)
+/* Address . protocol, and with_port . port, in registers that follow each other. */
+static void is_in(struct nftnl_rule *r, const char *set, bool six, bool with_port)
 {
 	uint32_t next = NFT_REG32_00 + (six ? 4 : 1);
 
 	nft_family_is(r, six);
 	nft_load(r, NFT_REG32_00, six ? NFT_DADDR6 : NFT_DADDR4, six ? 16 : 4);
 	nft_load_protocol(r, next);
-	nft_load_port(r, next + 1);
+	if (with_port)
+		nft_load_port(r, next + 1);
 	nft_in_set(r, NFT_REG32_00, set);
 }
 
@@ -237,7 +243,7 @@ static const struct {
 	const char *why;
 	bool answers;
 } refusals[] = {{"never", true}, {"dns", true},     {"quic", true},  {"block", true},
-		{"gate", true},  {"spoof", false}, {"budget", true}};
+		{"flood", true}, {"gate", true},  {"spoof", false}, {"budget", true}};
 
 static void add_chains(struct nft_batch *b)
 {
@@ -353,12 +359,11 @@ static void add_listed(struct nft_batch *b)
 	for (int six = 0; six < 2; six++) {
 		struct nftnl_rule *r = nft_rule("listed");
 
-		load_destination(r, six);
-		nft_in_set(r, NFT_REG_1, six ? "hosts6" : "hosts4");
+		is_in(r, six ? "hosts6" : "hosts4", six, false);
 		allow(b, r);
 		for (size_t i = 0; i < 2; i++) {
 			r = nft_rule("listed");
-			is_in(r, by_port[six][i], six);
+			is_in(r, by_port[six][i], six, true);
 			allow(b, r);
 		}
 	}
@@ -369,6 +374,7 @@ static void add_forward(struct nft_batch *b)
 	static const uint8_t protocols[] = {IPPROTO_UDP, IPPROTO_TCP};
 	static const uint16_t dns_ports[] = {53, 853};
 	struct nftnl_rule *r;
+	struct nftnl_expr *e;
 
 	add_clamp(b);
 	r = to("forward", EGRESS_BOX);
@@ -392,6 +398,12 @@ static void add_forward(struct nft_batch *b)
 	r = nft_rule("forward");
 	nft_conntrack(r, NFT_CT_STATE, NF_CT_STATE_UNTRACKED_BIT, NFT_ANY);
 	refuse(b, r, "block");
+	/* Each is one of the host's too, whose table has an end. */
+	r = nft_rule("forward");
+	e = nft_word(r, "connlimit");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CONNLIMIT_COUNT, CONNECTIONS_MAX);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CONNLIMIT_FLAGS, NFT_CONNLIMIT_F_INV);
+	refuse(b, r, "flood");
 	for (size_t i = 0; i < sizeof protocols; i++) {
 		r = nft_rule("forward");
 		nft_protocol_is(r, protocols[i]);
@@ -461,7 +473,7 @@ static void add_verify(struct nft_batch *b)
 		is_never(r, six);
 		allow(b, r);
 		r = from_box("verify");
-		is_in(r, six ? "nets6" : "nets4", six);
+		is_in(r, six ? "nets6" : "nets4", six, true);
 		allow(b, r);
 	}
 	add_redirect(b, 443, EGRESS_TLS_PORT);

@@ -60,12 +60,13 @@ static void end(struct writer *w, struct nlattr *a)
 
 static const struct {
 	const char *name[2];
-	bool has_port, is_range, has_timeout;
+	unsigned int parts; /* of a key: address, protocol, port */
+	bool is_range, has_timeout;
 } kinds[] = {
-	[EGRESS_NEVER] = {{"never4", "never6"}, false, true, false},
-	[EGRESS_HOSTS] = {{"hosts4", "hosts6"}, false, false, true},
-	[EGRESS_NAMES] = {{"names4", "names6"}, true, false, true},
-	[EGRESS_NETS] = {{"nets4", "nets6"}, true, true, false},
+	[EGRESS_NEVER] = {{"never4", "never6"}, 1, true, false},
+	[EGRESS_HOSTS] = {{"hosts4", "hosts6"}, 2, false, true},
+	[EGRESS_NAMES] = {{"names4", "names6"}, 3, false, true},
+	[EGRESS_NETS] = {{"nets4", "nets6"}, 3, true, false},
 };
 
 static void put_key(struct writer *w, int type, enum egress_set set, bool six,
@@ -76,11 +77,15 @@ static void put_key(struct writer *w, int type, enum egress_set set, bool six,
 	uint8_t data[24] = {0};
 
 	memcpy(data, address, size);
-	if (kinds[set].has_port) {
+	/* Each part takes four bytes. */
+	if (kinds[set].parts > 1) {
 		data[size] = protocol;
-		data[size + 4] = (uint8_t)(port >> 8);
-		data[size + 5] = (uint8_t)port;
-		size += 8;
+		size += 4;
+	}
+	if (kinds[set].parts > 2) {
+		data[size] = (uint8_t)(port >> 8);
+		data[size + 1] = (uint8_t)port;
+		size += 4;
 	}
 	put(w, NFTA_DATA_VALUE, data, size);
 	end(w, key);
@@ -115,13 +120,13 @@ static void put_element(struct writer *w, enum egress_set set, const struct egre
 	uint8_t after[16];
 
 	put_key(w, NFTA_SET_ELEM_KEY, set, e->six, e->low, e->protocol_low, e->port_low);
-	if (kinds[set].is_range && kinds[set].has_port)
+	if (kinds[set].is_range && kinds[set].parts > 1)
 		put_key(w, NFTA_SET_ELEM_KEY_END, set, e->six, e->high, e->protocol_high,
 			e->port_high);
 	if (kinds[set].has_timeout && e->seconds)
 		put_timeout(w, e->seconds);
 	end(w, elem);
-	if (!kinds[set].is_range || kinds[set].has_port)
+	if (!kinds[set].is_range || kinds[set].parts > 1)
 		return;
 	/* A plain range is two elements: where it begins, and what follows it. */
 	memcpy(after, e->high, sizeof after);

@@ -12,7 +12,7 @@
 
 enum egress_set {
 	EGRESS_NEVER,  /* ranges of addresses */
-	EGRESS_HOSTS,  /* an address, for some time */
+	EGRESS_HOSTS,  /* an address and protocol: any port of it, for some time */
 	EGRESS_NAMES,  /* an address, protocol and port, for some time */
 	EGRESS_NETS    /* ranges of addresses, of protocols, of ports */
 };
