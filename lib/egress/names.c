@@ -199,19 +199,13 @@ static void ended(void *context, uint64_t id, uint64_t up, uint64_t down, int er
 	s->id = 0;
 }
 
-static bool may_upload(void *context, uint64_t id, uint64_t bytes)
-{
-	(void)context, (void)id, (void)bytes;
-	return true; /* the budget is the kernel's to count: every protocol draws on it */
-}
-
+/* No may_upload: the budget is the kernel's to count, since every protocol draws on it. */
 static const struct egress_relay_ops relay_ops = {
 	.original = egress_relay_original,
 	.decide = decide,
 	.connect = egress_relay_connect,
 	.opened = opened,
 	.ended = ended,
-	.may_upload = may_upload,
 };
 
 /* ---- DNS ------------------------------------------------------------------------- */

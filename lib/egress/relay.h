@@ -57,7 +57,7 @@ struct egress_relay_ops {
 	/* Of one that was allowed. @error: 0, or why it ended early: ETIMEDOUT, EDQUOT, ... */
 	void (*ended)(void *context, uint64_t id, uint64_t bytes_up, uint64_t bytes_down,
 		      int error);
-	/* Asked before @n more bytes leave; false: none of them does, and it is over. */
+	/* May be NULL. Asked before @n more bytes leave; false: none does, and it is over. */
 	bool (*may_upload)(void *context, uint64_t id, uint64_t n);
 };
 
