@@ -10,7 +10,7 @@
  *	opened=N     descriptors of others that it could open
  *	exes=LIST    programs seen that are not of the sandbox
  *	reached=N    times it got to MARKER
- *	written=N    programs it could open for writing
+ *	written=N    programs not of the sandbox that it could open for writing
  *	stolen=LIST  descriptors of others beyond 0 1 2
  */
 #include <dirent.h>
@@ -47,6 +47,24 @@ static void try_from(const char *dir)
 	reached += access(path, F_OK) == 0;
 }
 
+/*
+ * The sandbox's own programs are its own to write, as soon as nobody runs them any more:
+ * what was opened is told by its descriptor, the process may be another by now.
+ */
+static void count_written(int fd)
+{
+	char path[64], target[300];
+	ssize_t n;
+
+	if (fd < 0)
+		return;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	n = readlink(path, target, sizeof target - 1);
+	target[n > 0 ? n : 0] = '\0';
+	written += strncmp(target, "/bin/", 5) != 0;
+	close(fd);
+}
+
 static void try_exe(const char *proc)
 {
 	char path[300], target[300];
@@ -60,20 +78,14 @@ static void try_exe(const char *proc)
 		if (strncmp(target, "/bin/", 5) != 0)
 			note(exes, sizeof exes, target);
 	}
-	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-	written += fd >= 0;
-	if (fd >= 0)
-		close(fd);
+	count_written(open(path, O_WRONLY | O_APPEND | O_CLOEXEC));
 	/* By a descriptor: it keeps the way open when the process has ended. */
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	close(open(path, O_RDONLY));
-	n = open(path, O_WRONLY | O_CLOEXEC);
-	written += n >= 0;
-	if (n >= 0)
-		close((int)n);
+	count_written(open(path, O_WRONLY | O_CLOEXEC));
 	close(fd);
 }
 
