@@ -82,23 +82,30 @@ struct dns_target {
 	char text[DNS_NAME_TEXT_MAX + 1];
 };
 
+/*
+ * What outlives an engine, since names that were answered stay admitted: its successor
+ * finds it here. What is looked through before an entry itself is looked at comes first:
+ * hashes of names.
+ */
+struct dns_memory {
+	uint32_t known_hash[KNOWN], alias_hash[ALIASES];
+	struct dns_life known_life[KNOWN], alias_life[ALIASES];
+	struct dns_known known[KNOWN];
+	struct dns_alias aliases[ALIASES];
+	struct dns_wildcard wildcards[WILDCARDS];
+};
+
 struct dns {
 	struct dns_config config;
 	struct dns_policy policy;
 	struct dns_loop loop;
+	struct dns_memory *memory;
 	uint64_t seed; /* of hashes */
 	uint64_t second, order, used;
 	uint32_t n_second, ticket;
 	size_t preferred;
 	struct dns_flight flights[FLIGHTS];
 	uint8_t answers[FLIGHTS][DNS_ANSWER_MAX]; /* of the flights that are held */
-
-	/* What is looked through before an entry itself is looked at: hashes of names. */
-	uint32_t known_hash[KNOWN], alias_hash[ALIASES];
-	struct dns_life known_life[KNOWN], alias_life[ALIASES];
-	struct dns_known known[KNOWN];
-	struct dns_alias aliases[ALIASES];
-	struct dns_wildcard wildcards[WILDCARDS];
 
 	/* Of the answer that is being judged. */
 	struct dns_rr rrs[RECORDS_MAX];

@@ -63,8 +63,13 @@ void dns_config_init(struct dns_config *config)
 	};
 }
 
-int dns_init(void *mem, const struct dns_config *config, const struct dns_policy *policy,
-	     const struct dns_loop *loop, struct dns **ret)
+size_t dns_memory_size(void)
+{
+	return sizeof(struct dns_memory);
+}
+
+int dns_init(void *mem, void *memory, const struct dns_config *config,
+	     const struct dns_policy *policy, const struct dns_loop *loop, struct dns **ret)
 {
 	struct dns *d = mem;
 
@@ -74,6 +79,7 @@ int dns_init(void *mem, const struct dns_config *config, const struct dns_policy
 	d->config = *config;
 	d->policy = *policy;
 	d->loop = *loop;
+	d->memory = memory;
 	loop->random(loop->context, &d->seed, sizeof d->seed);
 	*ret = d;
 	return 0;

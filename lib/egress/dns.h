@@ -122,11 +122,21 @@ struct dns;
 void dns_policy_of(const struct policy *policy, struct dns_policy *ret);
 
 size_t dns_size(void);
+/* What outlives it: which names gave which addresses. */
+size_t dns_memory_size(void);
 /* TTL of 30 s to 1 h, 10 minutes' grace, 1000 queries a second, 600 names a minute. */
 void dns_config_init(struct dns_config *config);
-/* @mem is zeroed, dns_size() long. -EINVAL: no upstream or too many, or floor above ceiling. */
-int dns_init(void *mem, const struct dns_config *config, const struct dns_policy *policy,
-	     const struct dns_loop *loop, struct dns **ret);
+/*
+ * @mem is zeroed, dns_size() long; so is @memory, dns_memory_size() long, or dns_adopt()
+ * follows. -EINVAL: no upstream or too many, or floor above ceiling.
+ */
+int dns_init(void *mem, void *memory, const struct dns_config *config,
+	     const struct dns_policy *policy, const struct dns_loop *loop, struct dns **ret);
+/*
+ * @memory is what the engine before has left, which may have been anybody's by then: what
+ * this one could not have written at @now, of the same clock, is forgotten.
+ */
+void dns_adopt(struct dns *d, uint64_t now);
 
 /* Milliseconds of any clock that does not go back. Messages are without TCP's length. */
 void dns_query(struct dns *d, uint64_t now, const struct dns_client *client,

@@ -104,6 +104,10 @@ void gate_done(struct gate *g)
 	fd_close(g->records);
 	if (g->shared)
 		munmap(g->shared, sizeof *g->shared);
+	if (g->names_memory)
+		munmap(g->names_memory, names_memory_size());
+	if (g->keeper_memory)
+		munmap(g->keeper_memory, keeper_memory_size());
 	policy_free((struct policy *)g->policy);
 	gate_init(g);
 }
@@ -434,6 +438,15 @@ static int visit(const struct gate *g, int (*work)(void *arg), void *arg)
 	return back < 0 ? back : r;
 }
 
+/* NULL, or what children have in common with each other. */
+static void *map_shared(size_t size)
+{
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
 static int open_rest(struct gate *g)
 {
 	g->records = open("/dev/shm", O_TMPFILE | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
@@ -441,12 +454,11 @@ static int open_rest(struct gate *g)
 		g->records = memfd_create("egress", MFD_CLOEXEC);
 	if (g->records < 0)
 		return -errno;
-	g->shared = mmap(NULL, sizeof *g->shared, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (g->shared == MAP_FAILED) {
-		g->shared = NULL;
-		return -errno;
-	}
+	g->shared = map_shared(sizeof *g->shared);
+	g->names_memory = map_shared(names_memory_size());
+	g->keeper_memory = map_shared(keeper_memory_size());
+	if (!g->shared || !g->names_memory || !g->keeper_memory)
+		return -ENOMEM;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->asks) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->questions) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->life) < 0)

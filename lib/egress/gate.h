@@ -64,6 +64,8 @@ struct gate {
 	int life[2];               /* the supervisor's end, which closes when it dies */
 	int records;               /* an unnamed file of JSON lines, appended to by both */
 	struct gate_shared *shared;
+	void *names_memory;        /* outlives that helper, for the next; not ours to read */
+	void *keeper_memory;       /* likewise */
 	int keeper, names;         /* pidfds, or -1 */
 	unsigned int deaths;
 };

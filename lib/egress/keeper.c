@@ -17,6 +17,7 @@
 #include "../isolate/confine.h"
 #include "flows.h"
 #include "forward.h"
+#include "names.h"
 #include "record.h"
 
 /* Elements and names that are remembered: of the kernel's sets, by the hash of what they are. */
@@ -36,14 +37,19 @@ struct known {
 	char name[NAME_MAX_LEN + 1];
 };
 
+/* What outlives it, so that records go on to have names. */
+struct keeper_memory {
+	struct known names[NAMES];
+};
+
 struct keeper {
 	const struct gate *gate;
+	struct keeper_memory *memory;
 	struct gate_shared *shared;
 	int asks, life;
 	uint64_t flowing; /* connections of the sandbox that have not ended */
 	bool missed;      /* some of these began unheard */
 	struct element elements[ELEMENTS];
-	struct known names[NAMES];
 	struct forward forward;
 	char batch[4096];
 };
@@ -71,13 +77,16 @@ static uint32_t hash(const void *data, size_t n)
 /* A cache: who collides is forgotten, and a record has no name then. */
 static struct known *place_of(struct keeper *k, bool six, const uint8_t *address)
 {
-	return &k->names[hash(address, six ? 16 : 4) % NAMES];
+	return &k->memory->names[hash(address, six ? 16 : 4) % NAMES];
 }
 
 static void remember(struct keeper *k, bool six, const uint8_t *address, const char *name)
 {
 	struct known *n = place_of(k, six, address);
 
+	/* Who dies here leaves no address with the name of another. */
+	*n->name = '\0';
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	n->six = six;
 	memcpy(n->address, address, sizeof n->address);
 	memcpy(n->name, name, strlen(name) + 1);
@@ -330,6 +339,18 @@ static void serve(struct keeper *k)
 	}
 }
 
+/* A predecessor may have died in the middle of a name. */
+static void adopt(struct keeper_memory *m)
+{
+	for (size_t i = 0; i < NAMES; i++)
+		m->names[i].name[NAME_MAX_LEN] = '\0';
+}
+
+size_t keeper_memory_size(void)
+{
+	return sizeof(struct keeper_memory);
+}
+
 void keeper_main(const struct gate *g)
 {
 	struct keeper *k = mmap(NULL, sizeof *k, PROT_READ | PROT_WRITE,
@@ -337,11 +358,15 @@ void keeper_main(const struct gate *g)
 
 	SYS(prctl, PR_SET_NAME, "cis:gate", 0, 0, 0);
 	close_others(g);
+	SYS(munmap, g->names_memory, names_memory_size());
 	SYS(chdir, "/");
 	if (k == MAP_FAILED || forward_init(&k->forward, &g->upstreams, g->questions[1]) < 0 ||
 	    confine(g) < 0)
 		_exit(1);
 	k->gate = g;
+	k->memory = g->keeper_memory;
+	if (g->deaths > 0)
+		adopt(k->memory);
 	k->missed = g->deaths > 0;
 	k->shared = g->shared;
 	k->asks = g->asks[1];

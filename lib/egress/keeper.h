@@ -10,6 +10,8 @@
 
 #include "gate.h"
 
+/* Of what its successor goes on with. */
+size_t keeper_memory_size(void);
 void keeper_main(const struct gate *g) __attribute__((noreturn));
 
 #endif

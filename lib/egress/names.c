@@ -15,6 +15,7 @@
 #include "../base/sys.h"
 #include "../isolate/confine.h"
 #include "dns.h"
+#include "keeper.h"
 #include "names-tcp.h"
 #include "policy.h"
 #include "record.h"
@@ -357,6 +358,7 @@ static int make_dns(struct names *n)
 	struct dns_policy policy;
 	struct dns_config config;
 	void *memory = map(dns_size());
+	int r;
 
 	if (!memory)
 		return -ENOMEM;
@@ -364,7 +366,10 @@ static int make_dns(struct names *n)
 	dns_config_init(&config);
 	config.n_upstreams = n->gate->upstreams.n;
 	config.has_ipv6 = n->gate->addresses.six;
-	return dns_init(memory, &config, &policy, &loop, &n->dns);
+	r = dns_init(memory, n->gate->names_memory, &config, &policy, &loop, &n->dns);
+	if (r >= 0 && n->gate->deaths > 0)
+		dns_adopt(n->dns, now_msec());
+	return r;
 }
 
 /* Inside, in the family of who connects, unless there is but one. */
@@ -515,6 +520,11 @@ static void serve(struct names *n)
 	}
 }
 
+size_t names_memory_size(void)
+{
+	return dns_memory_size();
+}
+
 void names_main(const struct gate *g)
 {
 	struct names *n = map(sizeof *n);
@@ -522,6 +532,7 @@ void names_main(const struct gate *g)
 
 	SYS(prctl, PR_SET_NAME, "cis:names", 0, 0, 0);
 	close_others(g);
+	SYS(munmap, g->keeper_memory, keeper_memory_size());
 	SYS(chdir, "/");
 	if (r >= 0)
 		r = SYS(setns, g->netns, CLONE_NEWNET);

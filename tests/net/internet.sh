@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# shellcheck shell=bash disable=SC2154 # work, rootfs: of tap.sh
+# shellcheck shell=bash disable=SC2154 # work, rootfs: of tap.sh; run: the test's
 #
 # A small internet in network namespaces of its own, of documentation addresses; sourced
 # after tap.sh. Nothing here has a way to the real one.
@@ -18,6 +18,7 @@
 #
 #	gated OPTION... -- COMMAND   a sandbox with a network, on that host
 #	on_host COMMAND; in_world COMMAND
+#	called NAME; another NAME OLD-PID   processes of the sandbox $run
 world=cisw$$
 host=cish$$
 
@@ -39,6 +40,26 @@ on_host() {
 		exec nsenter --net=/run/netns/'"$host"' "$@"' sh "$work/resolv.conf" "$@"
 }
 gated() { on_host "$CISANDBOX" run --rootfs "$rootfs" --bind /usr:/usr:ro --net egress "$@"; }
+
+# Helpers of a gate, by where they come from: others may have such too.
+below() { # PID: its descendants
+	local p
+	for p in $(cat /proc/"$1"/task/*/children 2>/dev/null); do
+		echo "$p"
+		below "$p"
+	done
+}
+called() { # NAME: of those below $run, a sandbox
+	local p
+	for p in $(below "$run"); do
+		[ "$(cat "/proc/$p/comm" 2>/dev/null)" != "$1" ] || echo "$p"
+	done
+}
+another() { # NAME OLD-PID
+	local p
+	p=$(called "$1")
+	[ -n "$p" ] && [ "$p" != "$2" ]
+}
 
 internet_end() {
 	local pid name signal

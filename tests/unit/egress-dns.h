@@ -59,6 +59,7 @@ struct world {
 	struct dns_config config;
 	struct dns_policy policy;
 	struct dns *d;
+	void *memory; /* which outlives it */
 };
 
 static struct world w;
@@ -197,7 +198,11 @@ static int start(void)
 		.record = loop_record,
 	};
 	void *mem = calloc(1, dns_size());
-	int r = dns_init(mem, &w.config, &w.policy, &loop, &w.d);
+	int r;
+
+	if (!w.memory)
+		w.memory = calloc(1, dns_memory_size());
+	r = dns_init(mem, w.memory, &w.config, &w.policy, &loop, &w.d);
 
 	if (r < 0)
 		free(mem);
@@ -227,6 +232,7 @@ static int end(void **state)
 	(void)state;
 	/* The engine is the first thing in its memory. */
 	free(w.d);
+	free(w.memory);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "egress-dns.h"
+#include "egress/dns-engine.h"
 #include "egress/ruleset.h"
 
 #define COUNT(a) ARRAY_SIZE(a)
@@ -1324,6 +1325,121 @@ static void test_tables_are_bounded(void **state)
 	assert_false(knows("x4999.wild.example", "198.51.19.249"));
 }
 
+/* The engine has died, and another takes over what it left. */
+static void start_again(void)
+{
+	free(w.d);
+	assert_int_equal(start(), 0);
+	dns_adopt(w.d, w.now);
+}
+
+static void test_successor(void **state)
+{
+	(void)state;
+	start();
+	ask("allowed.example", DNS_A);
+	respond({"allowed.example", DNS_CNAME, 300, "edge.cdn.example"},
+		{"edge.cdn.example", DNS_A, 300, "192.0.2.1"});
+	ask("edge.cdn.example", DNS_AAAA);
+	respond({"edge.cdn.example", DNS_AAAA, 300, "2001:db8::1"});
+	start_again();
+	assert_true(knows("allowed.example", "192.0.2.1"));
+	assert_true(knows("allowed.example", "2001:db8::1"));
+	assert_false(knows("allowed.example", "192.0.2.2"));
+	assert_false(knows("other.example", "192.0.2.1"));
+	/* Where a name led, and the names of addresses. */
+	ask("edge.cdn.example", DNS_A);
+	respond({"edge.cdn.example", DNS_A, 300, "192.0.2.3"});
+	expect(DNS_NOERROR, -1, DNS_BECAUSE_ANSWERED);
+	assert_true(knows("allowed.example", "192.0.2.3"));
+	ask("1.2.0.192.in-addr.arpa", DNS_PTR);
+	respond({"1.2.0.192.in-addr.arpa", DNS_PTR, 300, "allowed.example"});
+	expect(DNS_NOERROR, -1, DNS_BECAUSE_ANSWERED);
+	/* No longer than before. */
+	w.now += 899999;
+	start_again();
+	assert_true(knows("allowed.example", "192.0.2.1"));
+	w.now += 1;
+	start_again();
+	assert_false(knows("allowed.example", "192.0.2.1"));
+}
+
+/* A minute of names below a wildcard is not begun anew by a crash. */
+static void test_successor_of_a_flood(void **state)
+{
+	(void)state;
+	w.config.names_per_minute = 3;
+	w.now = 60000 * 1000;
+	start();
+	for (int i = 0; i < 3; i++) {
+		char name[64];
+
+		snprintf(name, sizeof name, "x%d.wild.example", i);
+		ask(name, DNS_A);
+		respond({name, DNS_A, 60, "192.0.2.1"});
+		expect(DNS_NOERROR, -1, DNS_BECAUSE_ANSWERED);
+	}
+	start_again();
+	ask("y.wild.example", DNS_A);
+	expect(DNS_REFUSED, 18, DNS_BECAUSE_FLOOD_NAMES);
+	w.now += 60000;
+	ask("y.wild.example", DNS_A);
+	respond({"y.wild.example", DNS_A, 60, "192.0.2.1"});
+	expect(DNS_NOERROR, -1, DNS_BECAUSE_ANSWERED);
+}
+
+/* What somebody else has written there who had the process. */
+static void test_hostile_predecessor(void **state)
+{
+	struct dns_memory *m;
+	uint64_t expires;
+
+	(void)state;
+	start();
+	ask("allowed.example", DNS_A);
+	respond({"allowed.example", DNS_A, 300, "192.0.2.1"});
+	m = w.memory;
+	assert_string_equal(m->known[0].name, "allowed.example");
+	expires = m->known_life[0].expires;
+	/* For ever. */
+	m->known_life[0].expires = UINT64_MAX;
+	start_again();
+	assert_false(knows("allowed.example", "192.0.2.1"));
+	/* A counter that would begin again at none. */
+	m->known_life[0] = (struct dns_life){.expires = expires, .used = UINT64_MAX};
+	start_again();
+	assert_false(knows("allowed.example", "192.0.2.1"));
+	/* No family, a name without an end, one that is none. */
+	m->known_life[0] = (struct dns_life){.expires = expires, .used = 1};
+	m->known[0].address.family = 77;
+	start_again();
+	assert_int_equal(m->known_life[0].expires, 0);
+	m->known[0].address.family = AF_INET;
+	memset(m->known[0].name, 'a', sizeof m->known[0].name);
+	m->known_life[0].expires = expires;
+	start_again();
+	assert_int_equal(m->known_life[0].expires, 0);
+	memcpy(m->known[0].name, "Allowed..example", 17);
+	m->known_life[0].expires = expires;
+	start_again();
+	assert_int_equal(m->known_life[0].expires, 0);
+	/* Anything: nothing is read beyond its end, and all works as before. */
+	for (int round = 0; round < 20; round++) {
+		for (size_t i = 0; i < sizeof *m / 8; i++)
+			((uint64_t *)w.memory)[i] = next_random();
+		for (size_t i = 0; i < KNOWN && round % 2; i++)
+			m->known_life[i] = (struct dns_life){w.now + 1 + i, i};
+		for (size_t i = 0; i < ALIASES && round % 2; i++)
+			m->alias_life[i] = (struct dns_life){w.now + 1 + i, i};
+		start_again();
+		assert_false(knows("allowed.example", "192.0.2.1"));
+		ask("allowed.example", DNS_A);
+		respond({"allowed.example", DNS_A, 300, "192.0.2.1"});
+		expect(DNS_NOERROR, -1, DNS_BECAUSE_ANSWERED);
+		assert_true(knows("allowed.example", "192.0.2.1"));
+	}
+}
+
 static void test_configuration(void **state)
 {
 	(void)state;
@@ -1368,6 +1484,9 @@ int main(void)
 		CASE(test_names_too_long),
 		CASE(test_floods),
 		CASE(test_tables_are_bounded),
+		CASE(test_successor),
+		CASE(test_successor_of_a_flood),
+		CASE(test_hostile_predecessor),
 		CASE(test_configuration),
 	};
 
