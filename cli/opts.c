@@ -320,7 +320,7 @@ static const struct opt {
 	{"egress-verify", 0, RUN, "on|off", egress_set_verify, "read names in TLS and HTTP (on)"},
 	{"egress-rate", 0, RUN, "SIZE", egress_set_rate, "upload, a second"},
 	{"egress-bytes", 0, RUN, "SIZE", egress_set_bytes, "upload, in all"},
-	{"publish", 'p', RUN, "[IP:]PORT:PORT", egress_publish, "a port of the host that leads in"},
+	{"publish", 'p', RUN, "[IP:]PORT:PORT[/PROTO]", egress_publish, "a port of the host that leads in"},
 	{"egress-log", 0, RUN, "FILE", egress_set_log, "append flows and refusals as JSON lines"},
 	{"vfs", 0, RUN, "on|off", set_vfs, "/proc and /sys show its own limits (default on)"},
 	{"inner-runtime", 0, RUN, "cisandbox|image", set_inner_runtime,

@@ -182,9 +182,9 @@ int cis_sandbox_set_egress_verify(struct cis_sandbox *sb, int on);
 /* What leaves the sandbox: bytes a second, bytes in all; 0: no limit. */
 int cis_sandbox_set_egress_limits(struct cis_sandbox *sb, uint64_t rate, uint64_t bytes);
 /*
- * "[IP:]PORT:PORT": tcp connections to that port of the host (of 127.0.0.1 if no other address
- * is given) lead to that port inside. Listening begins in start(), which fails where somebody
- * else does already. -EINVAL; -EOPNOTSUPP: "/udp"; -EEXIST; -E2BIG: more than 16.
+ * "[IP:]PORT:PORT[/PROTO]": connections of tcp, or datagrams of udp, to that port of the host (of
+ * 127.0.0.1 if no other address is given) lead to that port inside. Listening begins in start(),
+ * which fails where somebody else does already. -EINVAL; -EEXIST; -E2BIG: more than 16.
  */
 int cis_sandbox_add_publish(struct cis_sandbox *sb, const char *text, struct cis_error *err);
 /* One JSON object a line for each flow, name asked for, and refusal. Borrowed; -1: none. */

@@ -73,7 +73,7 @@ int spec_add_bind(struct spec *s, const char *source, const char *target, bool r
 
 static bool same_end(const struct publish *a, const struct publish *b)
 {
-	return a->six == b->six && a->port == b->port &&
+	return a->six == b->six && a->udp == b->udp && a->port == b->port &&
 	       memcmp(a->address, b->address, sizeof a->address) == 0;
 }
 

@@ -43,6 +43,7 @@ enum source {
 	SRC_RESPAWN,
 	SRC_KEEPER,
 	SRC_NAMES,
+	SRC_INBOUND,
 	SRC_TRAPS, /* one for each helper */
 	SRC_TRAP_PAUSE = SRC_TRAPS + N_ANSWERERS,
 	SRC_RELAY = SRC_TRAP_PAUSE + N_ANSWERERS,
@@ -153,6 +154,8 @@ int supervise_begin(struct cis_sandbox *sb, struct cis_error *err)
 		r = watch(sb, sb->gate.keeper, EPOLLIN, SRC_KEEPER);
 	if (r >= 0 && sb->gate.names >= 0)
 		r = watch(sb, sb->gate.names, EPOLLIN, SRC_NAMES);
+	if (r >= 0 && sb->gate.inbound >= 0)
+		r = watch(sb, sb->gate.inbound, EPOLLIN, SRC_INBOUND);
 	for (size_t i = 0; i < N_RELAYS && r >= 0; i++)
 		r = rewatch(sb, i);
 	return r < 0 ? cis_fail(err, -r, "watch the sandbox") : 0;
@@ -452,9 +455,9 @@ static void on_helper_death(struct cis_sandbox *sb)
 /* ---- the gate ------------------------------------------------------------------------ */
 
 /* What it let pass still flows; nothing new does until the next one is there. */
-static int on_gate_death(struct cis_sandbox *sb, int *pidfd, struct cis_error *err)
+static int on_gate_death(struct cis_sandbox *sb, int *pidfd, unsigned int source,
+			 struct cis_error *err)
 {
-	const bool keeper = pidfd == &sb->gate.keeper;
 	int r;
 
 	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, *pidfd, NULL);
@@ -466,7 +469,7 @@ static int on_gate_death(struct cis_sandbox *sb, int *pidfd, struct cis_error *e
 	if (sb->gate.deaths > GATE_DEATHS_MAX)
 		return cis_fail_plain(err, ECHILD, "the network gate's helpers keep dying");
 	r = gate_spawn(&sb->gate, err);
-	return r < 0 ? r : watch(sb, *pidfd, EPOLLIN, keeper ? SRC_KEEPER : SRC_NAMES);
+	return r < 0 ? r : watch(sb, *pidfd, EPOLLIN, source);
 }
 
 static void check_gate(struct cis_sandbox *sb)
@@ -691,9 +694,11 @@ static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err
 	case SRC_TRAP_PAUSE ... SRC_RELAY - 1:
 		return traps_again(sb, source - SRC_TRAP_PAUSE, err);
 	case SRC_KEEPER:
-		return on_gate_death(sb, &sb->gate.keeper, err);
+		return on_gate_death(sb, &sb->gate.keeper, source, err);
 	case SRC_NAMES:
-		return on_gate_death(sb, &sb->gate.names, err);
+		return on_gate_death(sb, &sb->gate.names, source, err);
+	case SRC_INBOUND:
+		return on_gate_death(sb, &sb->gate.inbound, source, err);
 	default:
 		break;
 	}

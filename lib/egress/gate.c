@@ -23,6 +23,7 @@
 #include "../isolate/userns.h"
 #include "../net/gate-messages.h"
 #include "flows.h"
+#include "inbound.h"
 #include "keeper.h"
 #include "names.h"
 #include "policy.h"
@@ -36,7 +37,7 @@ void gate_init(struct gate *g)
 	*g = (struct gate){
 		.founder = -1, .wire = {-1, -1}, .userns = -1, .netns = -1,
 		.asks = {-1, -1}, .questions = {-1, -1}, .life = {-1, -1},
-		.records = -1, .keeper = -1, .names = -1,
+		.records = -1, .keeper = -1, .names = -1, .inbound = -1,
 	};
 	for (size_t i = 0; i < GATE_SOCKETS; i++)
 		g->sockets[i] = -1;
@@ -85,6 +86,7 @@ void gate_close(struct gate *g)
 	g->founder = end_process(g->founder);
 	g->keeper = end_process(g->keeper);
 	g->names = end_process(g->names);
+	g->inbound = end_process(g->inbound);
 	close_pair(g->wire);
 	close_pair(g->asks);
 	close_pair(g->questions);
@@ -517,16 +519,21 @@ int gate_spawn(struct gate *g, struct cis_error *err)
 
 	if (r >= 0)
 		r = spawn(g, names_main, &g->names);
+	if (r >= 0 && g->n_published)
+		r = spawn(g, inbound_main, &g->inbound);
 	return r < 0 ? cis_fail(err, -r, "gate: clone its helpers") : 0;
 }
 
 void gate_finish(struct gate *g)
 {
-	struct pollfd p = {.fd = g->keeper, .events = POLLIN};
+	int *const helpers[] = {&g->keeper, &g->names, &g->inbound};
 
 	g->life[0] = fd_close(g->life[0]);
-	if (g->keeper >= 0)
-		poll(&p, 1, FINISH_MSEC);
-	g->keeper = end_process(g->keeper);
-	g->names = end_process(g->names);
+	for (size_t i = 0; i < ARRAY_SIZE(helpers); i++) {
+		struct pollfd p = {.fd = *helpers[i], .events = POLLIN};
+
+		if (p.fd >= 0)
+			poll(&p, 1, FINISH_MSEC);
+		*helpers[i] = end_process(*helpers[i]);
+	}
 }

@@ -6,16 +6,18 @@
  *
  *	gate_clone()   somebody makes its user and network namespace, beside us   prepare.c
  *	gate_build()   rules, links, sockets, in this order                       prepare.c
- *	gate_spawn()   keeper and names helper                                    launch.c
+ *	gate_spawn()   its helpers                                                launch.c
  *	gate_finish()  what still flows is recorded; both end                     supervise.c
  *
  * The namespaces live by descriptors only, so all of it vanishes with the supervisor:
- * both processes end when their wire to it does.
+ * its processes end when their wire to it does.
  *
  *	cis:gate   keeper.c: adds to the gate's sets what it is told, hears what the kernel
  *	           let pass and refused. CAP_NET_ADMIN over the gate, and nothing else.
  *	cis:names  names.c: reads all that is hostile: DNS, names in TLS and HTTP. No power
  *	           but to ask the keeper, whose never-list no request can change.
+ *	cis:publish  inbound.c: if ports are published: moves bytes from the host to the
+ *	           sandbox. It has sockets of the host, and reads nothing.
  */
 #ifndef CIS_EGRESS_GATE_H
 #define CIS_EGRESS_GATE_H
@@ -50,7 +52,7 @@ struct gate {
 	const struct policy *policy; /* owned */
 	bool verify;
 	uint64_t rate, budget;
-	uid_t id;                  /* of both processes, on the host */
+	uid_t id;                  /* of all its processes, on the host */
 	int founder, wire[2];      /* pidfd; the caller's end, the founder's */
 	pid_t founder_pid;
 	int userns, netns;
@@ -66,7 +68,7 @@ struct gate {
 	struct gate_shared *shared;
 	void *names_memory;        /* outlives that helper, for the next; not ours to read */
 	void *keeper_memory;       /* likewise */
-	int keeper, names;         /* pidfds, or -1 */
+	int keeper, names, inbound; /* pidfds, or -1 */
 	unsigned int deaths;
 };
 
@@ -84,7 +86,7 @@ int gate_build(struct gate *g, int box, struct cis_error *err);
 int gate_spawn(struct gate *g, struct cis_error *err);
 /* It is dead: reaps it. */
 void gate_bury(struct gate *g, int *pidfd);
-/* The last records are written; both processes are gone. */
+/* The last records are written; all processes are gone. */
 void gate_finish(struct gate *g);
 /* Its namespaces too; records stay until gate_done(). */
 void gate_close(struct gate *g);

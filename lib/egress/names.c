@@ -151,29 +151,6 @@ static void opened(void *context, uint64_t id, const struct egress_ask *ask, boo
 	end_record(n, &r);
 }
 
-/* Up is what leaves the sandbox, whoever began. */
-static void record_inbound(struct names *n, const struct egress_ask *ask, uint64_t in,
-			   uint64_t out, int error)
-{
-	const bool six = ask->from.ss_family == AF_INET6;
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&ask->from;
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&ask->from;
-	struct record r;
-
-	record_begin(&r, "inbound");
-	record_address(&r, "address", six,
-		       six ? v6->sin6_addr.s6_addr : (const uint8_t *)&v4->sin_addr);
-	record_number(&r, "port", ask->port);
-	record_protocol(&r, IPPROTO_TCP);
-	record_number(&r, "bytes_up", out);
-	record_number(&r, "bytes_down", in);
-	record_text(&r, "verdict", "allowed");
-	record_text(&r, "reason", "published");
-	if (error)
-		record_number(&r, "errno", (uint64_t)error);
-	end_record(n, &r);
-}
-
 static void ended(void *context, uint64_t id, uint64_t up, uint64_t down, int error)
 {
 	struct names *n = context;
@@ -182,11 +159,6 @@ static void ended(void *context, uint64_t id, uint64_t up, uint64_t down, int er
 
 	if (s->id != id)
 		return;
-	if (s->ask.is_inbound) {
-		record_inbound(n, &s->ask, up, down, error);
-		s->id = 0;
-		return;
-	}
 	n->gate->shared->bytes_up += up;
 	n->gate->shared->bytes_down += down;
 	begin_record(&r, "flow", &s->ask);
@@ -372,27 +344,6 @@ static int make_dns(struct names *n)
 	return r;
 }
 
-/* Inside, in the family of who connects, unless there is but one. */
-static int listen_published(struct names *n, size_t i)
-{
-	const struct egress_addresses *a = &n->gate->addresses;
-	const struct publish *p = &n->gate->published[i];
-	struct sockaddr_storage to = {0};
-	struct sockaddr_in *v4 = (struct sockaddr_in *)&to;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&to;
-
-	if (p->six && a->six) {
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons(p->to);
-		memcpy(&v6->sin6_addr, a->box6, sizeof v6->sin6_addr);
-	} else {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons(p->to);
-		memcpy(&v4->sin_addr, a->box4, sizeof v4->sin_addr);
-	}
-	return egress_relay_listen_for(n->relay, n->gate->listening[i], &to);
-}
-
 static int make_relay(struct names *n)
 {
 	static const enum gate_socket listeners[] = {GATE_TLS_4, GATE_TLS_6, GATE_HTTP_4,
@@ -414,8 +365,6 @@ static int make_relay(struct names *n)
 	for (size_t i = 0; i < ARRAY_SIZE(listeners) && r >= 0; i++)
 		if (n->gate->sockets[listeners[i]] >= 0)
 			r = egress_relay_listen(n->relay, n->gate->sockets[listeners[i]]);
-	for (size_t i = 0; i < n->gate->n_published && r >= 0; i++)
-		r = listen_published(n, i);
 	return r < 0 ? r : watch(n, egress_relay_fd(n->relay), SOURCE(SRC_RELAY, 0));
 }
 
@@ -439,13 +388,11 @@ static int watch_all(struct names *n)
 
 static void close_others(const struct gate *g)
 {
-	int keep[GATE_SOCKETS + PUBLISH_MAX + 8];
+	int keep[GATE_SOCKETS + 8];
 	size_t n = 0;
 
 	for (size_t i = GATE_DNS_UDP_4; i < GATE_SOCKETS; i++)
 		fd_keep(keep, &n, g->sockets[i]);
-	for (size_t i = 0; i < g->n_published; i++)
-		fd_keep(keep, &n, g->listening[i]);
 	fd_keep(keep, &n, g->asks[0]);
 	fd_keep(keep, &n, g->questions[0]);
 	fd_keep(keep, &n, g->life[1]);
@@ -551,5 +498,7 @@ void names_main(const struct gate *g)
 	if (r < 0 || confine(g) < 0)
 		_exit(1);
 	serve(n);
+	/* What is still open has its record, too. */
+	egress_relay_done(n->relay);
 	_exit(0);
 }

@@ -55,13 +55,9 @@ int publish_parse(const char *text, struct publish *ret, struct cis_error *err)
 	const char *slash = strchr(text, '/');
 	const char *end = slash ? slash : text + strlen(text), *inside = end, *outside;
 
-	if (slash && strcmp(slash, "/udp") == 0) {
-		cis_fail_plain(err, EOPNOTSUPP, "publish \"%s\": udp is not carried", text);
-		cis_hint(err, "only tcp ports can be published");
-		return -EOPNOTSUPP;
-	}
-	if (slash && strcmp(slash, "/tcp") != 0)
-		return bad(text, "the protocol can only be tcp", err);
+	p.udp = slash && strcmp(slash, "/udp") == 0;
+	if (slash && !p.udp && strcmp(slash, "/tcp") != 0)
+		return bad(text, "the protocol is tcp or udp", err);
 	while (inside > text && inside[-1] != ':')
 		inside--;
 	if (inside == text)
@@ -84,15 +80,17 @@ void publish_print(const struct publish *p, char buf[static PUBLISH_TEXT])
 	char address[INET6_ADDRSTRLEN];
 
 	inet_ntop(p->six ? AF_INET6 : AF_INET, p->address, address, sizeof address);
-	snprintf(buf, PUBLISH_TEXT, p->six ? "[%s]:%u" : "%s:%u", address, p->port);
+	snprintf(buf, PUBLISH_TEXT, p->six ? "[%s]:%u%s" : "%s:%u%s", address, p->port,
+		 p->udp ? "/udp" : "");
 }
 
 int publish_open(const struct publish *p, struct cis_error *err)
 {
 	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(p->port)};
 	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(p->port)};
+	const int type = p->udp ? SOCK_DGRAM : SOCK_STREAM;
 	cleanup_close int fd = socket(p->six ? AF_INET6 : AF_INET,
-				      SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+				      type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	char text[PUBLISH_TEXT];
 	int r;
 
@@ -101,14 +99,20 @@ int publish_open(const struct publish *p, struct cis_error *err)
 		return cis_fail(err, errno, "publish: listen on %s", text);
 	memcpy(&v4.sin_addr, p->address, sizeof v4.sin_addr);
 	memcpy(&v6.sin6_addr, p->address, sizeof v6.sin6_addr);
-	/* Not so that two listen at once, but over connections that have ended. */
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+	/* Over connections that have ended; with datagrams it would let others listen, too. */
+	if (!p->udp)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+	/* Of several addresses the one that was spoken to is to answer. */
+	else if (p->six)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &(int){1}, sizeof(int));
+	else
+		setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &(int){1}, sizeof(int));
 	/* [::] would be all of IPv4 too, which nobody named. */
 	if (p->six)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int));
 	r = p->six ? bind(fd, (struct sockaddr *)&v6, sizeof v6)
 		   : bind(fd, (struct sockaddr *)&v4, sizeof v4);
-	if (r >= 0)
+	if (r >= 0 && !p->udp)
 		r = listen(fd, BACKLOG);
 	if (r >= 0)
 		return steal_fd(&fd);

@@ -223,7 +223,8 @@ static void print_inbound(FILE *f, const struct summary *s)
 
 		if (!l->is_inbound)
 			continue;
-		fprintf(f, "  inbound  port %u from %s  %llux  up ", l->port, l->target,
+		fprintf(f, "  inbound  port %u%s from %s  %llux  up ", l->port,
+			strcmp(l->protocol, "udp") == 0 ? "/udp" : "", l->target,
 			(unsigned long long)l->count);
 		print_bytes(f, l->bytes_up);
 		fprintf(f, "  down ");

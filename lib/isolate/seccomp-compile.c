@@ -257,32 +257,58 @@ static int add_keeper_rules(scmp_filter_ctx ctx)
 	return r;
 }
 
-/*
- * lib/egress/names.c, relay.c: of sockets only streams of IP, which its network namespace
- * lets out where the gate's rules do.
- */
-static int add_names_rules(scmp_filter_ctx ctx)
+/* lib/egress/relay.c, record.c, and loops around them. */
+static int add_relay_rules(scmp_filter_ctx ctx)
 {
 	static const int calls[] = {
 		SCMP_SYS(accept4),     SCMP_SYS(clock_gettime), SCMP_SYS(close),
 		SCMP_SYS(connect),     SCMP_SYS(epoll_ctl),	SCMP_SYS(epoll_pwait),
 		SCMP_SYS(exit),	       SCMP_SYS(exit_group),	SCMP_SYS(fstat),
-		SCMP_SYS(getrandom),   SCMP_SYS(getsockname),	SCMP_SYS(getsockopt),
-		SCMP_SYS(newfstatat),
+		SCMP_SYS(getsockname), SCMP_SYS(getsockopt),	SCMP_SYS(newfstatat),
 		SCMP_SYS(pipe2),       SCMP_SYS(recvfrom),	SCMP_SYS(restart_syscall),
 		SCMP_SYS(sendmsg),     SCMP_SYS(sendto),	SCMP_SYS(setsockopt),
 		SCMP_SYS(shutdown),    SCMP_SYS(splice),	SCMP_SYS(write)};
-	static const int inet[] = {AF_INET, AF_INET6};
 	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
 				 SCMP_A1(SCMP_CMP_EQ, F_SETPIPE_SZ));
+
+	for (size_t i = 0; i < ARRAY_SIZE(calls) && r >= 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+	return r;
+}
+
+/* Of IP, which its network namespace lets out where the gate's rules do. */
+static int add_sockets(scmp_filter_ctx ctx, int type)
+{
+	static const int inet[] = {AF_INET, AF_INET6};
+	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(inet) && r >= 0; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
 				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)inet[i]),
-				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM));
-	for (size_t i = 0; i < ARRAY_SIZE(calls) && r >= 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, (scmp_datum_t)type));
 	return r;
+}
+
+/* lib/egress/names.c */
+static int add_names_rules(scmp_filter_ctx ctx)
+{
+	int r = add_relay_rules(ctx);
+
+	if (r >= 0)
+		r = add_sockets(ctx, SOCK_STREAM);
+	return r < 0 ? r : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(getrandom), 0);
+}
+
+/* lib/egress/inbound.c */
+static int add_inbound_rules(scmp_filter_ctx ctx)
+{
+	int r = add_relay_rules(ctx);
+
+	if (r >= 0)
+		r = add_sockets(ctx, SOCK_STREAM);
+	if (r >= 0)
+		r = add_sockets(ctx, SOCK_DGRAM);
+	return r < 0 ? r : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(recvmsg), 0);
 }
 
 int seccomp_compile_helper(enum seccomp_helper helper, struct sock_filter **ret,
@@ -292,6 +318,7 @@ int seccomp_compile_helper(enum seccomp_helper helper, struct sock_filter **ret,
 		[SECCOMP_VFS] = add_vfs_rules,
 		[SECCOMP_KEEPER] = add_keeper_rules,
 		[SECCOMP_NAMES] = add_names_rules,
+		[SECCOMP_INBOUND] = add_inbound_rules,
 	};
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	char *program = NULL;

@@ -262,6 +262,14 @@ static void test_names_helper_sockets(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
 		assert_false(helper_may(SECCOMP_NAMES, SCMP_SYS(socket), (uint64_t)refused[i][0],
 					(uint64_t)refused[i][1] | flags, 0));
+	/* What has sockets of the host, and reads nothing. */
+	assert_true(helper_may(SECCOMP_INBOUND, SCMP_SYS(socket), AF_INET, SOCK_DGRAM | flags, 0));
+	assert_true(helper_may(SECCOMP_INBOUND, SCMP_SYS(recvmsg), 3, 0, 0));
+	for (size_t i = 1; i < ARRAY_SIZE(refused); i++)
+		assert_false(helper_may(SECCOMP_INBOUND, SCMP_SYS(socket),
+					(uint64_t)refused[i][0],
+					(uint64_t)refused[i][1] | flags, 0));
+	assert_false(helper_may(SECCOMP_NAMES, SCMP_SYS(recvmsg), 3, 0, 0));
 	assert_true(helper_may(SECCOMP_NAMES, SCMP_SYS(fcntl), 3, F_SETPIPE_SZ, 0));
 	assert_false(helper_may(SECCOMP_NAMES, SCMP_SYS(fcntl), 3, F_SETFL, 0));
 }

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "inbound.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "../base/fd.h"
+#include "../base/sys.h"
+#include "../isolate/confine.h"
+#include "inbound-udp.h"
+#include "record.h"
+#include "relay.h"
+
+#define EVENTS 4
+
+struct stream {
+	uint64_t id; /* 0: free */
+	struct sockaddr_storage from;
+	uint16_t port;
+};
+
+struct inbound {
+	const struct gate *gate;
+	int epoll;
+	struct egress_relay_config config;
+	struct egress_relay *relay;
+	struct inbound_udp udp;
+	struct stream *streams; /* as many as the relay has connections */
+};
+
+enum { SRC_LIFE, SRC_RELAY, SRC_UDP };
+
+static uint64_t now_msec(void)
+{
+	struct timespec t;
+
+	SYS(clock_gettime, CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* ---- records ------------------------------------------------------------------------- */
+
+/* Up is what leaves the sandbox, whoever began. */
+static void record(struct inbound *n, const struct sockaddr_storage *from, uint8_t protocol,
+		   uint16_t port, uint64_t up, uint64_t down, int error)
+{
+	const bool six = from->ss_family == AF_INET6;
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)from;
+	struct record r;
+
+	record_begin(&r, "inbound");
+	record_address(&r, "address", six,
+		       six ? v6->sin6_addr.s6_addr : (const uint8_t *)&v4->sin_addr);
+	record_number(&r, "port", port);
+	record_protocol(&r, protocol);
+	record_number(&r, "bytes_up", up);
+	record_number(&r, "bytes_down", down);
+	record_text(&r, "verdict", "allowed");
+	record_text(&r, "reason", "published");
+	if (error)
+		record_number(&r, "errno", (uint64_t)error);
+	if (!record_end(&r, n->gate->records))
+		n->gate->shared->records_lost++;
+}
+
+static struct stream *stream_of(struct inbound *n, uint64_t id)
+{
+	return &n->streams[id % n->config.connections];
+}
+
+static void opened(void *context, uint64_t id, const struct egress_ask *ask, bool allowed,
+		   const char *why)
+{
+	(void)allowed;
+	(void)why;
+	*stream_of(context, id) = (struct stream){id, ask->from, ask->port};
+}
+
+/* Two that are open can share a place: the older one's end is recorded without its beginning. */
+static void ended(void *context, uint64_t id, uint64_t in, uint64_t out, int error)
+{
+	struct stream *s = stream_of(context, id);
+
+	if (s->id != id)
+		return;
+	record(context, &s->from, IPPROTO_TCP, s->port, out, in, error);
+	s->id = 0;
+}
+
+static void udp_ended(void *context, const struct inbound_udp_session *s, int error)
+{
+	const struct inbound *n = context;
+
+	record(context, &s->from, IPPROTO_UDP, n->gate->published[s->listener].to, s->out, s->in,
+	       error);
+}
+
+/* Listeners that know where they lead ask nobody. */
+static const struct egress_relay_ops relay_ops = {
+	.connect = egress_relay_connect,
+	.opened = opened,
+	.ended = ended,
+};
+
+/* ---- making it ------------------------------------------------------------------------- */
+
+static void *map(size_t size)
+{
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+static int watch(struct inbound *n, int fd, uint64_t source)
+{
+	struct epoll_event e = {.events = EPOLLIN, .data.u64 = source};
+
+	return SYS(epoll_ctl, n->epoll, EPOLL_CTL_ADD, fd, &e);
+}
+
+/* In the family of who connects, unless there is but one. */
+static int listen_at(struct inbound *n, uint32_t i)
+{
+	const struct egress_addresses *a = &n->gate->addresses;
+	const struct publish *p = &n->gate->published[i];
+	struct sockaddr_storage to = {0};
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&to;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&to;
+
+	if (p->six && a->six) {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons(p->to);
+		memcpy(&v6->sin6_addr, a->box6, sizeof v6->sin6_addr);
+	} else {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(p->to);
+		memcpy(&v4->sin_addr, a->box4, sizeof v4->sin_addr);
+	}
+	return p->udp ? inbound_udp_listen(&n->udp, i, &to)
+		      : egress_relay_listen_for(n->relay, n->gate->listening[i], &to);
+}
+
+static int make(struct inbound *n)
+{
+	void *memory;
+	int r = n->epoll = SYS(epoll_create1, EPOLL_CLOEXEC);
+
+	egress_relay_defaults(&n->config);
+	n->config.ops = &relay_ops;
+	n->config.context = n;
+	n->streams = map(n->config.connections * sizeof *n->streams);
+	memory = map(egress_relay_size(&n->config));
+	if (!memory || !n->streams)
+		return -ENOMEM;
+	if (r >= 0)
+		n->relay = egress_relay_init(memory, &n->config, &r);
+	if (r >= 0)
+		r = inbound_udp_init(&n->udp, n->gate, udp_ended, n);
+	for (uint32_t i = 0; i < n->gate->n_published && r >= 0; i++)
+		r = listen_at(n, i);
+	if (r >= 0)
+		r = watch(n, n->gate->life[1], SRC_LIFE);
+	if (r >= 0)
+		r = watch(n, egress_relay_fd(n->relay), SRC_RELAY);
+	return r < 0 ? r : watch(n, n->udp.epoll, SRC_UDP);
+}
+
+static void close_others(const struct gate *g)
+{
+	int keep[PUBLISH_MAX + 3];
+	size_t n = 0;
+
+	for (size_t i = 0; i < g->n_published; i++)
+		fd_keep(keep, &n, g->listening[i]);
+	fd_keep(keep, &n, g->life[1]);
+	fd_keep(keep, &n, g->records);
+	fd_keep(keep, &n, g->netns);
+	fd_close_others(keep, n);
+	for (int i = 0; i < 3; i++)
+		fd_close(i);
+}
+
+/* Two descriptors a stream, and pipes: as many as we may. */
+static int confine(const struct gate *g)
+{
+	struct confinement c = {.id = g->id, .file_size = RECORDS_MAX + RECORD_SIZE,
+				.filter = SECCOMP_INBOUND};
+	struct rlimit files;
+	int r = SYS(prlimit64, 0, RLIMIT_NOFILE, NULL, &files);
+
+	c.files = files.rlim_max;
+	return r < 0 ? r : confine_child(&c);
+}
+
+/* ---- its life -------------------------------------------------------------------------- */
+
+/* Until the supervisor is gone. */
+static void serve(struct inbound *n)
+{
+	struct epoll_event events[EVENTS];
+	int wait = 0, idle;
+
+	for (;;) {
+		int k = SYS(epoll_pwait, n->epoll, events, EVENTS, wait, NULL, 0);
+
+		if (k < 0 && k != -EINTR)
+			return;
+		for (int i = 0; i < k; i++)
+			if (events[i].data.u64 == SRC_LIFE)
+				return;
+		inbound_udp_run(&n->udp, now_msec());
+		wait = egress_relay_run(n->relay, now_msec());
+		idle = inbound_udp_tick(&n->udp, now_msec());
+		wait = wait < 0 || (idle >= 0 && idle < wait) ? idle : wait;
+	}
+}
+
+void inbound_main(const struct gate *g)
+{
+	struct inbound *n = map(sizeof *n);
+	int r = n ? 0 : -ENOMEM;
+
+	SYS(prctl, PR_SET_NAME, "cis:publish", 0, 0, 0);
+	close_others(g);
+	SYS(chdir, "/");
+	if (r >= 0)
+		r = SYS(setns, g->netns, CLONE_NEWNET);
+	fd_close(g->netns);
+	if (r >= 0) {
+		n->gate = g;
+		r = make(n);
+	}
+	if (r < 0 || confine(g) < 0)
+		_exit(1);
+	serve(n);
+	/* What is still open has its record, too. */
+	egress_relay_done(n->relay);
+	inbound_udp_done(&n->udp);
+	_exit(0);
+}
