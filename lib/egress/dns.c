@@ -34,6 +34,7 @@ static const char *const reasons[] = {
 	[DNS_BECAUSE_FLOOD_QUERIES] = "dns.flood.queries",
 	[DNS_BECAUSE_FLOOD_NAMES] = "dns.flood.names",
 	[DNS_BECAUSE_FLOOD_FLIGHTS] = "dns.flood.unanswered",
+	[DNS_BECAUSE_BUDGET] = "budget",
 	[DNS_BECAUSE_REBINDING] = "rebinding",
 	[DNS_BECAUSE_UPSTREAM] = "upstream",
 	[DNS_BECAUSE_TOO_LONG] = "too-long",
@@ -294,6 +295,11 @@ void dns_query(struct dns *d, uint64_t now, const struct dns_client *client,
 	if (is_flood(d, now, client))
 		return;
 	dns_ask(d, now, client, &m, &asked, &j);
+	if (j.is_forward && d->loop.is_spent && d->loop.is_spent(d->loop.context))
+		j = (struct dns_judgement){.rcode = DNS_REFUSED,
+					   .ede = EDE_PROHIBITED,
+					   .verdict = DNS_DENIED,
+					   .reason = DNS_BECAUSE_BUDGET};
 	if (!j.is_forward) {
 		dns_tell(d, now, &asked, j.verdict, j.reason);
 		if (!j.is_silent)

@@ -87,6 +87,7 @@ enum dns_reason {
 	DNS_BECAUSE_FLOOD_QUERIES,
 	DNS_BECAUSE_FLOOD_NAMES,
 	DNS_BECAUSE_FLOOD_FLIGHTS, /* too many unanswered at a time */
+	DNS_BECAUSE_BUDGET,	   /* of uploads: questions are some */
 	DNS_BECAUSE_REBINDING,	   /* addresses that are never reached */
 	DNS_BECAUSE_UPSTREAM,	   /* none answered usefully */
 	DNS_BECAUSE_TOO_LONG,
@@ -115,6 +116,8 @@ struct dns_loop {
 	/* Make them reachable, then call dns_admitted(). */
 	void (*admit)(void *context, const struct dns_admission *admission);
 	void (*record)(void *context, const struct dns_record *record);
+	/* Nothing may be asked any more. May be NULL. */
+	bool (*is_spent)(void *context);
 };
 
 struct dns;

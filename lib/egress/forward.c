@@ -27,12 +27,15 @@ static void disconnect(int upstream)
 	SYS(connect, upstream, &nobody, sizeof nobody);
 }
 
-int forward_init(struct forward *f, const struct gate_upstreams *u, int wire)
+int forward_init(struct forward *f, const struct gate_upstreams *u, int wire,
+		 bool (*may_ask)(void *context), void *context)
 {
 	int r = f->epoll = SYS(epoll_create1, EPOLL_CLOEXEC);
 
 	f->upstreams = u;
 	f->wire = wire;
+	f->may_ask = may_ask;
+	f->context = context;
 	if (r >= 0)
 		r = watch(f, EPOLL_CTL_ADD, wire, EPOLLIN, SOURCE(SRC_WIRE, 0));
 	for (uint32_t i = 0; i < u->n * GATE_UDP_EACH && r >= 0; i++)
@@ -170,7 +173,9 @@ static void on_wire(struct forward *f)
 
 	if (r <= (int)GATE_QUESTION_HEAD || m->upstream >= f->upstreams->n)
 		return;
-	if (m->is_tcp)
+	if (!f->may_ask(f->context))
+		tell(f, m->upstream, m->is_tcp, true, NULL, 0);
+	else if (m->is_tcp)
 		send_stream(f, m->upstream, m->text, len);
 	else
 		SYS(sendto, f->upstreams->udp[m->upstream][m->socket % GATE_UDP_EACH], m->text,

@@ -20,12 +20,15 @@ struct forward_stream {
 struct forward {
 	const struct gate_upstreams *upstreams;
 	int wire, epoll;
+	bool (*may_ask)(void *context);
+	void *context;
 	struct forward_stream streams[GATE_UPSTREAMS];
 	struct gate_question message;
 };
 
-/* @wire: the keeper's end of what carries struct gate_question. */
-int forward_init(struct forward *f, const struct gate_upstreams *u, int wire);
+/* @wire: the keeper's end of what carries struct gate_question; @may_ask: each. */
+int forward_init(struct forward *f, const struct gate_upstreams *u, int wire,
+		 bool (*may_ask)(void *context), void *context);
 /* Its epoll descriptor is ready. */
 void forward_run(struct forward *f);
 

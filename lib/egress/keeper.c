@@ -241,6 +241,18 @@ static void on_refusal(void *context, const struct flow *f)
 	struct keeper *k = context;
 	struct record r;
 
+	/* A question, which the resolver answers and records; or packets of what goes on. */
+	if (strcmp(f->why, "spent") == 0) {
+		k->shared->budget_hits++;
+		return;
+	}
+	if (strcmp(f->why, "rate") == 0) {
+		begin_record(k, &r, "slowed", f);
+		record_text(&r, "verdict", "allowed");
+		record_text(&r, "reason", f->why);
+		end_record(k, &r);
+		return;
+	}
 	k->shared->refused++;
 	if (strcmp(f->why, "budget") == 0)
 		k->shared->budget_hits++;
@@ -248,6 +260,18 @@ static void on_refusal(void *context, const struct flow *f)
 	record_text(&r, "verdict", "denied");
 	record_text(&r, "reason", f->why);
 	end_record(k, &r);
+}
+
+/* What the kernel said about a question it said before that question came here. */
+static bool may_ask(void *context)
+{
+	struct keeper *k = context;
+
+	if (!k->gate->budget)
+		return true;
+	while (refusals_read(k->gate->sockets[GATE_REFUSALS], on_refusal, k) >= 0)
+		;
+	return !k->shared->budget_hits;
 }
 
 /* More came than there was room for: ends are told again by the kernel, beginnings are not. */
@@ -360,7 +384,8 @@ void keeper_main(const struct gate *g)
 	close_others(g);
 	SYS(munmap, g->names_memory, names_memory_size());
 	SYS(chdir, "/");
-	if (k == MAP_FAILED || forward_init(&k->forward, &g->upstreams, g->questions[1]) < 0 ||
+	if (k == MAP_FAILED ||
+	    forward_init(&k->forward, &g->upstreams, g->questions[1], may_ask, k) < 0 ||
 	    confine(g) < 0)
 		_exit(1);
 	k->gate = g;

@@ -79,6 +79,14 @@ static bool has_port(const struct egress_port *ports, size_t n, uint16_t port)
 	return false;
 }
 
+static bool is_spent(void *context)
+{
+	const struct names *n = context;
+
+	return n->gate->budget &&
+	       __atomic_load_n(&n->gate->shared->budget_hits, __ATOMIC_RELAXED);
+}
+
 static bool decide(void *context, const struct egress_ask *ask, const char **ret_why)
 {
 	struct names *n = context;
@@ -90,7 +98,7 @@ static bool decide(void *context, const struct egress_ask *ask, const char **ret
 		return false;
 	}
 	/* It would be reset a moment later: here it can be told why. */
-	if (n->gate->budget && n->gate->shared->budget_hits) {
+	if (is_spent(n)) {
 		*ret_why = "budget";
 		return false;
 	}
@@ -258,6 +266,7 @@ static void dns_note(void *context, const struct dns_record *d)
 	static const char *const verdicts[] = {
 		[DNS_ALLOWED] = "allowed", [DNS_DENIED] = "denied", [DNS_FAILED] = "failed"};
 	struct names *n = context;
+	char name[NAME_MAX_LEN + 1];
 	struct record r;
 
 	if (d->verdict == DNS_DENIED)
@@ -267,6 +276,8 @@ static void dns_note(void *context, const struct dns_record *d)
 	record_number(&r, "type", d->type);
 	record_text(&r, "verdict", verdicts[d->verdict]);
 	record_text(&r, "reason", dns_reason_name(d->reason));
+	if (name_canonical(d->name, strlen(d->name), name) == 0)
+		record_rule(&r, n->policy, name);
 	end_record(n, &r);
 }
 
@@ -326,7 +337,8 @@ static int watch(struct names *n, int fd, uint64_t source)
 static int make_dns(struct names *n)
 {
 	const struct dns_loop loop = {.context = n, .random = dns_random, .answer = dns_answer,
-				      .send = dns_send, .admit = dns_admit, .record = dns_note};
+				      .send = dns_send, .admit = dns_admit, .record = dns_note,
+				      .is_spent = is_spent};
 	struct dns_policy policy;
 	struct dns_config config;
 	void *memory = map(dns_size());

@@ -43,7 +43,8 @@ static uint64_t number_of(const struct json *line, const char *key)
 
 static bool is_same(const struct summary_line *a, const struct summary_line *b)
 {
-	return a->allowed == b->allowed && a->is_inbound == b->is_inbound && a->port == b->port &&
+	return a->allowed == b->allowed && a->is_inbound == b->is_inbound &&
+	       a->is_asked == b->is_asked && a->is_slowed == b->is_slowed && a->port == b->port &&
 	       strcmp(a->target, b->target) == 0 && strcmp(a->protocol, b->protocol) == 0 &&
 	       strcmp(a->reason, b->reason) == 0;
 }
@@ -80,23 +81,35 @@ static void copy_text(char *ret, size_t size, const char *from)
 	snprintf(ret, size, "%s", from);
 }
 
-/* Names that were asked for and allowed say nothing: the flows to them do. */
+/*
+ * Names that were asked for and allowed say nothing: the flows to them do. But questions
+ * below a wildcard are told by their number: they carry data, whatever comes of them.
+ */
 static void add_line(struct summary *s, const struct json *line)
 {
 	const char *event = text_of(line, "event"), *name = text_of(line, "name");
 	const char *target = *name ? name : text_of(line, "address");
 	const bool allowed = strcmp(text_of(line, "verdict"), "allowed") == 0;
+	const bool is_question = strcmp(event, "dns") == 0;
+	const char *rule = text_of(line, "rule");
 	struct summary_line l = {.is_name = *name != '\0', .allowed = allowed,
 				 .is_inbound = strcmp(event, "inbound") == 0,
 				 .port = (uint16_t)number_of(line, "port")};
 	struct summary_line *known;
 
-	if (!*target || (strcmp(event, "dns") == 0 &&
-			 strcmp(text_of(line, "verdict"), "denied") != 0))
+	s->questions += is_question;
+	if (is_question && strncmp(rule, "*.", 2) == 0) {
+		l.is_asked = true;
+		target = rule;
+	} else if (!*target ||
+		   (is_question && strcmp(text_of(line, "verdict"), "denied") != 0)) {
 		return;
+	}
+	l.is_slowed = strcmp(event, "slowed") == 0;
 	l.target = (char *)target;
 	copy_text(l.protocol, sizeof l.protocol, text_of(line, "proto"));
-	copy_text(l.reason, sizeof l.reason, text_of(line, "reason"));
+	if (!l.is_asked)
+		copy_text(l.reason, sizeof l.reason, text_of(line, "reason"));
 	known = find(s, &l);
 	if (!known)
 		return;
@@ -233,12 +246,36 @@ static void print_inbound(FILE *f, const struct summary *s)
 	}
 }
 
+/* Whose number says something, not what became of each. */
+static bool is_counted(const struct summary_line *l)
+{
+	return l->is_asked || l->is_slowed;
+}
+
+static void print_counted(FILE *f, const struct summary *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct summary_line *l = &s->v[i];
+
+		if (!is_counted(l))
+			continue;
+		fputs(l->is_asked ? "  asked    " : "  slowed   ", f);
+		print_target(f, l);
+		if (l->is_asked)
+			fprintf(f, "  %llux  names below a wildcard\n",
+				(unsigned long long)l->count);
+		else
+			fprintf(f, "  above --egress-rate\n");
+	}
+}
+
 static void print_lines(FILE *f, const struct summary *s, bool allowed)
 {
 	size_t all = 0;
 
 	for (size_t i = 0; i < s->n; i++)
-		if (!s->v[i].is_inbound && s->v[i].allowed == allowed && all++ < SHOWN_MAX)
+		if (!s->v[i].is_inbound && !is_counted(&s->v[i]) && s->v[i].allowed == allowed &&
+		    all++ < SHOWN_MAX)
 			print_line(f, &s->v[i]);
 	if (all > SHOWN_MAX)
 		fprintf(f, "  ... and %zu more %s\n", all - SHOWN_MAX,
@@ -256,12 +293,13 @@ int summary_print(const struct summary *s, char **ret, struct cis_error *err)
 	print_bytes(f, s->bytes_up);
 	fprintf(f, ", down ");
 	print_bytes(f, s->bytes_down);
-	fputc('\n', f);
+	fprintf(f, ", %llu names asked for\n", (unsigned long long)s->questions);
 	if (s->lost)
 		fprintf(f, "  %llu records are missing: there were too many\n",
 			(unsigned long long)s->lost);
 	print_lines(f, s, true);
 	print_inbound(f, s);
+	print_counted(f, s);
 	print_lines(f, s, false);
 	return fclose(f) == 0 ? 0 : cis_fail(err, ENOMEM, "egress: print the summary");
 }
@@ -290,7 +328,8 @@ int summary_learn(const struct summary *s, char **ret, struct cis_error *err)
 	int r = 0;
 
 	for (size_t i = 0; i < s->n && r >= 0; i++)
-		if (s->v[i].allowed && !s->v[i].is_inbound && s->v[i].port)
+		if (s->v[i].allowed && !s->v[i].is_inbound && !is_counted(&s->v[i]) &&
+		    s->v[i].port)
 			r = observe(&rs, &s->v[i], err);
 	return r < 0 ? r : ruleset_print(&rs, "What a sandbox used. Read it before you keep it.",
 					 ret, err);

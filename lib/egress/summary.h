@@ -12,6 +12,8 @@
 struct summary_line {
 	char *target; /* name, or else address */
 	bool is_name, allowed, is_inbound;
+	bool is_asked; /* questions for names below a wildcard: target is that rule */
+	bool is_slowed;
 	char protocol[8], reason[40];
 	uint16_t port; /* 0: none; of a name that was asked for and not allowed */
 	uint64_t count, bytes_up, bytes_down;
@@ -22,6 +24,7 @@ struct summary {
 	struct summary_line *v;
 	size_t n, room;
 	uint64_t bytes_up, bytes_down;
+	uint64_t questions; /* to the resolver */
 	uint64_t lost; /* records that found no room */
 };
 

@@ -52,17 +52,22 @@
  *			oifname up0 masquerade }
  *		limit rate { over RATE bytes/second }; quota budget { over BUDGET }
  *		chain through { type filter hook forward priority filter + 10
- *			oifname up0 limit name rate drop	# EGRESS_RATE
+ *			oifname up0 limit name rate goto rate	# EGRESS_RATE
  *			oifname up0 quota name budget goto budget }	# EGRESS_BUDGET
  *		chain carried { type filter hook output priority filter + 10 # the same }
+ *		chain asked { type filter hook input priority filter + 10
+ *			iifname box0 {tcp, udp} dport 53 quota name budget goto spent }
  *		chain never { limit rate 20/second log prefix "never" group 1; reject }
  *		...					# likewise dns, quic, block, gate
+ *		chain rate { limit rate 1/second log prefix "rate" group 1; drop }
+ *		chain spent { limit rate 1/second log prefix "spent" group 1; accept }
  *	}
  *
  * Output of the gate is what its helper connects to for the sandbox; the helper has judged
  * the name. What leaves is counted in two chains, after those that let it pass: behind
- * routing, in one, nothing can be answered. The never-list comes before what is
- * established: a list that grows ends flows.
+ * routing, in one, nothing can be answered. Questions to the resolver leave by another way:
+ * they draw on the budget where they come in, and the resolver is told when it is spent. The
+ * never-list comes before what is established: a list that grows ends flows.
  */
 #include <arpa/inet.h>
 #include <libnftnl/set.h>
@@ -214,15 +219,22 @@ static void note(struct nftnl_rule *r, const char *why)
 
 /* ---- the gate's table ------------------------------------------------------------------- */
 
+static void tell(struct nft_batch *b, const char *why, uint64_t rate, uint32_t burst)
+{
+	struct nftnl_rule *r = nft_rule(why);
+
+	limit(r, rate, burst);
+	note(r, why);
+	nft_add(b, r);
+}
+
 /* Told at most so often, and answered, so that nobody waits for what will not come. */
 static void add_refusal(struct nft_batch *b, const char *why, bool answers)
 {
-	struct nftnl_rule *r = nft_rule(why);
+	struct nftnl_rule *r;
 	struct nftnl_expr *e;
 
-	limit(r, 20, 100);
-	note(r, why);
-	nft_add(b, r);
+	tell(b, why, 20, 100);
 	if (answers) {
 		r = nft_rule(why);
 		nft_protocol_is(r, IPPROTO_TCP);
@@ -255,6 +267,7 @@ static void add_chains(struct nft_batch *b)
 	nft_base_chain(b, "leave", "nat", NF_INET_POST_ROUTING, NFT_PRI_SRCNAT, NF_ACCEPT);
 	nft_base_chain(b, "through", "filter", NF_INET_FORWARD, NFT_PRI_METER, NF_ACCEPT);
 	nft_base_chain(b, "carried", "filter", NF_INET_LOCAL_OUT, NFT_PRI_METER, NF_ACCEPT);
+	nft_base_chain(b, "asked", "filter", NF_INET_LOCAL_IN, NFT_PRI_METER, NF_ACCEPT);
 	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
 		nft_chain(b, refusals[i].why);
 	nft_chain(b, "listed");
@@ -504,22 +517,37 @@ static const char *const meters[] = {"through", "carried"};
 static void add_rate(struct nft_batch *b, const struct gate_values *v)
 {
 	nft_limit(b, "rate", __builtin_bswap64(v->rate), ntohl(v->burst));
+	nft_chain(b, "rate");
+	tell(b, "rate", 1, 5);
+	drop(b, nft_rule("rate"));
 	for (size_t i = 0; i < sizeof meters / sizeof *meters; i++) {
 		struct nftnl_rule *r = to(meters[i], EGRESS_UPLINK);
 
 		nft_draw_on(r, NFT_OBJECT_LIMIT, "rate");
-		drop(b, r);
+		refuse(b, r, "rate");
 	}
 }
 
 static void add_budget(struct nft_batch *b, const struct gate_values *v)
 {
+	static const uint8_t protocols[] = {IPPROTO_UDP, IPPROTO_TCP};
+	struct nftnl_rule *r;
+
 	nft_quota(b, "budget", __builtin_bswap64(v->budget));
 	for (size_t i = 0; i < sizeof meters / sizeof *meters; i++) {
-		struct nftnl_rule *r = to(meters[i], EGRESS_UPLINK);
+		r = to(meters[i], EGRESS_UPLINK);
 
 		nft_draw_on(r, NFT_OBJECT_QUOTA, "budget");
 		refuse(b, r, "budget");
+	}
+	nft_chain(b, "spent");
+	tell(b, "spent", 1, 5);
+	for (size_t i = 0; i < sizeof protocols; i++) {
+		r = from_box("asked");
+		nft_protocol_is(r, protocols[i]);
+		nft_port_is(r, 53);
+		nft_draw_on(r, NFT_OBJECT_QUOTA, "budget");
+		refuse(b, r, "spent");
 	}
 }
 

@@ -46,7 +46,7 @@ struct noted {
 /* Everything that the engine has done. Zeroed by start(). */
 struct world {
 	uint64_t random, now;
-	bool admits_at_once;
+	bool admits_at_once, is_spent;
 	size_t n_sent, n_told, n_admitted, n_noted;
 	struct sent sent;
 	struct told told;
@@ -187,6 +187,12 @@ static void loop_record(void *context, const struct dns_record *r)
 	n->reason = r->reason;
 }
 
+static bool loop_is_spent(void *context)
+{
+	(void)context;
+	return w.is_spent;
+}
+
 /* An engine with the configuration in @w.config, which begin() has preset. */
 static int start(void)
 {
@@ -196,6 +202,7 @@ static int start(void)
 		.send = loop_send,
 		.admit = loop_admit,
 		.record = loop_record,
+		.is_spent = loop_is_spent,
 	};
 	void *mem = calloc(1, dns_size());
 	int r;

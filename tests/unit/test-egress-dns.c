@@ -1325,6 +1325,22 @@ static void test_tables_are_bounded(void **state)
 	assert_false(knows("x4999.wild.example", "198.51.19.249"));
 }
 
+/* Nothing may be asked any more: no upstream is, and what needs none is said as ever. */
+static void test_spent(void **state)
+{
+	(void)state;
+	start();
+	w.is_spent = true;
+	ask("allowed.example", DNS_A);
+	expect(DNS_REFUSED, 18, DNS_BECAUSE_BUDGET);
+	assert_int_equal(w.n_sent, 0);
+	ask("evil.example", DNS_A);
+	expect(DNS_NXDOMAIN, 15, DNS_BECAUSE_NAME);
+	w.is_spent = false;
+	ask("allowed.example", DNS_A);
+	assert_int_equal(w.n_sent, 1);
+}
+
 /* The engine has died, and another takes over what it left. */
 static void start_again(void)
 {
@@ -1484,6 +1500,7 @@ int main(void)
 		CASE(test_names_too_long),
 		CASE(test_floods),
 		CASE(test_tables_are_bounded),
+		CASE(test_spent),
 		CASE(test_successor),
 		CASE(test_successor_of_a_flood),
 		CASE(test_hostile_predecessor),
