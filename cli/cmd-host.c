@@ -148,10 +148,16 @@ int cmd_stats(int argc, char **argv)
 	cis_sandbox_free(sb);
 	if (r < 0)
 		return cli_error("stats", &err);
-	printf("%-10s %-10s %-10s %-6s %s\n", "MEMORY", "PEAK", "CPU", "PIDS", "DISK");
-	printf("%-10s %-10s %-10.2f %-6llu %s\n", cli_size(u.memory, a),
+	printf("%-10s %-10s %-10s %-6s %-10s%s\n", "MEMORY", "PEAK", "CPU", "PIDS", "DISK",
+	       u.has_gate ? " FLOWS  UP         DOWN       DENIED ASKED" : "");
+	printf("%-10s %-10s %-10.2f %-6llu %-10s", cli_size(u.memory, a),
 	       cli_size(u.memory_peak, b), (double)u.cpu_usec / 1e6,
 	       (unsigned long long)u.pids, cli_size(u.disk, d));
+	if (u.has_gate)
+		printf(" %-6llu %-10s %-10s %-6llu %llu", (unsigned long long)u.flows,
+		       cli_size(u.bytes_up, a), cli_size(u.bytes_down, b),
+		       (unsigned long long)u.denied, (unsigned long long)u.questions);
+	putchar('\n');
 	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
 }
 

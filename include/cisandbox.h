@@ -335,6 +335,11 @@ struct cis_usage {
 	uint64_t pids;
 	uint64_t disk, disk_peak; /* bytes on the scratch disk */
 	uint64_t wall_msec; /* since start(); 0 on a handle of open() */
+	uint64_t has_gate;  /* 1 with CIS_NET_EGRESS; else what follows is 0 */
+	uint64_t flows;     /* connections now, and those the kernel has not forgotten */
+	uint64_t bytes_up, bytes_down; /* between gate and host */
+	uint64_t denied;    /* names and packets; of packets at most 20 a second of each reason */
+	uint64_t questions; /* to the gate's resolver */
 };
 /* Of a running sandbox, or the last figures of one that has ended. */
 int cis_sandbox_usage(struct cis_sandbox *sb, struct cis_usage *ret, size_t size,

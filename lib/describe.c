@@ -70,7 +70,7 @@ int describe_write_state(struct cis_sandbox *sb, char *const argv[], struct cis_
 	json_set_int(o, "id_count", sb->count);
 	json_set(o, "limits", limits(s));
 	json_set(o, "binds", binds(s));
-	json_set_string(o, "net", "none");
+	json_set_string(o, "net", s->net == CIS_NET_EGRESS ? "egress" : "none");
 	json_set_bool(o, "vfs", sb->plan.has_vfs);
 	json_set_string(o, "cgroup", sb->group.name);
 	json_set_string(o, "cgroup_mode", sb->group.hs.mode);

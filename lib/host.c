@@ -192,7 +192,23 @@ int cis_list_json(char **ret, struct cis_error *err)
 
 /* ---- one ----------------------------------------------------------------------------- */
 
-static struct json *usage(const struct state *st, pid_t init)
+static void add_network(struct json *o, const struct state *st, uint32_t id_base)
+{
+	struct gate_numbers g;
+	struct json *n;
+
+	if (gate_read_numbers(st->dir, id_base / SPEC_IDS_UNIT, &g) < 0)
+		return;
+	n = json_object_new();
+	json_set_int(n, "flows", (int64_t)g.flows);
+	json_set_int(n, "bytes_up", (int64_t)g.up);
+	json_set_int(n, "bytes_down", (int64_t)g.down);
+	json_set_int(n, "denied", (int64_t)g.refused);
+	json_set_int(n, "questions", (int64_t)g.questions);
+	json_set(o, "network", n);
+}
+
+static struct json *usage(const struct state *st, const struct json *doc)
 {
 	struct json *o = json_object_new();
 	char name[STATE_GROUP_NAME_MAX];
@@ -208,7 +224,7 @@ static struct json *usage(const struct state *st, pid_t init)
 		group_stat(&g, &stat);
 		group_done(&g);
 	}
-	scratch_usage_of(init, &disk);
+	scratch_usage_of((pid_t)get_int(doc, "init"), &disk);
 	json_set_int(o, "memory", (int64_t)stat.memory);
 	json_set_int(o, "memory_peak", (int64_t)stat.memory_peak);
 	json_set_int(o, "cpu_usec", (int64_t)stat.cpu_usec);
@@ -216,6 +232,7 @@ static struct json *usage(const struct state *st, pid_t init)
 	json_set_int(o, "oom_kills", (int64_t)stat.oom_kills);
 	json_set_int(o, "disk", (int64_t)disk.used);
 	json_set_int(o, "disk_size", (int64_t)disk.size);
+	add_network(o, st, (uint32_t)get_int(doc, "id_base"));
 	return o;
 }
 
@@ -241,7 +258,7 @@ int cis_inspect_json(const char *id, char **ret, struct cis_error *err)
 	if (r < 0)
 		return r;
 	json_set_string(doc, "status", status_of(&st, doc));
-	json_set(doc, "usage", usage(&st, (pid_t)get_int(doc, "init")));
+	json_set(doc, "usage", usage(&st, doc));
 	return write_json(doc, ret, err);
 }
 
@@ -255,7 +272,7 @@ int cis_stats_json(const char *id, char **ret, struct cis_error *err)
 	r = open_live(id, &st, &doc, err);
 	if (r < 0)
 		return r;
-	o = usage(&st, (pid_t)get_int(doc, "init"));
+	o = usage(&st, doc);
 	json_set_string(o, "id", id);
 	return write_json(o, ret, err);
 }

@@ -119,6 +119,7 @@ static int clone_gate(struct cis_sandbox *sb, struct cis_error *err)
 	g->verify = !e->no_verify;
 	g->rate = e->rate;
 	g->budget = e->bytes;
+	g->state = sb->state.dir;
 	return gate_clone(g, sb->base / SPEC_IDS_UNIT, ids_of_helper(sb->base, sb->count), err);
 }
 

@@ -279,7 +279,8 @@ static int undo_cgroup(const struct state *st, const struct group *known,
 
 int state_undo(struct state *st, const struct group *known, struct cis_error *err)
 {
-	static const char *const files[] = {"state.json", "state.json.new", "journal", "lock"};
+	static const char *const files[] = {"state.json", "state.json.new", "journal", "gate",
+					      "lock"};
 	cleanup_free char *journal = NULL;
 	int r = io_read_file_at(st->dir, "journal", 4096, &journal, NULL);
 

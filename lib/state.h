@@ -10,6 +10,7 @@
  *	                          text becomes "exit N" at the end
  *	  ID/journal              what was, or was about to be, made on the host
  *	  ID/state.json           for list, inspect, exec
+ *	  ID/gate                 numbers of its network, which its helpers write (egress/shared.h)
  *
  * The lock, not a pid, says who lives: the kernel drops it whatever kills the
  * holder. A directory whose lock is free is a dead sandbox, and reap undoes its

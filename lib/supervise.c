@@ -180,17 +180,20 @@ static void post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t valu
 struct figures {
 	struct group_stat group;
 	struct scratch_usage disk; /* size 0: not known */
+	struct gate_numbers gate;
+	bool has_gate;
 };
 
 static void read_figures(const struct cis_sandbox *sb, struct figures *ret)
 {
 	int r;
 
+	*ret = (struct figures){0};
 	if (sb->is_bundle) {
 		bundle_stat(&sb->container.place, &ret->group);
-		ret->disk = (struct scratch_usage){0};
 		return;
 	}
+	ret->has_gate = gate_read_numbers(sb->state.dir, sb->base / SPEC_IDS_UNIT, &ret->gate) >= 0;
 	group_stat(&sb->group, &ret->group);
 	r = sb->plan.n_fds ? scratch_usage(sb->plan.fds[SLOT_SCRATCH], &ret->disk)
 			   : scratch_usage_of(sb->pid, &ret->disk);
@@ -245,6 +248,12 @@ static void note_usage(struct cis_sandbox *sb, const struct figures *f)
 		.disk = f->disk.used,
 		.disk_peak = sb->disk_peak,
 		.wall_msec = sb->started_msec ? clock_msec() - sb->started_msec : 0,
+		.has_gate = f->has_gate,
+		.flows = f->gate.flows,
+		.bytes_up = f->gate.up,
+		.bytes_down = f->gate.down,
+		.denied = f->gate.refused,
+		.questions = f->gate.questions,
 	};
 }
 

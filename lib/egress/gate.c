@@ -119,6 +119,28 @@ bool gate_is_over_budget(const struct gate *g)
 	return g->shared && __atomic_load_n(&g->shared->budget_hits, __ATOMIC_RELAXED);
 }
 
+int gate_read_numbers(int state, uint32_t number, struct gate_numbers *ret)
+{
+	cleanup_close int fd = openat(state, GATE_SHARED_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct gate_shared s;
+	uint64_t up = 0, down = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (pread(fd, &s, sizeof s, 0) != sizeof s)
+		return -EIO;
+	/* What flows is on the link; which is the host's, and not every gate's. */
+	egress_count_uplink(number, &up, &down);
+	*ret = (struct gate_numbers){
+		.flows = s.flows + s.streams,
+		.up = MAX(up, s.bytes_up),
+		.down = MAX(down, s.bytes_down),
+		.refused = s.refused,
+		.questions = s.questions,
+	};
+	return 0;
+}
+
 void gate_copy_records(const struct gate *g, int fd, uint64_t *at)
 {
 	char buf[16384];
@@ -440,6 +462,22 @@ static int visit(const struct gate *g, int (*work)(void *arg), void *arg)
 	return back < 0 ? back : r;
 }
 
+/* Counts from none, in a file that goes with the state directory. */
+static int open_numbers(struct gate *g)
+{
+	cleanup_close int fd = openat(g->state, GATE_SHARED_FILE,
+				      O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	void *at;
+
+	if (fd < 0 || ftruncate(fd, sizeof *g->shared) < 0)
+		return -errno;
+	at = mmap(NULL, sizeof *g->shared, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
+		return -errno;
+	g->shared = at;
+	return 0;
+}
+
 /* NULL, or what children have in common with each other. */
 static void *map_shared(size_t size)
 {
@@ -451,15 +489,19 @@ static void *map_shared(size_t size)
 
 static int open_rest(struct gate *g)
 {
+	int r;
+
 	g->records = open("/dev/shm", O_TMPFILE | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
 	if (g->records < 0)
 		g->records = memfd_create("egress", MFD_CLOEXEC);
 	if (g->records < 0)
 		return -errno;
-	g->shared = map_shared(sizeof *g->shared);
+	r = open_numbers(g);
+	if (r < 0)
+		return r;
 	g->names_memory = map_shared(names_memory_size());
 	g->keeper_memory = map_shared(keeper_memory_size());
-	if (!g->shared || !g->names_memory || !g->keeper_memory)
+	if (!g->names_memory || !g->keeper_memory)
 		return -ENOMEM;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->asks) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->questions) < 0 ||

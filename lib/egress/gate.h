@@ -52,6 +52,7 @@ struct gate {
 	const struct policy *policy; /* owned */
 	bool verify;
 	uint64_t rate, budget;
+	int state;                 /* borrowed: of the sandbox's directory */
 	uid_t id;                  /* of all its processes, on the host */
 	int founder, wire[2];      /* pidfd; the caller's end, the founder's */
 	pid_t founder_pid;
@@ -90,6 +91,13 @@ void gate_bury(struct gate *g, int *pidfd);
 void gate_finish(struct gate *g);
 /* Its namespaces too; records stay until gate_done(). */
 void gate_close(struct gate *g);
+
+/* What those who have no struct gate may know: of the one whose state directory it is. */
+struct gate_numbers {
+	uint64_t flows, up, down, refused, questions;
+};
+/* @number: as in gate_clone(). -ENOENT: it has no gate. */
+int gate_read_numbers(int state, uint32_t number, struct gate_numbers *ret);
 
 /* So many deaths of helpers are not bad luck any more. */
 #define GATE_DEATHS_MAX 20

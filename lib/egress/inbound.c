@@ -67,7 +67,7 @@ static void record(struct inbound *n, const struct sockaddr_storage *from, uint8
 	if (error)
 		record_number(&r, "errno", (uint64_t)error);
 	if (!record_end(&r, n->gate->records))
-		n->gate->shared->records_lost++;
+		gate_count(&n->gate->shared->records_lost, 1);
 }
 
 static struct stream *stream_of(struct inbound *n, uint64_t id)

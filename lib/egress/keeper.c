@@ -40,6 +40,7 @@ struct known {
 /* What outlives it, so that records go on to have names. */
 struct keeper_memory {
 	struct known names[NAMES];
+	uint64_t flowing; /* connections of the sandbox that have not ended */
 };
 
 struct keeper {
@@ -47,7 +48,6 @@ struct keeper {
 	struct keeper_memory *memory;
 	struct gate_shared *shared;
 	int asks, life;
-	uint64_t flowing; /* connections of the sandbox that have not ended */
 	bool missed;      /* some of these began unheard */
 	struct element elements[ELEMENTS];
 	struct forward forward;
@@ -186,7 +186,7 @@ static void on_ask(struct keeper *k)
 static void end_record(struct keeper *k, struct record *r)
 {
 	if (!record_end(r, k->gate->records))
-		k->shared->records_lost++;
+		gate_count(&k->shared->records_lost, 1);
 }
 
 static void begin_record(struct keeper *k, struct record *r, const char *event,
@@ -222,12 +222,13 @@ static void on_flow(void *context, const struct flow *f)
 	if (!is_the_sandboxs(k->gate, f))
 		return;
 	if (f->is_new) {
-		k->flowing++;
+		k->shared->flows = ++k->memory->flowing;
 		return;
 	}
-	k->flowing -= k->flowing > 0;
-	k->shared->bytes_up += f->up;
-	k->shared->bytes_down += f->down;
+	k->memory->flowing -= k->memory->flowing > 0;
+	k->shared->flows = k->memory->flowing;
+	gate_count(&k->shared->bytes_up, f->up);
+	gate_count(&k->shared->bytes_down, f->down);
 	begin_record(k, &r, "flow", f);
 	record_number(&r, "bytes_up", f->up);
 	record_number(&r, "bytes_down", f->down);
@@ -243,7 +244,7 @@ static void on_refusal(void *context, const struct flow *f)
 
 	/* A question, which the resolver answers and records; or packets of what goes on. */
 	if (strcmp(f->why, "spent") == 0) {
-		k->shared->budget_hits++;
+		gate_count(&k->shared->budget_hits, 1);
 		return;
 	}
 	if (strcmp(f->why, "rate") == 0) {
@@ -253,9 +254,9 @@ static void on_refusal(void *context, const struct flow *f)
 		end_record(k, &r);
 		return;
 	}
-	k->shared->refused++;
+	gate_count(&k->shared->refused, 1);
 	if (strcmp(f->why, "budget") == 0)
-		k->shared->budget_hits++;
+		gate_count(&k->shared->budget_hits, 1);
 	begin_record(k, &r, "refused", f);
 	record_text(&r, "verdict", "denied");
 	record_text(&r, "reason", f->why);
@@ -294,7 +295,7 @@ static void record_rest(struct keeper *k)
 	while (hear_flows(k, &end))
 		;
 	end = false;
-	if ((!k->flowing && !k->missed) || flows_ask_all(fd) < 0)
+	if ((!k->memory->flowing && !k->missed) || flows_ask_all(fd) < 0)
 		return;
 	while (!end && SYS(ppoll, &p, 1, &patience, NULL, 0) > 0)
 		hear_flows(k, &end);

@@ -58,7 +58,7 @@ static uint64_t now_msec(void)
 static void end_record(struct names *n, struct record *r)
 {
 	if (!record_end(r, n->gate->records))
-		n->gate->shared->records_lost++;
+		gate_count(&n->gate->shared->records_lost, 1);
 }
 
 /* ---- what the policy says -------------------------------------------------------- */
@@ -152,7 +152,7 @@ static void opened(void *context, uint64_t id, const struct egress_ask *ask, boo
 		}
 		return;
 	}
-	n->gate->shared->refused++;
+	gate_count(&n->gate->shared->refused, 1);
 	begin_record(&r, "refused", ask);
 	record_text(&r, "verdict", "denied");
 	record_text(&r, "reason", why);
@@ -167,8 +167,8 @@ static void ended(void *context, uint64_t id, uint64_t up, uint64_t down, int er
 
 	if (s->id != id)
 		return;
-	n->gate->shared->bytes_up += up;
-	n->gate->shared->bytes_down += down;
+	gate_count(&n->gate->shared->bytes_up, up);
+	gate_count(&n->gate->shared->bytes_down, down);
 	begin_record(&r, "flow", &s->ask);
 	record_number(&r, "bytes_up", up);
 	record_number(&r, "bytes_down", down);
@@ -269,8 +269,9 @@ static void dns_note(void *context, const struct dns_record *d)
 	char name[NAME_MAX_LEN + 1];
 	struct record r;
 
+	gate_count(&n->gate->shared->questions, 1);
 	if (d->verdict == DNS_DENIED)
-		n->gate->shared->refused++;
+		gate_count(&n->gate->shared->refused, 1);
 	record_begin(&r, "dns");
 	record_text(&r, "name", d->name);
 	record_number(&r, "type", d->type);
@@ -474,6 +475,7 @@ static void serve(struct names *n)
 				return;
 		now = now_msec();
 		wait = egress_relay_run(n->relay, now);
+		n->gate->shared->streams = egress_relay_connections(n->relay);
 		dns_tick(n->dns, now);
 		wait = least(wait, dns_next_timeout(n->dns, now));
 	}

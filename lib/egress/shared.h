@@ -51,12 +51,25 @@ struct gate_question {
 	uint8_t text[65535];
 };
 
-/* Read by the supervisor, who trusts none of it; never shrinks, so relaxed loads will do. */
+/*
+ * Numbers, in a file of the state directory: read by the supervisor and by whoever asks for
+ * statistics, who trust none of them. But for the last two they never shrink.
+ */
+#define GATE_SHARED_FILE "gate"
 struct gate_shared {
 	uint64_t refused;      /* told or not */
 	uint64_t budget_hits;  /* packets that were over it */
 	uint64_t records_lost; /* the file was full */
-	uint64_t bytes_up, bytes_down;
+	uint64_t bytes_up, bytes_down; /* of what has ended */
+	uint64_t questions;    /* to the resolver */
+	uint64_t flows;        /* that pass through now; each number is of one process */
+	uint64_t streams;      /* that are carried now */
 };
+
+/* By several processes at once. */
+static inline void gate_count(uint64_t *at, uint64_t n)
+{
+	__atomic_fetch_add(at, n, __ATOMIC_RELAXED);
+}
 
 #endif

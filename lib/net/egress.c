@@ -407,3 +407,34 @@ int egress_make_link(int gate, int box, const struct egress_addresses *a,
 		r = set_up_end(there, &far, a->six);
 	return r < 0 ? cis_fail(err, -r, "gate: make the link to the sandbox") : 0;
 }
+
+int egress_count_uplink(uint32_t number, uint64_t *ret_up, uint64_t *ret_down)
+{
+	struct rtnl_request q = rtnl_request(RTM_GETLINK, 0, sizeof q.link);
+	_Alignas(struct nlmsghdr) char answer[16384];
+	const struct nlmsghdr *h = (const struct nlmsghdr *)answer;
+	cleanup_close int fd = rtnl_open(-1);
+	char name[IFNAMSIZ] = EGRESS_HOST_LINK;
+	struct rtnl_link_stats64 stats;
+	int r = fd, left;
+
+	num_append(name, sizeof name, number);
+	rtnl_put(&q, IFLA_IFNAME, name, strlen(name) + 1);
+	if (r >= 0)
+		r = rtnl_ask(fd, &q, answer, sizeof answer);
+	if (r < 0)
+		return r;
+	if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof q.link))
+		return -EBADMSG;
+	left = (int)(h->nlmsg_len - NLMSG_LENGTH(sizeof q.link));
+	for (const struct rtattr *a = IFLA_RTA(NLMSG_DATA(h)); RTA_OK(a, left);
+	     a = RTA_NEXT(a, left)) {
+		if (a->rta_type != IFLA_STATS64 || RTA_PAYLOAD(a) < sizeof stats)
+			continue;
+		memcpy(&stats, RTA_DATA(a), sizeof stats);
+		*ret_up = stats.rx_bytes;
+		*ret_down = stats.tx_bytes;
+		return 0;
+	}
+	return -ENODATA;
+}

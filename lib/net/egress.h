@@ -52,6 +52,9 @@ int egress_make_uplink(int gate, const struct egress_addresses *a, struct cis_er
 int egress_make_link(int gate, int box, const struct egress_addresses *a,
 		     struct cis_error *err);
 
+/* Bytes on the host's link of the gate @number, as the sandbox sees them. -ENODEV. */
+int egress_count_uplink(uint32_t number, uint64_t *ret_up, uint64_t *ret_down);
+
 /* One element into the live gate, by the keeper; waits for the kernel's word. Raw calls. */
 int egress_admit_child(int nft, enum egress_set set, const struct egress_element *e);
 
