@@ -34,6 +34,11 @@ serve_in_world() { # LOG COMMAND...
 	ip netns exec "$world" "$@" >"$log" 2>&1 &
 	internet_pids+=($!)
 }
+# That somebody listens there.
+await_server() { # ADDRESS PORT
+	wait_until 10 in_world python3 -c 'import socket, sys
+socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)' "$@" 2>/dev/null || bail "nobody at $*"
+}
 # The host's resolver is the world's; its state is that of the test.
 on_host() {
 	unshare -m sh -c 'mount --make-rprivate / && mount --bind "$1" /etc/resolv.conf && shift &&
