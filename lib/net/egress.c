@@ -227,21 +227,32 @@ static int make_batch(struct batch *b, const struct egress_addresses *a,
 	return 0;
 }
 
-int egress_make_rules(int nft, const struct egress_addresses *a,
-		      const struct egress_policy *p, struct cis_error *err)
+int egress_make_rules(const struct egress_addresses *a, const struct egress_policy *p,
+		      struct egress_rules *ret)
 {
 	struct batch b = {0};
 	int r = make_batch(&b, a, p);
 
 	if (r >= 0)
-		r = gate_talk(nft, b.text, b.len);
-	free(b.text);
-	if (r == -EOPNOTSUPP || r == -ENOENT || r == -EPROTONOSUPPORT) {
-		cis_fail(err, -r, "gate: make its nftables rules");
-		return cis_hint(err, "the kernel needs nf_tables with inet, nat, redir, masq, "
-				     "reject, log, limit and quota");
-	}
-	return r < 0 ? cis_fail(err, -r, "gate: make its nftables rules") : 0;
+		*ret = (struct egress_rules){b.text, b.len};
+	return r;
+}
+
+int egress_send_rules_child(const struct egress_rules *rules)
+{
+	cleanup_close int nft =
+		SYS(socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+
+	return nft < 0 ? nft : gate_talk(nft, rules->text, rules->len);
+}
+
+int egress_explain_rules(int r, struct cis_error *err)
+{
+	cis_fail(err, -r, "gate: make its nftables rules");
+	if (r == -EOPNOTSUPP || r == -ENOENT || r == -EPROTONOSUPPORT)
+		cis_hint(err, "the kernel needs nf_tables with inet, nat, redir, masq, "
+			      "reject, log, limit and quota");
+	return r;
 }
 
 static int admit(int nft, enum egress_set set, const struct egress_element *e, bool replace)

@@ -46,9 +46,17 @@ struct egress_policy {
 	size_t n_never, n_nets;
 };
 
-/* @nft: a netfilter socket of the gate. First, since nothing may pass before. */
-int egress_make_rules(int nft, const struct egress_addresses *a,
-		      const struct egress_policy *p, struct cis_error *err);
+/* One batch for the kernel. @text is malloc()ed, and the caller's. */
+struct egress_rules {
+	char *text;
+	size_t len;
+};
+int egress_make_rules(const struct egress_addresses *a, const struct egress_policy *p,
+		      struct egress_rules *ret);
+/* In the gate, before it has links: nothing may pass before. 0 or -errno, for ... */
+int egress_send_rules_child(const struct egress_rules *rules);
+/* ... who has the words: returns @r. */
+int egress_explain_rules(int r, struct cis_error *err);
 /* The host's table, unless it is there; then the link, and by it the number in @a, which may
  * become another. @gate: network namespace. */
 int egress_make_uplink(int gate, struct egress_addresses *a, struct cis_error *err);
