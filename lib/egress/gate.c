@@ -554,13 +554,13 @@ int gate_spawn(struct gate *g, struct cis_error *err)
 	return r < 0 ? cis_fail(err, -r, "gate: clone its helpers") : 0;
 }
 
+/* Both end by themselves, at once. Nobody waits for long for one that does not. */
 void gate_finish(struct gate *g)
 {
 	struct pollfd p = {.fd = g->keeper, .events = POLLIN};
 
 	g->life[0] = fd_close(g->life[0]);
-	if (g->keeper >= 0)
-		poll(&p, 1, FINISH_MSEC);
+	g->was_cut = g->keeper >= 0 && poll(&p, 1, FINISH_MSEC) == 0;
 	g->keeper = end_process(g->keeper);
 	g->names = end_process(g->names);
 }

@@ -67,6 +67,7 @@ struct gate {
 	struct gate_shared *shared;
 	int keeper, names;         /* pidfds, or -1 */
 	unsigned int deaths;
+	bool was_cut;              /* its last records are missing */
 };
 
 void gate_init(struct gate *g);

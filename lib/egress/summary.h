@@ -23,6 +23,7 @@ struct summary {
 	size_t n, room;
 	uint64_t bytes_up, bytes_down;
 	uint64_t lost; /* records that found no room */
+	bool was_cut;  /* the last ones were not waited for */
 };
 
 int summary_read(struct summary *s, int records, struct cis_error *err);

@@ -390,7 +390,7 @@ static int claim_number(int fd, int gate, struct egress_addresses *a, char name[
 	int r;
 
 	do {
-		strcpy(name, EGRESS_HOST_LINK);
+		memcpy(name, EGRESS_HOST_LINK, sizeof EGRESS_HOST_LINK);
 		num_append(name, IFNAMSIZ, a->number);
 		r = make_veth(fd, name, a->mtu, gate, EGRESS_UPLINK);
 		if (r != -EEXIST)
@@ -404,7 +404,7 @@ static int claim_number(int fd, int gate, struct egress_addresses *a, char name[
 int egress_make_uplink(int gate, struct egress_addresses *a, struct cis_error *err)
 {
 	cleanup_close int here = rtnl_open(-1), there = rtnl_open(gate);
-	char name[IFNAMSIZ] = EGRESS_HOST_LINK;
+	char name[IFNAMSIZ];
 	const struct end host = {name, a->host4, a->host6, NULL, NULL, 31, 127};
 	const struct end up = {EGRESS_UPLINK, a->up4, a->up6, a->host4, a->host6, 31, 127};
 	int r = here < 0 ? here : MIN(there, 0);
