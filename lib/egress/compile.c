@@ -100,7 +100,7 @@ int compile_ports(struct compiler *c, const struct egress_port *sorted, size_t n
 
 /* ---- names -------------------------------------------------------------------------------- */
 
-/* A port of a name, before they are sorted. */
+/* A port of a name that several rules speak of, before they are sorted. */
 struct pending {
 	uint32_t node;
 	bool below;
@@ -164,26 +164,50 @@ static void look_ahead(const struct names *n, const struct rule *rules, size_t n
 	}
 }
 
-static int add_name(struct names *n, const struct rule *rule, const struct lookup *at,
-		    unsigned int flag)
+static int add_pending(struct names *n, uint32_t node, bool below,
+		       const struct egress_port *ports, size_t n_ports)
 {
-	bool below = rule->kind == RULE_BELOW;
-	int64_t node = node_of(n, rule->name, at->len, at->hash);
 	int r = 0;
 
-	if (node < 0)
-		return (int)node;
-	((struct policy_node *)n->nodes.v)[node].flags |=
-		(uint16_t)(flag << (below ? NODE_BELOW_SHIFT : 0));
-	for (unsigned int k = 0; k < rule->n_ports && r >= 0; k++) {
-		struct pending p = {(uint32_t)node, below, rule->ports[k]};
+	for (size_t i = 0; i < n_ports && r >= 0; i++) {
+		struct pending p = {node, below, ports[i]};
 
 		r = entries_add(&n->pending, &p, sizeof p);
 	}
 	return r;
 }
 
-static int add_names(struct names *n, const struct rule_list *l, unsigned int flag)
+/* Its ports are in order; most names have but one rule, and need no more. */
+static int add_rule_ports(struct compiler *c, struct names *n, uint32_t node,
+			  const struct rule *rule)
+{
+	const bool below = rule->kind == RULE_BELOW;
+	struct policy_list *list = &((struct policy_node *)n->nodes.v)[node].ports[below];
+	int r;
+
+	if (!rule->n_ports)
+		return 0;
+	if (!list->n)
+		return compile_ports(c, rule->ports, rule->n_ports, &list->first, &list->n);
+	r = add_pending(n, node, below, (const struct egress_port *)c->ports.v + list->first,
+			list->n);
+	return r < 0 ? r : add_pending(n, node, below, rule->ports, rule->n_ports);
+}
+
+static int add_name(struct compiler *c, struct names *n, const struct rule *rule,
+		    const struct lookup *at, unsigned int flag)
+{
+	bool below = rule->kind == RULE_BELOW;
+	int64_t node = node_of(n, rule->name, at->len, at->hash);
+
+	if (node < 0)
+		return (int)node;
+	((struct policy_node *)n->nodes.v)[node].flags |=
+		(uint16_t)(flag << (below ? NODE_BELOW_SHIFT : 0));
+	return add_rule_ports(c, n, (uint32_t)node, rule);
+}
+
+static int add_names(struct compiler *c, struct names *n, const struct rule_list *l, unsigned int flag)
 {
 	struct lookup ahead[AHEAD];
 	int r = 0;
@@ -194,7 +218,7 @@ static int add_names(struct names *n, const struct rule_list *l, unsigned int fl
 		look_ahead(n, &l->v[i], block, ahead);
 		for (size_t k = 0; k < block && r >= 0; k++)
 			if (l->v[i + k].kind != RULE_NET)
-				r = add_name(n, &l->v[i + k], &ahead[k], flag);
+				r = add_name(c, n, &l->v[i + k], &ahead[k], flag);
 	}
 	return r;
 }
@@ -211,19 +235,6 @@ static int compare_pending(const void *pa, const void *pb)
 	return (ka > kb) - (ka < kb);
 }
 
-/* Who names each host once, as most do, has them in order already. */
-static void sort_pending(struct entries *pending)
-{
-	const struct pending *p = (const struct pending *)pending->v;
-
-	for (size_t i = 1; i < pending->n; i++) {
-		if (compare_pending(&p[i - 1], &p[i]) <= 0)
-			continue;
-		qsort(pending->v, pending->n, sizeof *p, compare_pending);
-		return;
-	}
-}
-
 static int add_ports(struct compiler *c, struct names *n)
 {
 	const struct pending *p = (const struct pending *)n->pending.v;
@@ -232,7 +243,8 @@ static int add_ports(struct compiler *c, struct names *n)
 
 	if (!ports)
 		return -ENOMEM;
-	sort_pending(&n->pending);
+	if (n->pending.n > 0)
+		qsort(n->pending.v, n->pending.n, sizeof *p, compare_pending);
 	for (size_t i = 0, k; i < n->pending.n && r >= 0; i = k) {
 		struct policy_node *node = (struct policy_node *)n->nodes.v + p[i].node;
 
@@ -265,11 +277,10 @@ static int make_names(struct compiler *c, struct names *n)
 	for (n->n_slots = 2; n->n_slots < 2 * most;)
 		n->n_slots *= 2;
 	n->slots = calloc(n->n_slots, sizeof *n->slots);
-	if (!n->slots || reserve(&n->nodes, most + 1, sizeof(struct policy_node)) < 0 ||
-	    reserve(&n->pending, 2 * most + 1, sizeof(struct pending)) < 0)
+	if (!n->slots || reserve(&n->nodes, most + 1, sizeof(struct policy_node)) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_SIZE(lists) && r >= 0; i++)
-		r = add_names(n, lists[i].list, lists[i].flag);
+		r = add_names(c, n, lists[i].list, lists[i].flag);
 	return r < 0 ? r : add_ports(c, n);
 }
 
