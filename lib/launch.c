@@ -415,13 +415,14 @@ static int build_gate(struct launch *l, struct cis_error *err)
 	if (r < 0 || box < 0)
 		return cis_fail(err, r < 0 ? -r : errno, "gate: the sandbox's network");
 	r = gate_build(l->egress, box, err);
-	if (r >= 0)
-		r = gate_spawn(l->egress, err);
 	if (r < 0)
 		return r;
 	r = sync_send(l->built[0], &(struct sync_msg){.kind = SYNC_GO});
 	/* The stage died, and has said why. */
-	return r == -EPIPE ? 0 : r < 0 ? cis_fail(err, -r, "gate") : 0;
+	if (r < 0 && r != -EPIPE)
+		return cis_fail(err, -r, "gate");
+	/* Beside init: until they are there its packets wait in their sockets. */
+	return gate_spawn(l->egress, err);
 }
 
 static int start_vfs(struct launch *l, struct cis_error *err)

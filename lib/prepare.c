@@ -146,6 +146,8 @@ int prepare_run(struct cis_sandbox *sb, struct launch *l, struct cis_error *err)
 			break;
 		case OP_MAP:
 			r = launch_map(l, err);
+			if (r >= 0 && sb->spec.net == CIS_NET_EGRESS)
+				r = gate_map(&sb->gate, err);
 			break;
 		case OP_CGROUP:
 			r = make_groups(sb, op, err);

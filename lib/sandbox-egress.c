@@ -56,6 +56,7 @@ static int summarize(struct cis_sandbox *sb, struct summary *ret, struct cis_err
 	if (sb->phase != PHASE_ENDED)
 		return cis_fail_plain(err, EBUSY, "the sandbox has not ended");
 	r = summary_read(ret, sb->gate.records, err);
+	ret->was_cut = sb->gate.was_cut;
 	if (sb->gate.shared)
 		ret->lost = sb->gate.shared->records_lost;
 	return r;

@@ -14,6 +14,8 @@
 #define TABLE_MAX (UINT64_C(1) << 31)
 /* Nets in each other inherit ports: a few rules could ask for very many. */
 #define PORTS_MAX (1U << 24)
+/* Names that are looked up at a time. */
+#define AHEAD 32
 
 /* ---- entries ------------------------------------------------------------------------------ */
 
@@ -33,6 +35,13 @@ static int append(struct entries *e, const void *from, size_t n, size_t size)
 	memcpy(e->v + e->n * size, from, n * size);
 	e->n += n;
 	return 0;
+}
+
+static int reserve(struct entries *e, size_t n, size_t size)
+{
+	e->v = reallocarray(NULL, n, size);
+	e->room = e->v ? n : 0;
+	return e->v ? 0 : -ENOMEM;
 }
 
 int entries_add(struct entries *e, const void *entry, size_t size)
@@ -91,7 +100,7 @@ int compile_ports(struct compiler *c, const struct egress_port *sorted, size_t n
 
 /* ---- names -------------------------------------------------------------------------------- */
 
-/* A port of a name, before they are sorted. */
+/* A port of a name that several rules speak of, before they are sorted. */
 struct pending {
 	uint32_t node;
 	bool below;
@@ -114,10 +123,8 @@ static void names_done(struct names *n)
 }
 
 /* Index of the node of @name, which is made if there is none; -ENOMEM. */
-static int64_t node_of(struct names *n, const char *name)
+static int64_t node_of(struct names *n, const char *name, size_t len, uint64_t hash)
 {
-	size_t len = strlen(name);
-	uint64_t hash = policy_hash(n->key, name, len);
 	uint32_t mask = n->n_slots - 1, i;
 	struct policy_node node = {.name = (uint32_t)n->text.n, .len = (uint16_t)len};
 	int r;
@@ -139,31 +146,81 @@ static int64_t node_of(struct names *n, const char *name)
 	return (int64_t)n->nodes.n - 1;
 }
 
-static int add_names(struct names *n, const struct rule_list *l, unsigned int flag)
+/* What is looked up soon: its slot is far from all others, and on its way meanwhile. */
+struct lookup {
+	size_t len;
+	uint64_t hash;
+};
+
+static void look_ahead(const struct names *n, const struct rule *rules, size_t n_rules,
+		       struct lookup *ret)
+{
+	for (size_t i = 0; i < n_rules; i++) {
+		if (rules[i].kind == RULE_NET)
+			continue;
+		ret[i].len = strlen(rules[i].name);
+		ret[i].hash = policy_hash(n->key, rules[i].name, ret[i].len);
+		__builtin_prefetch(&n->slots[(uint32_t)ret[i].hash & (n->n_slots - 1)], 1);
+	}
+}
+
+static int add_pending(struct names *n, uint32_t node, bool below,
+		       const struct egress_port *ports, size_t n_ports)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < l->n; i++) {
-		const struct rule *rule = &l->v[i];
-		bool below = rule->kind == RULE_BELOW;
-		int64_t node;
+	for (size_t i = 0; i < n_ports && r >= 0; i++) {
+		struct pending p = {node, below, ports[i]};
 
-		if (rule->kind == RULE_NET)
-			continue;
-		node = node_of(n, rule->name);
-		if (node < 0)
-			return (int)node;
-		((struct policy_node *)n->nodes.v)[node].flags |=
-			(uint16_t)(flag << (below ? NODE_BELOW_SHIFT : 0));
-		for (unsigned int k = 0; k < rule->n_ports && r >= 0; k++) {
-			struct pending p = {(uint32_t)node, below, rule->ports[k]};
-
-			r = entries_add(&n->pending, &p, sizeof p);
-		}
-		if (r < 0)
-			return r;
+		r = entries_add(&n->pending, &p, sizeof p);
 	}
-	return 0;
+	return r;
+}
+
+/* Its ports are in order; most names have but one rule, and need no more. */
+static int add_rule_ports(struct compiler *c, struct names *n, uint32_t node,
+			  const struct rule *rule)
+{
+	const bool below = rule->kind == RULE_BELOW;
+	struct policy_list *list = &((struct policy_node *)n->nodes.v)[node].ports[below];
+	int r;
+
+	if (!rule->n_ports)
+		return 0;
+	if (!list->n)
+		return compile_ports(c, rule->ports, rule->n_ports, &list->first, &list->n);
+	r = add_pending(n, node, below, (const struct egress_port *)c->ports.v + list->first,
+			list->n);
+	return r < 0 ? r : add_pending(n, node, below, rule->ports, rule->n_ports);
+}
+
+static int add_name(struct compiler *c, struct names *n, const struct rule *rule,
+		    const struct lookup *at, unsigned int flag)
+{
+	bool below = rule->kind == RULE_BELOW;
+	int64_t node = node_of(n, rule->name, at->len, at->hash);
+
+	if (node < 0)
+		return (int)node;
+	((struct policy_node *)n->nodes.v)[node].flags |=
+		(uint16_t)(flag << (below ? NODE_BELOW_SHIFT : 0));
+	return add_rule_ports(c, n, (uint32_t)node, rule);
+}
+
+static int add_names(struct compiler *c, struct names *n, const struct rule_list *l, unsigned int flag)
+{
+	struct lookup ahead[AHEAD];
+	int r = 0;
+
+	for (size_t i = 0; i < l->n && r >= 0; i += AHEAD) {
+		size_t block = MIN(l->n - i, (size_t)AHEAD);
+
+		look_ahead(n, &l->v[i], block, ahead);
+		for (size_t k = 0; k < block && r >= 0; k++)
+			if (l->v[i + k].kind != RULE_NET)
+				r = add_name(c, n, &l->v[i + k], &ahead[k], flag);
+	}
+	return r;
 }
 
 static int compare_pending(const void *pa, const void *pb)
@@ -220,10 +277,10 @@ static int make_names(struct compiler *c, struct names *n)
 	for (n->n_slots = 2; n->n_slots < 2 * most;)
 		n->n_slots *= 2;
 	n->slots = calloc(n->n_slots, sizeof *n->slots);
-	if (!n->slots)
+	if (!n->slots || reserve(&n->nodes, most + 1, sizeof(struct policy_node)) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_SIZE(lists) && r >= 0; i++)
-		r = add_names(n, lists[i].list, lists[i].flag);
+		r = add_names(c, n, lists[i].list, lists[i].flag);
 	return r < 0 ? r : add_ports(c, n);
 }
 
@@ -390,16 +447,63 @@ static int check_undone_names(const struct compiler *c, struct cis_error *err)
 	return 0;
 }
 
+/*
+ * How names that are shut end: of very many rules nearly all end otherwise, and need not be
+ * looked up. A shut name and all below it have the last @len bytes in common.
+ */
+struct endings {
+	size_t len;
+	uint64_t seen[64]; /* by hash */
+};
+
+static uint32_t ending_hash(const struct endings *e, const char *end)
+{
+	uint64_t last = 0;
+
+	memcpy(&last, end - e->len, e->len);
+	return (uint32_t)(last * UINT64_C(0x9e3779b97f4a7c15) >> 52);
+}
+
+static void read_endings(const struct rule_list *shut, struct endings *ret)
+{
+	*ret = (struct endings){.len = sizeof(uint64_t)};
+	for (size_t i = 0; i < shut->n; i++)
+		if (shut->v[i].kind != RULE_NET)
+			ret->len = MIN(ret->len, strlen(shut->v[i].name));
+	for (size_t i = 0; i < shut->n; i++) {
+		const struct rule *rule = &shut->v[i];
+		uint32_t hash;
+
+		if (rule->kind == RULE_NET)
+			continue;
+		hash = ending_hash(ret, rule->name + strlen(rule->name));
+		ret->seen[hash / 64] |= UINT64_C(1) << hash % 64;
+	}
+}
+
+static bool may_be_shut(const struct endings *e, const char *name)
+{
+	size_t len = strlen(name);
+	uint32_t hash;
+
+	if (len < e->len)
+		return false;
+	hash = ending_hash(e, name + len);
+	return e->seen[hash / 64] >> hash % 64 & 1;
+}
+
 /* Rules that allow a name, or all below it, that is shut as a whole. */
 static int check_allowed(const struct compiler *c, const struct policy *p,
 			 const struct rule_list *l, struct cis_error *err)
 {
 	char where[RULE_PLACE_MAX], text[RULE_PRINT_MAX];
+	struct endings shut;
 
+	read_endings(&c->shut, &shut);
 	for (size_t i = 0; i < l->n; i++) {
 		const struct rule *rule = &l->v[i];
 
-		if (rule->kind == RULE_NET)
+		if (rule->kind == RULE_NET || !may_be_shut(&shut, rule->name))
 			continue;
 		/* As "*.x" it is no name, so what holds for it holds for all below x. */
 		rule_print(rule, false, text);

@@ -104,6 +104,7 @@ struct dns {
 	uint64_t second, order, used;
 	uint32_t n_second, ticket;
 	size_t preferred;
+	size_t n_touched; /* flights behind these never were: they cost neither memory nor looks */
 	struct dns_flight flights[FLIGHTS];
 	uint8_t answers[FLIGHTS][DNS_ANSWER_MAX]; /* of the flights that are held */
 

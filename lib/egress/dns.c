@@ -145,7 +145,7 @@ static void release(struct dns *d, uint64_t now, struct dns_flight *f)
 
 static bool is_id_free(const struct dns *d, uint16_t id)
 {
-	for (size_t i = 0; i < FLIGHTS; i++)
+	for (size_t i = 0; i < d->n_touched; i++)
 		if (d->flights[i].state == FLIGHT_ASKED && d->flights[i].id == id)
 			return false;
 	return true;
@@ -237,12 +237,14 @@ static struct dns_flight *take_flight(struct dns *d, uint64_t now)
 {
 	struct dns_flight *oldest = &d->flights[0];
 
-	for (size_t i = 0; i < FLIGHTS; i++) {
+	for (size_t i = 0; i < d->n_touched; i++) {
 		if (d->flights[i].state == FLIGHT_FREE)
 			return &d->flights[i];
 		if (d->flights[i].order < oldest->order)
 			oldest = &d->flights[i];
 	}
+	if (d->n_touched < FLIGHTS)
+		return &d->flights[d->n_touched++];
 	give_up(d, now, oldest, DNS_BECAUSE_FLOOD_FLIGHTS);
 	return oldest;
 }
@@ -250,7 +252,7 @@ static struct dns_flight *take_flight(struct dns *d, uint64_t now)
 /* The client said it again because it has no answer yet. */
 static bool is_under_way(const struct dns *d, const struct dns_asked *asked)
 {
-	for (size_t i = 0; i < FLIGHTS; i++) {
+	for (size_t i = 0; i < d->n_touched; i++) {
 		const struct dns_flight *f = &d->flights[i];
 
 		if (f->state != FLIGHT_FREE && f->asked.id == asked->id &&
@@ -336,7 +338,7 @@ void dns_upstream(struct dns *d, uint64_t now, size_t upstream, bool is_tcp,
 
 	if (dns_read_header(&m, &h) < 0)
 		return;
-	for (size_t i = 0; i < FLIGHTS && !f; i++)
+	for (size_t i = 0; i < d->n_touched && !f; i++)
 		if (d->flights[i].state == FLIGHT_ASKED && d->flights[i].id == h.id &&
 		    d->flights[i].upstream == upstream && d->flights[i].is_tcp == is_tcp)
 			f = &d->flights[i];
@@ -367,7 +369,7 @@ void dns_upstream(struct dns *d, uint64_t now, size_t upstream, bool is_tcp,
 
 void dns_upstream_failed(struct dns *d, uint64_t now, size_t upstream, bool is_tcp)
 {
-	for (size_t i = 0; i < FLIGHTS; i++) {
+	for (size_t i = 0; i < d->n_touched; i++) {
 		struct dns_flight *f = &d->flights[i];
 
 		if (f->state == FLIGHT_ASKED && f->upstream == upstream &&
@@ -378,7 +380,7 @@ void dns_upstream_failed(struct dns *d, uint64_t now, size_t upstream, bool is_t
 
 void dns_admitted(struct dns *d, uint64_t now, uint32_t ticket, bool is_done)
 {
-	for (size_t i = 0; i < FLIGHTS; i++) {
+	for (size_t i = 0; i < d->n_touched; i++) {
 		struct dns_flight *f = &d->flights[i];
 
 		if (f->state != FLIGHT_HELD || f->ticket != ticket)
@@ -395,7 +397,7 @@ int dns_next_timeout(const struct dns *d, uint64_t now)
 {
 	uint64_t next = UINT64_MAX;
 
-	for (size_t i = 0; i < FLIGHTS; i++)
+	for (size_t i = 0; i < d->n_touched; i++)
 		if (d->flights[i].state != FLIGHT_FREE)
 			next = MIN(next, d->flights[i].deadline);
 	if (next == UINT64_MAX)
@@ -405,7 +407,7 @@ int dns_next_timeout(const struct dns *d, uint64_t now)
 
 void dns_tick(struct dns *d, uint64_t now)
 {
-	for (size_t i = 0; i < FLIGHTS; i++) {
+	for (size_t i = 0; i < d->n_touched; i++) {
 		struct dns_flight *f = &d->flights[i];
 
 		if (f->state == FLIGHT_FREE || f->deadline > now)

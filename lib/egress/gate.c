@@ -165,150 +165,7 @@ int gate_publish(struct gate *g, const struct publish *p, struct cis_error *err)
 	return 0;
 }
 
-/* ---- the founder ---------------------------------------------------------------------------- */
-
-/* What the gate's own root may set. All links come later and inherit. */
-static int set_sysctls(bool six)
-{
-	static const char *const v4[][2] = {
-		{"ip_forward", "1"},
-		{"conf/all/accept_redirects", "0"},
-		{"conf/default/accept_redirects", "0"},
-		{"conf/all/send_redirects", "0"},
-		{"conf/default/send_redirects", "0"},
-		/* Inherited from the host, which may need them otherwise. */
-		{"conf/all/accept_source_route", "0"},
-		{"conf/default/accept_source_route", "0"},
-		{"conf/all/route_localnet", "0"},
-		{"conf/default/route_localnet", "0"},
-		{"conf/all/proxy_arp", "0"},
-		{"conf/default/proxy_arp", "0"},
-		{"conf/all/arp_accept", "0"},
-		{"conf/default/arp_accept", "0"},
-		{"conf/all/rp_filter", "1"},
-		{"conf/default/rp_filter", "1"},
-	};
-	static const char *const v6[][2] = {
-		{"conf/all/accept_ra", "0"},
-		{"conf/default/accept_ra", "0"},
-		{"conf/all/accept_redirects", "0"},
-		{"conf/default/accept_redirects", "0"},
-	};
-	cleanup_close int net = SYS(openat, AT_FDCWD, "/proc/sys/net",
-				    O_PATH | O_DIRECTORY | O_CLOEXEC);
-	cleanup_close int four = net < 0 ? net : SYS(openat, net, "ipv4",
-						     O_PATH | O_DIRECTORY | O_CLOEXEC);
-	cleanup_close int other = net < 0 ? net : SYS(openat, net, "ipv6",
-						      O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int r = MIN(four, 0);
-
-	for (size_t i = 0; i < ARRAY_SIZE(v4) && r >= 0; i++)
-		r = io_write_file_at(four, v4[i][0], v4[i][1]);
-	for (size_t i = 0; i < ARRAY_SIZE(v6) && r >= 0 && other >= 0; i++)
-		r = io_write_file_at(other, v6[i][0], v6[i][1]);
-	if (r >= 0 && other >= 0)
-		r = io_write_file_at(other, six ? "conf/all/forwarding" : "conf/all/disable_ipv6",
-				     "1");
-	/* Counts bytes of flows. */
-	return r < 0 ? r : io_write_file_at(net, "netfilter/nf_conntrack_acct", "1");
-}
-
-static void founder_main(const struct gate *g) __attribute__((noreturn));
-static void founder_main(const struct gate *g)
-{
-	int keep[1], r;
-	size_t n = 0;
-	char go = 0;
-
-	SYS(prctl, PR_SET_NAME, "cis:gate", 0, 0, 0);
-	fd_keep(keep, &n, g->wire[1]);
-	fd_close_others(keep, n);
-	r = userns_become_owner_child(g->id);
-	if (r >= 0)
-		r = SYS(unshare, CLONE_NEWUSER);
-	if (r >= 0)
-		r = SYS(sendto, g->wire[1], &go, 1, MSG_NOSIGNAL, NULL, 0);
-	/* Not before the ids are mapped: sysctls belong to a root that is there. */
-	if (r >= 0 && SYS(recvfrom, g->wire[1], &go, 1, 0, NULL, NULL) != 1)
-		_exit(1);
-	if (r >= 0)
-		r = userns_become_root_child();
-	if (r >= 0)
-		r = SYS(unshare, CLONE_NEWNET);
-	if (r >= 0)
-		r = set_sysctls(g->addresses.six);
-	go = (char)-r;
-	SYS(sendto, g->wire[1], &go, 1, MSG_NOSIGNAL, NULL, 0);
-	/* Until its namespaces are held by descriptors. */
-	SYS(recvfrom, g->wire[1], &go, 1, 0, NULL, NULL);
-	_exit(0);
-}
-
-int gate_clone(struct gate *g, uint32_t number, uid_t id, struct cis_error *err)
-{
-	struct clone_args args = {
-		.flags = CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)&g->founder,
-	};
-	int r = egress_look(number, &g->addresses, err);
-
-	if (r < 0)
-		return r;
-	g->id = id;
-	r = upstreams_open(&g->upstreams, err);
-	if (r < 0)
-		return r;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->wire) < 0)
-		return cis_fail(err, errno, "gate");
-	r = process_clone(&args);
-	if (r == 0)
-		founder_main(g);
-	if (r < 0) {
-		g->founder = -1;
-		return cis_fail(err, -r, "gate: clone its founder");
-	}
-	g->founder_pid = r;
-	g->wire[1] = fd_close(g->wire[1]);
-	return 0;
-}
-
-/* What it says: 0, or the errno of what failed. */
-static int hear_founder(const struct gate *g)
-{
-	char said;
-	ssize_t n = recv(g->wire[0], &said, 1, 0);
-
-	return n == 1 ? -said : n == 0 ? -ECHILD : -errno;
-}
-
-static int open_netns(pid_t pid)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof path, "/proc/%d/ns/net", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-static int take_namespaces(struct gate *g)
-{
-	int r = hear_founder(g);
-
-	if (r >= 0)
-		r = userns_write_maps(g->founder_pid, g->id, 1);
-	if (r >= 0 && send(g->wire[0], "", 1, MSG_NOSIGNAL) < 0)
-		r = -errno;
-	if (r >= 0)
-		r = hear_founder(g);
-	if (r >= 0)
-		r = g->userns = userns_open(g->founder_pid);
-	if (r >= 0)
-		r = g->netns = open_netns(g->founder_pid);
-	return MIN(r, 0);
-}
-
-/* ---- building ------------------------------------------------------------------------------- */
+/* ---- rules ---------------------------------------------------------------------------------- */
 
 static void to_elements(const struct policy_range *from, size_t n, bool six,
 			struct egress_element *ret)
@@ -360,7 +217,7 @@ static size_t add_nets(const struct policy *p, int family, struct egress_element
 	return k;
 }
 
-static int make_rules(struct gate *g, struct cis_error *err)
+static int make_rules(const struct gate *g, struct egress_rules *ret)
 {
 	struct egress_policy p = {.audit = policy_is_audit(g->policy), .verify = g->verify,
 				  .rate = g->rate, .budget = g->budget};
@@ -369,14 +226,199 @@ static int make_rules(struct gate *g, struct cis_error *err)
 	cleanup_free struct egress_element *nets = calloc(n4 + n6 + 1, sizeof *nets);
 
 	if (!never || !nets)
-		return cis_fail(err, ENOMEM, "gate");
+		return -ENOMEM;
 	add_nets(g->policy, AF_INET, nets);
 	add_nets(g->policy, AF_INET6, nets + n4);
 	p.never = never;
 	p.nets = nets;
 	p.n_nets = n4 + n6;
-	return egress_make_rules(g->sockets[GATE_NFT], &g->addresses, &p, err);
+	return egress_make_rules(&g->addresses, &p, ret);
 }
+
+/* ---- the founder ---------------------------------------------------------------------------- */
+
+/* What the gate's own root may set. All links come later and inherit. */
+static int set_sysctls(bool six)
+{
+	static const char *const v4[][2] = {
+		{"ip_forward", "1"},
+		{"conf/all/accept_redirects", "0"},
+		{"conf/default/accept_redirects", "0"},
+		{"conf/all/send_redirects", "0"},
+		{"conf/default/send_redirects", "0"},
+		/* Inherited from the host, which may need them otherwise. */
+		{"conf/all/accept_source_route", "0"},
+		{"conf/default/accept_source_route", "0"},
+		{"conf/all/route_localnet", "0"},
+		{"conf/default/route_localnet", "0"},
+		{"conf/all/proxy_arp", "0"},
+		{"conf/default/proxy_arp", "0"},
+		{"conf/all/arp_accept", "0"},
+		{"conf/default/arp_accept", "0"},
+		{"conf/all/rp_filter", "1"},
+		{"conf/default/rp_filter", "1"},
+	};
+	static const char *const v6[][2] = {
+		{"conf/all/accept_ra", "0"},
+		{"conf/default/accept_ra", "0"},
+		{"conf/all/accept_redirects", "0"},
+		{"conf/default/accept_redirects", "0"},
+	};
+	cleanup_close int net = SYS(openat, AT_FDCWD, "/proc/sys/net",
+				    O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int four = net < 0 ? net : SYS(openat, net, "ipv4",
+						     O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int other = net < 0 ? net : SYS(openat, net, "ipv6",
+						      O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = MIN(four, 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(v4) && r >= 0; i++)
+		r = io_write_file_at(four, v4[i][0], v4[i][1]);
+	for (size_t i = 0; i < ARRAY_SIZE(v6) && r >= 0 && other >= 0; i++)
+		r = io_write_file_at(other, v6[i][0], v6[i][1]);
+	if (r >= 0 && other >= 0)
+		r = io_write_file_at(other, six ? "conf/all/forwarding" : "conf/all/disable_ipv6",
+				     "1");
+	/* Counts bytes of flows. */
+	return r < 0 ? r : io_write_file_at(net, "netfilter/nf_conntrack_acct", "1");
+}
+
+/* What the founder says after each of its steps. */
+enum step { STEP_USERNS, STEP_NETNS, STEP_RULES };
+struct word {
+	uint8_t step, error;
+};
+
+static void say(const struct gate *g, enum step step, int r)
+{
+	const struct word word = {(uint8_t)step, (uint8_t)-r};
+
+	SYS(sendto, g->wire[1], &word, sizeof word, MSG_NOSIGNAL, NULL, 0);
+	if (r < 0)
+		_exit(1);
+}
+
+/* For the next word, or the end. */
+static bool hear(const struct gate *g)
+{
+	char go;
+
+	return SYS(recvfrom, g->wire[1], &go, 1, 0, NULL, NULL) == 1;
+}
+
+static void founder_main(const struct gate *g, const struct egress_rules *rules)
+	__attribute__((noreturn));
+static void founder_main(const struct gate *g, const struct egress_rules *rules)
+{
+	int keep[1], r;
+	size_t n = 0;
+
+	SYS(prctl, PR_SET_NAME, "cis:gate", 0, 0, 0);
+	fd_keep(keep, &n, g->wire[1]);
+	fd_close_others(keep, n);
+	r = userns_become_owner_child(g->id);
+	say(g, STEP_USERNS, r < 0 ? r : SYS(unshare, CLONE_NEWUSER));
+	/* Not before the ids are mapped: sysctls belong to a root that is there. */
+	if (!hear(g))
+		_exit(1);
+	r = userns_become_root_child();
+	if (r >= 0)
+		r = SYS(unshare, CLONE_NEWNET);
+	say(g, STEP_NETNS, r < 0 ? r : set_sysctls(g->addresses.six));
+	say(g, STEP_RULES, egress_send_rules_child(rules));
+	/* Until its namespaces are held by descriptors. */
+	hear(g);
+	_exit(0);
+}
+
+static int clone_founder(struct gate *g, const struct egress_rules *rules)
+{
+	struct clone_args args = {
+		.flags = CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)&g->founder,
+	};
+	int r = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->wire) < 0 ? -errno : 0;
+
+	if (r >= 0)
+		r = process_clone(&args);
+	if (r == 0)
+		founder_main(g, rules);
+	if (r < 0) {
+		g->founder = -1;
+		return r;
+	}
+	g->founder_pid = r;
+	g->wire[1] = fd_close(g->wire[1]);
+	return 0;
+}
+
+int gate_clone(struct gate *g, uint32_t number, uid_t id, struct cis_error *err)
+{
+	struct egress_rules rules = {0};
+	int r = egress_look(number, &g->addresses, err);
+
+	if (r < 0)
+		return r;
+	g->id = id;
+	r = upstreams_open(&g->upstreams, err);
+	if (r < 0)
+		return r;
+	r = make_rules(g, &rules);
+	if (r >= 0)
+		r = clone_founder(g, &rules);
+	free(rules.text);
+	return r < 0 ? cis_fail(err, -r, "gate: clone its founder") : 0;
+}
+
+/* That @step is done. */
+static int hear_founder(const struct gate *g, enum step step, struct cis_error *err)
+{
+	struct word said;
+	ssize_t n = recv(g->wire[0], &said, sizeof said, 0);
+	int r = n == sizeof said ? -said.error : n == 0 ? -ECHILD : n < 0 ? -errno : -EPROTO;
+
+	if (r >= 0 && said.step != step)
+		r = -EPROTO;
+	if (r < 0 && step == STEP_RULES)
+		return egress_explain_rules(r, err);
+	return r < 0 ? cis_fail(err, -r, "gate: make its namespaces") : 0;
+}
+
+int gate_map(struct gate *g, struct cis_error *err)
+{
+	int r = hear_founder(g, STEP_USERNS, err);
+
+	if (r < 0)
+		return r;
+	r = userns_write_maps(g->founder_pid, g->id, 1);
+	if (r >= 0)
+		r = g->userns = userns_open(g->founder_pid);
+	if (r >= 0 && send(g->wire[0], "", 1, MSG_NOSIGNAL) < 0)
+		r = -errno;
+	return r < 0 ? cis_fail(err, -r, "gate: map its ids") : 0;
+}
+
+static int open_netns(pid_t pid)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/ns/net", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int take_netns(struct gate *g, struct cis_error *err)
+{
+	int r = hear_founder(g, STEP_NETNS, err);
+
+	if (r < 0)
+		return r;
+	r = g->netns = open_netns(g->founder_pid);
+	return r < 0 ? cis_fail(err, -r, "gate: open its network namespace") : 0;
+}
+
+/* ---- building ------------------------------------------------------------------------------- */
 
 static int listen_at(const struct gate *g, bool six, int type, uint16_t port)
 {
@@ -512,15 +554,17 @@ static int open_rest(struct gate *g)
 
 int gate_build(struct gate *g, int box, struct cis_error *err)
 {
-	int r = take_namespaces(g);
+	int r = take_netns(g, err);
 
-	if (r >= 0)
-		r = visit(g, open_netfilters, g);
+	if (r < 0)
+		return r;
+	r = visit(g, open_netfilters, g);
 	if (r >= 0)
 		r = open_rest(g);
 	if (r < 0)
-		return cis_fail(err, -r, "gate: make its namespaces");
-	r = make_rules(g, err);
+		return cis_fail(err, -r, "gate: listen to its kernel");
+	/* No link before there are rules: the founder makes them. */
+	r = hear_founder(g, STEP_RULES, err);
 	if (r >= 0)
 		r = egress_make_uplink(g->netns, &g->addresses, err);
 	if (r >= 0)
@@ -528,8 +572,6 @@ int gate_build(struct gate *g, int box, struct cis_error *err)
 	if (r < 0)
 		return r;
 	r = visit(g, open_listeners, g);
-	g->founder = end_process(g->founder);
-	close_pair(g->wire);
 	if (r < 0)
 		return cis_fail(err, -r, "gate: listen in it");
 	return upstreams_await(&g->upstreams, err);
@@ -557,8 +599,12 @@ static int spawn(struct gate *g, void (*child)(const struct gate *g), int *ret_p
 
 int gate_spawn(struct gate *g, struct cis_error *err)
 {
-	int r = spawn(g, keeper_main, &g->keeper);
+	int r;
 
+	/* Its namespaces have other holders by now; gate_build() is not for waiting. */
+	g->founder = end_process(g->founder);
+	close_pair(g->wire);
+	r = spawn(g, keeper_main, &g->keeper);
 	if (r >= 0)
 		r = spawn(g, names_main, &g->names);
 	if (r >= 0 && g->n_published)
@@ -566,6 +612,7 @@ int gate_spawn(struct gate *g, struct cis_error *err)
 	return r < 0 ? cis_fail(err, -r, "gate: clone its helpers") : 0;
 }
 
+/* Both end by themselves, at once. Nobody waits for long for one that does not. */
 void gate_finish(struct gate *g)
 {
 	int *const helpers[] = {&g->keeper, &g->names, &g->inbound};
@@ -574,8 +621,9 @@ void gate_finish(struct gate *g)
 	for (size_t i = 0; i < ARRAY_SIZE(helpers); i++) {
 		struct pollfd p = {.fd = *helpers[i], .events = POLLIN};
 
-		if (p.fd >= 0)
-			poll(&p, 1, FINISH_MSEC);
+		/* One that hangs costs the others their time. */
+		if (p.fd >= 0 && poll(&p, 1, g->was_cut ? 0 : FINISH_MSEC) == 0)
+			g->was_cut = true;
 		*helpers[i] = end_process(*helpers[i]);
 	}
 }

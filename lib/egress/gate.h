@@ -4,9 +4,10 @@
  *
  *	sandbox -- eth0 -- [ the gate's network namespace ] -- up0 -- host
  *
- *	gate_clone()   somebody makes its user and network namespace, beside us   prepare.c
- *	gate_build()   rules, links, sockets, in this order                       prepare.c
- *	gate_spawn()   its helpers                                                launch.c
+ *	gate_clone()   somebody makes its namespaces, and rules in them, beside us  prepare.c
+ *	gate_map()     who its root is; its network comes after this              prepare.c
+ *	gate_build()   when there are rules: links, sockets                       launch.c
+ *	gate_spawn()   keeper, names helper, the one of published ports           launch.c
  *	gate_finish()  what still flows is recorded; both end                     supervise.c
  *
  * The namespaces live by descriptors only, so all of it vanishes with the supervisor:
@@ -71,6 +72,7 @@ struct gate {
 	void *keeper_memory;       /* likewise */
 	int keeper, names, inbound; /* pidfds, or -1 */
 	unsigned int deaths;
+	bool was_cut;              /* its last records are missing */
 };
 
 void gate_init(struct gate *g);
@@ -81,6 +83,7 @@ bool gate_is_on(const struct gate *g);
 int gate_publish(struct gate *g, const struct publish *p, struct cis_error *err);
 /* @number: of this gate on the host; @id: a host id that nobody else has. */
 int gate_clone(struct gate *g, uint32_t number, uid_t id, struct cis_error *err);
+int gate_map(struct gate *g, struct cis_error *err);
 /* @box: the sandbox's network namespace, in which there is but lo. */
 int gate_build(struct gate *g, int box, struct cis_error *err);
 /* Those that do not run. */

@@ -31,8 +31,6 @@ int names_tcp_init(struct names_tcp *t, const struct gate *g, struct dns *dns)
 
 	t->gate = g;
 	t->dns = dns;
-	for (size_t i = 0; i < NAMES_TCP_CLIENTS; i++)
-		t->clients[i].fd = -1;
 	r = t->epoll = SYS(epoll_create1, EPOLL_CLOEXEC);
 	for (size_t i = 0; i < ARRAY_SIZE(listeners) && r >= 0; i++)
 		if (g->sockets[listeners[i]] >= 0)
@@ -48,17 +46,22 @@ static void end_client(struct names_tcp_client *c)
 	c->fd = fd_close(c->fd);
 }
 
-/* A free one, or of those that have been silent for long the one that has longest. */
+/*
+ * A free one, or of those that have been silent for long the one that has longest. Whose turn
+ * never comes costs no memory.
+ */
 static struct names_tcp_client *take_slot(struct names_tcp *t, uint64_t now)
 {
 	struct names_tcp_client *oldest = &t->clients[0];
 
-	for (size_t i = 0; i < NAMES_TCP_CLIENTS; i++) {
+	for (size_t i = 0; i < t->n_touched; i++) {
 		if (t->clients[i].fd < 0)
 			return &t->clients[i];
 		if (t->clients[i].seen < oldest->seen)
 			oldest = &t->clients[i];
 	}
+	if (t->n_touched < NAMES_TCP_CLIENTS)
+		return &t->clients[t->n_touched++];
 	if (now - oldest->seen < NAMES_TCP_IDLE_MSEC)
 		return NULL;
 	end_client(oldest);
@@ -148,7 +151,9 @@ void names_tcp_answer(struct names_tcp *t, const struct dns_client *client,
 	struct token token;
 
 	memcpy(&token, client->token, sizeof token);
-	c = &t->clients[token.slot % NAMES_TCP_CLIENTS];
+	if (token.slot >= t->n_touched)
+		return;
+	c = &t->clients[token.slot];
 	if (c->fd >= 0 && c->generation == token.generation && !send_message(c->fd, message, len))
 		end_client(c);
 }

@@ -22,7 +22,7 @@ struct names_tcp {
 	const struct gate *gate;
 	struct dns *dns;
 	int epoll;
-	uint32_t generation;
+	uint32_t generation, n_touched;
 	struct names_tcp_client clients[NAMES_TCP_CLIENTS];
 };
 

@@ -37,13 +37,15 @@ enum {
 	NODE_BELOW_SHIFT = 4,
 };
 
+/* Some of ports. */
+struct policy_list {
+	uint32_t first, n;
+};
+
 struct policy_node {
 	uint32_t name; /* bytes from the beginning of names; NUL at the end */
 	uint16_t len, flags;
-	/* In ports: first and number, for the name itself and for all below. */
-	struct {
-		uint32_t first, n;
-	} ports[2];
+	struct policy_list ports[2]; /* for the name itself, and for all below */
 };
 
 /* SipHash-2-4: a keyed hash of 64 bits. */

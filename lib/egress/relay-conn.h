@@ -94,7 +94,8 @@ struct egress_relay {
 	struct listener listeners[EGRESS_LISTENERS_MAX];
 	uint32_t n_listeners;
 	uint32_t n_conns, n_pipes, n_large;
-	uint32_t free_conn; /* a list by .next */
+	uint32_t free_conn; /* a list by .next, of those that were used */
+	uint32_t n_touched; /* behind these none was: most never cost memory */
 	uint32_t n_free_pipes;
 	uint32_t again_first, n_again; /* a ring */
 	struct queue_ends queues[N_QUEUES];

@@ -68,9 +68,7 @@ struct egress_relay *egress_relay_init(void *memory, const struct egress_relay_c
 	r->free_pipes = part(&at, c->pipes * sizeof *r->free_pipes);
 	r->again = part(&at, c->connections * sizeof *r->again);
 	r->heads = part(&at, (size_t)c->connections * HEAD_SIZE);
-	for (uint32_t i = 0; i < c->connections; i++)
-		r->conns[i].next = i + 1 < c->connections ? i + 1 : NONE;
-	r->free_conn = c->connections > 0 ? 0 : NONE;
+	r->free_conn = NONE;
 	for (size_t i = 0; i < N_QUEUES; i++)
 		r->queues[i].first = r->queues[i].last = NONE;
 	r->queues[WAIT_HEAD].ms = c->head_ms;
@@ -86,7 +84,7 @@ void egress_relay_done(struct egress_relay *r)
 {
 	if (!r)
 		return;
-	for (uint32_t i = 0; i < r->config.connections; i++)
+	for (uint32_t i = 0; i < r->n_touched; i++)
 		if (r->conns[i].phase != UNUSED)
 			conn_end(r, &r->conns[i], -ECONNABORTED);
 	while (r->n_free_pipes > 0) {
@@ -274,11 +272,22 @@ int conn_watch(struct egress_relay *r, struct conn *c, int which)
 	return SYS(epoll_ctl, r->epoll, EPOLL_CTL_ADD, s->fd, &e);
 }
 
+static bool is_full(const struct egress_relay *r)
+{
+	return r->free_conn == NONE && r->n_touched == r->config.connections;
+}
+
+/* Not is_full(). */
 static struct conn *conn_new(struct egress_relay *r, int fd)
 {
-	struct conn *c = &r->conns[r->free_conn];
+	struct conn *c;
 
-	r->free_conn = c->next;
+	if (r->free_conn != NONE) {
+		c = &r->conns[r->free_conn];
+		r->free_conn = c->next;
+	} else {
+		c = &r->conns[r->n_touched++];
+	}
 	r->n_conns++;
 	*c = (struct conn){
 		.generation = c->generation & INT32_MAX,
@@ -301,9 +310,9 @@ static void accepted(struct egress_relay *r, int fd, const struct listener *l,
 	struct conn *c;
 	int e;
 
-	if (heads->n > 0 && (heads->n >= r->config.waiting || r->free_conn == NONE))
+	if (heads->n > 0 && (heads->n >= r->config.waiting || is_full(r)))
 		head_late(r, &r->conns[heads->first], false);
-	if (r->free_conn == NONE) {
+	if (is_full(r)) {
 		close_side(&refused, true);
 		return;
 	}

@@ -53,16 +53,20 @@ int ruleset_source(struct strv *sources, const char *name)
 	return (int)sources->n - 1;
 }
 
-const char *rule_place(const struct strv *sources, const struct rule *rule,
-		       char ret[static RULE_PLACE_MAX])
+static const char *write_place(const char *source, unsigned int line,
+			       char ret[static RULE_PLACE_MAX])
 {
-	const char *source = sources->v[rule->source];
-
-	if (rule->line)
-		snprintf(ret, RULE_PLACE_MAX, "%.100s:%u", source, rule->line);
+	if (line)
+		snprintf(ret, RULE_PLACE_MAX, "%.100s:%u", source, line);
 	else
 		snprintf(ret, RULE_PLACE_MAX, "%.100s", source);
 	return ret;
+}
+
+const char *rule_place(const struct strv *sources, const struct rule *rule,
+		       char ret[static RULE_PLACE_MAX])
+{
+	return write_place(sources->v[rule->source], rule->line, ret);
 }
 
 void ruleset_done(struct ruleset *rs)
@@ -80,33 +84,41 @@ void ruleset_done(struct ruleset *rs)
 	*rs = (struct ruleset){0};
 }
 
+/* The words for a place are looked for when there is something to say about it. */
+static int parse(const char *text, size_t len, bool with_ports, const char *source,
+		 unsigned int line, struct rule *ret, struct cis_error *err)
+{
+	char place[RULE_PLACE_MAX];
+	int r = rule_parse(text, len, with_ports, source, ret, NULL);
+
+	if (r >= 0)
+		return r;
+	write_place(source, line, place);
+	return rule_parse(text, len, with_ports, place, ret, err);
+}
+
 /* @line: 0 if @source is all there is to say about the place. */
 static int add(struct ruleset *rs, struct rule_list *l, bool with_ports, const char *text,
 	       size_t len, const char *source, unsigned int line, struct cis_error *err)
 {
 	char place[RULE_PLACE_MAX];
 	struct rule rule;
-	int r, index;
+	int r = parse(text, len, with_ports, source, line, &rule, err), index;
 
-	if (line)
-		snprintf(place, sizeof place, "%.100s:%u", source, line);
-	else
-		snprintf(place, sizeof place, "%.100s", source);
-	r = rule_parse(text, len, with_ports, place, &rule, err);
 	if (r < 0)
 		return r;
 	rule.line = line;
 	index = ruleset_source(&rs->sources, source);
 	if (index < 0) {
 		rule_done(&rule);
-		return cis_fail(err, ENOMEM, "%s", place);
+		return cis_fail(err, ENOMEM, "%s", source);
 	}
 	rule.source = (unsigned int)index;
 	r = rule_list_add(l, &rule);
 	if (r == -E2BIG)
-		return cis_fail_plain(err, E2BIG, "%s: more than %d rules", place,
-				      RULESET_MAX);
-	return r < 0 ? cis_fail(err, -r, "%s", place) : 0;
+		return cis_fail_plain(err, E2BIG, "%s: more than %d rules",
+				      write_place(source, line, place), RULESET_MAX);
+	return r < 0 ? cis_fail(err, -r, "%s", source) : 0;
 }
 
 /* ---- options ------------------------------------------------------------------------------ */

@@ -297,6 +297,8 @@ int summary_print(const struct summary *s, char **ret, struct cis_error *err)
 	if (s->lost)
 		fprintf(f, "  %llu records are missing: there were too many\n",
 			(unsigned long long)s->lost);
+	if (s->was_cut)
+		fprintf(f, "  the last records are missing: the gate's helper hung\n");
 	print_lines(f, s, true);
 	print_inbound(f, s);
 	print_counted(f, s);

@@ -26,6 +26,7 @@ struct summary {
 	uint64_t bytes_up, bytes_down;
 	uint64_t questions; /* to the resolver */
 	uint64_t lost; /* records that found no room */
+	bool was_cut;  /* the last ones were not waited for */
 };
 
 int summary_read(struct summary *s, int records, struct cis_error *err);

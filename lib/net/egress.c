@@ -82,14 +82,15 @@ static bool is_on(const char *sysctl)
 	return io_read_u64_at(AT_FDCWD, sysctl, &value) >= 0 && value;
 }
 
-static void number_addresses(struct egress_addresses *a)
+static void number_addresses(struct egress_addresses *a, uint32_t number)
 {
 	/* 198.18.0.0/15 is for benchmarks of closed networks; fd63:6973::/32 is ours. */
-	const uint32_t pair4 = 0xc6120000u + a->number * 2;
+	const uint32_t pair4 = 0xc6120000u + number * 2;
 	const uint8_t box6[16] = {0xfd, 0x63, 0x69, 0x73, 0, 0, 0, 1, [15] = 1};
 	const uint8_t pair6[16] = {0xfd, 0x63, 0x69, 0x73, 0, 0, 0, 2};
 	const uint8_t box4[4] = {100, 127, 255, 1};
 
+	a->number = number;
 	memcpy(a->gate4, box4, sizeof box4);
 	memcpy(a->box4, box4, sizeof box4);
 	a->box4[3]++;
@@ -99,15 +100,15 @@ static void number_addresses(struct egress_addresses *a)
 	memcpy(a->host4, &(uint32_t){htonl(pair4)}, 4);
 	memcpy(a->up4, &(uint32_t){htonl(pair4 + 1)}, 4);
 	memcpy(a->host6, pair6, sizeof pair6);
-	memcpy(a->host6 + 12, &(uint32_t){htonl(a->number * 2)}, 4);
+	memcpy(a->host6 + 12, &(uint32_t){htonl(number * 2)}, 4);
 	memcpy(a->up6, pair6, sizeof pair6);
-	memcpy(a->up6 + 12, &(uint32_t){htonl(a->number * 2 + 1)}, 4);
+	memcpy(a->up6 + 12, &(uint32_t){htonl(number * 2 + 1)}, 4);
 }
 
 int egress_look(uint32_t number, struct egress_addresses *ret, struct cis_error *err)
 {
 	cleanup_close int fd = rtnl_open(-1);
-	struct egress_addresses a = {.number = number};
+	struct egress_addresses a = {0};
 	uint32_t link4 = 0, link6 = 0;
 	int r = fd < 0 ? fd : default_link(fd, AF_INET, &link4);
 
@@ -126,7 +127,7 @@ int egress_look(uint32_t number, struct egress_addresses *ret, struct cis_error 
 	a.mtu = read_mtu(fd, link4);
 	/* Half of it would be a way round: as good as IPv4, or off. */
 	a.six = link6 && is_on("/proc/sys/net/ipv6/conf/all/forwarding");
-	number_addresses(&a);
+	number_addresses(&a, number);
 	*ret = a;
 	return 0;
 }
@@ -226,21 +227,32 @@ static int make_batch(struct batch *b, const struct egress_addresses *a,
 	return 0;
 }
 
-int egress_make_rules(int nft, const struct egress_addresses *a,
-		      const struct egress_policy *p, struct cis_error *err)
+int egress_make_rules(const struct egress_addresses *a, const struct egress_policy *p,
+		      struct egress_rules *ret)
 {
 	struct batch b = {0};
 	int r = make_batch(&b, a, p);
 
 	if (r >= 0)
-		r = gate_talk(nft, b.text, b.len);
-	free(b.text);
-	if (r == -EOPNOTSUPP || r == -ENOENT || r == -EPROTONOSUPPORT) {
-		cis_fail(err, -r, "gate: make its nftables rules");
-		return cis_hint(err, "the kernel needs nf_tables with inet, nat, redir, masq, "
-				     "reject, log, limit and quota");
-	}
-	return r < 0 ? cis_fail(err, -r, "gate: make its nftables rules") : 0;
+		*ret = (struct egress_rules){b.text, b.len};
+	return r;
+}
+
+int egress_send_rules_child(const struct egress_rules *rules)
+{
+	cleanup_close int nft =
+		SYS(socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+
+	return nft < 0 ? nft : gate_talk(nft, rules->text, rules->len);
+}
+
+int egress_explain_rules(int r, struct cis_error *err)
+{
+	cis_fail(err, -r, "gate: make its nftables rules");
+	if (r == -EOPNOTSUPP || r == -ENOENT || r == -EPROTONOSUPPORT)
+		cis_hint(err, "the kernel needs nf_tables with inet, nat, redir, masq, "
+			      "reject, log, limit and quota");
+	return r;
 }
 
 static int admit(int nft, enum egress_set set, const struct egress_element *e, bool replace)
@@ -267,6 +279,18 @@ int egress_admit_child(int nft, enum egress_set set, const struct egress_element
 
 /* ---- links ---------------------------------------------------------------------------------- */
 
+/* One pair of queues: the kernel would make as many as there are processors, and wait for all
+ * of them when it then leaves them unused. */
+static void put_link(struct rtnl_request *q, const char *name, uint32_t mtu)
+{
+	const uint32_t queues = 1;
+
+	rtnl_put(q, IFLA_IFNAME, name, strlen(name) + 1);
+	rtnl_put(q, IFLA_MTU, &mtu, sizeof mtu);
+	rtnl_put(q, IFLA_NUM_TX_QUEUES, &queues, sizeof queues);
+	rtnl_put(q, IFLA_NUM_RX_QUEUES, &queues, sizeof queues);
+}
+
 /* Both ends; the far one in the namespace @there. */
 static int make_veth(int fd, const char *name, uint32_t mtu, int there, const char *peer)
 {
@@ -276,32 +300,19 @@ static int make_veth(int fd, const char *name, uint32_t mtu, int there, const ch
 	uint32_t netns = (uint32_t)there;
 	struct rtattr *info, *data, *end;
 
-	rtnl_put(&q, IFLA_IFNAME, name, strlen(name) + 1);
-	rtnl_put(&q, IFLA_MTU, &mtu, sizeof mtu);
+	put_link(&q, name, mtu);
 	info = rtnl_nest(&q, IFLA_LINKINFO);
 	rtnl_put(&q, IFLA_INFO_KIND, "veth", 5);
 	data = rtnl_nest(&q, IFLA_INFO_DATA);
 	end = rtnl_nest(&q, VETH_INFO_PEER);
 	memcpy((char *)&q + q.h.nlmsg_len, &far, sizeof far);
 	q.h.nlmsg_len += sizeof far;
-	rtnl_put(&q, IFLA_IFNAME, peer, strlen(peer) + 1);
-	rtnl_put(&q, IFLA_MTU, &mtu, sizeof mtu);
+	put_link(&q, peer, mtu);
 	rtnl_put(&q, IFLA_NET_NS_FD, &netns, sizeof netns);
 	rtnl_end(&q, end);
 	rtnl_end(&q, data);
 	rtnl_end(&q, info);
 	return rtnl_tell(fd, &q);
-}
-
-/* Gone already is as well. */
-static int drop_link(int fd, const char *name)
-{
-	struct rtnl_request q = rtnl_request(RTM_DELLINK, NLM_F_ACK, sizeof q.link);
-	int r;
-
-	rtnl_put(&q, IFLA_IFNAME, name, strlen(name) + 1);
-	r = rtnl_tell(fd, &q);
-	return r == -ENODEV ? 0 : r;
 }
 
 static int add_address(int fd, int link, bool six, const uint8_t *own, unsigned int bits)
@@ -356,32 +367,53 @@ static int set_up_end(int fd, const struct end *e, bool six)
 	return r >= 0 && six && e->via6 ? add_default(fd, link, true, e->via6) : r;
 }
 
+/* A batch that fails waits for all processors: so not to make it and see. */
 static int ensure_host_table(struct cis_error *err)
 {
-	int r = gate_send_child(EGRESS_HOST, NULL);
+	int r = gate_send_child(GATE_FIND_RULES, NULL);
 
+	if (r == -ENOENT)
+		r = gate_send_child(EGRESS_HOST, NULL);
 	return r < 0 && r != -EEXIST
 		       ? cis_fail(err, -r, "network: make the host's nftables table " GATE_TABLE)
 		       : 0;
 }
 
-int egress_make_uplink(int gate, const struct egress_addresses *a, struct cis_error *err)
+/*
+ * The name is the lock: who makes the link has the number, and with it the addresses. One that
+ * is there is another gate's; or of one that is gone, and whose namespace the kernel takes
+ * apart at leisure. To wait for that, or to hurry it, takes tens of milliseconds.
+ */
+static int claim_number(int fd, int gate, struct egress_addresses *a, char name[IFNAMSIZ])
+{
+	const uint32_t first = a->number;
+	int r;
+
+	do {
+		memcpy(name, EGRESS_HOST_LINK, sizeof EGRESS_HOST_LINK);
+		num_append(name, IFNAMSIZ, a->number);
+		r = make_veth(fd, name, a->mtu, gate, EGRESS_UPLINK);
+		if (r != -EEXIST)
+			return r;
+		/* Odd, so that it comes by all; far, so that it is not the next one's first. */
+		number_addresses(a, (a->number + 40503) % EGRESS_NUMBERS);
+	} while (a->number != first);
+	return r;
+}
+
+int egress_make_uplink(int gate, struct egress_addresses *a, struct cis_error *err)
 {
 	cleanup_close int here = rtnl_open(-1), there = rtnl_open(gate);
-	char name[IFNAMSIZ] = EGRESS_HOST_LINK;
+	char name[IFNAMSIZ];
 	const struct end host = {name, a->host4, a->host6, NULL, NULL, 31, 127};
 	const struct end up = {EGRESS_UPLINK, a->up4, a->up6, a->host4, a->host6, 31, 127};
 	int r = here < 0 ? here : MIN(there, 0);
 
-	num_append(name, sizeof name, a->number);
 	if (r >= 0)
 		r = ensure_host_table(err);
 	if (r < 0)
 		return r;
-	r = make_veth(here, name, a->mtu, gate, EGRESS_UPLINK);
-	/* Of a gate that is gone, and whose namespace the kernel takes apart at leisure. */
-	if (r == -EEXIST && drop_link(here, name) >= 0)
-		r = make_veth(here, name, a->mtu, gate, EGRESS_UPLINK);
+	r = claim_number(here, gate, a, name);
 	if (r >= 0)
 		r = set_up_end(here, &host, a->six);
 	if (r >= 0)

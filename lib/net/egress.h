@@ -20,7 +20,7 @@
 
 /* Where everybody is. The gate's own address is the same in all: nobody else sees it. */
 struct egress_addresses {
-	uint32_t number;                 /* of the gate, on this host; up to 65535 */
+	uint32_t number;                 /* of the gate, on this host */
 	uint32_t mtu;
 	bool six;
 	uint8_t gate4[4], box4[4];       /* between gate and sandbox */
@@ -29,7 +29,10 @@ struct egress_addresses {
 	uint8_t host6[16], up6[16];
 };
 
-/* @number: see above. What the host is like decides MTU and IPv6. 0 or -errno. */
+/* So many pairs 198.18.0.0/15 has. */
+#define EGRESS_NUMBERS 65536
+
+/* @number: the first that is tried. What the host is like decides MTU and IPv6. 0 or -errno. */
 int egress_look(uint32_t number, struct egress_addresses *ret, struct cis_error *err);
 
 /* The host's own addresses, for the never-list: how many there are, at most @max. */
@@ -43,11 +46,20 @@ struct egress_policy {
 	size_t n_never, n_nets;
 };
 
-/* @nft: a netfilter socket of the gate. First, since nothing may pass before. */
-int egress_make_rules(int nft, const struct egress_addresses *a,
-		      const struct egress_policy *p, struct cis_error *err);
-/* The host's table, unless it is there; then the link. @gate: network namespace. */
-int egress_make_uplink(int gate, const struct egress_addresses *a, struct cis_error *err);
+/* One batch for the kernel. @text is malloc()ed, and the caller's. */
+struct egress_rules {
+	char *text;
+	size_t len;
+};
+int egress_make_rules(const struct egress_addresses *a, const struct egress_policy *p,
+		      struct egress_rules *ret);
+/* In the gate, before it has links: nothing may pass before. 0 or -errno, for ... */
+int egress_send_rules_child(const struct egress_rules *rules);
+/* ... who has the words: returns @r. */
+int egress_explain_rules(int r, struct cis_error *err);
+/* The host's table, unless it is there; then the link, and by it the number in @a, which may
+ * become another. @gate: network namespace. */
+int egress_make_uplink(int gate, struct egress_addresses *a, struct cis_error *err);
 /* @box: the sandbox's network namespace, in which there is but lo. */
 int egress_make_link(int gate, int box, const struct egress_addresses *a,
 		     struct cis_error *err);

@@ -24,21 +24,29 @@ static struct nlmsghdr *put_header(char *at, int type, int flags)
 	return h;
 }
 
+/* One pair of queues: the kernel would make as many as there are processors, and wait for all
+ * of them when it then leaves them unused. */
+static void put_link(struct nlmsghdr *h, const char *name, const struct gate_values *v)
+{
+	mnl_attr_put_strz(h, IFLA_IFNAME, name);
+	mnl_attr_put_u32(h, IFLA_MTU, v->mtu);
+	mnl_attr_put_u32(h, IFLA_NUM_TX_QUEUES, 1);
+	mnl_attr_put_u32(h, IFLA_NUM_RX_QUEUES, 1);
+}
+
 static struct nlmsghdr *make_link(char *at, const struct gate_values *v)
 {
 	struct nlmsghdr *h = put_header(at, RTM_NEWLINK, NEW);
 	struct nlattr *info, *data, *peer;
 
 	mnl_nlmsg_put_extra_header(h, sizeof(struct ifinfomsg));
-	mnl_attr_put_strz(h, IFLA_IFNAME, GATE_LINK);
-	mnl_attr_put_u32(h, IFLA_MTU, v->mtu);
+	put_link(h, GATE_LINK, v);
 	info = mnl_attr_nest_start(h, IFLA_LINKINFO);
 	mnl_attr_put_strz(h, IFLA_INFO_KIND, "veth");
 	data = mnl_attr_nest_start(h, IFLA_INFO_DATA);
 	peer = mnl_attr_nest_start(h, VETH_INFO_PEER);
 	mnl_nlmsg_put_extra_header(h, sizeof(struct ifinfomsg));
-	mnl_attr_put_strz(h, IFLA_IFNAME, GATE_PEER);
-	mnl_attr_put_u32(h, IFLA_MTU, v->mtu);
+	put_link(h, GATE_PEER, v);
 	mnl_attr_put_u32(h, IFLA_NET_NS_FD, v->netns);
 	mnl_attr_nest_end(h, peer);
 	mnl_attr_nest_end(h, data);

@@ -726,6 +726,10 @@ static void test_contradictions(void **state)
 	refused("+dns.google", "--allow: rule \"dns.google\": it is shut by default");
 	refused("+*.cloudflare-dns.com", "shut by default");
 	refused("+*.x.cloudflare-dns.com", "shut by default");
+	/* Whatever the length of its name, and behind whatever others. */
+	refused("+a.example +dot.sb", "rule \"dot.sb\": it is shut");
+	refused("+a.example +*.b.example +x.dns0.eu", "rule \"x.dns0.eu\": it is shut");
+	refused("+sb +xdot.sb +metadata.google.internal", "rule \"metadata.google.internal\"");
 	refused("!no-lan +169.254.169.254", "shut by default");
 	refused("!example.com", "--undeny: rule \"example.com\": no preset denies it");
 	refused("!no-such", "nor is there one of that name");
