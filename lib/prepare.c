@@ -14,8 +14,8 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "cgroup/devices.h"
+#include "disk.h"
 #include "fs/mount.h"
-#include "fs/scratch.h"
 #include "isolate/ids.h"
 #include "sandbox.h"
 
@@ -80,18 +80,8 @@ static int clone_tree(struct cis_sandbox *sb, const struct op *op, struct cis_er
 
 static int make_scratch(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
 {
-	cleanup_free char *dir = NULL;
-	int fd;
+	int fd = disk_make(&sb->state, &sb->spec, (enum cis_disk)op->flags, sb->base, err);
 
-	if (strcmp(op->text, "tmpfs") == 0) {
-		fd = scratch_in_memory(op->value, sb->base, err);
-	} else {
-		if (str_format(&dir, "%s/scratch", state_data_root()) < 0)
-			return cis_fail(err, ENOMEM, "scratch");
-		fd = state_make_dir(dir, err);
-		if (fd >= 0)
-			fd = scratch_on_disk(op->value, dir, err);
-	}
 	if (fd < 0)
 		return fd;
 	sb->plan.fds[op->slot] = fd;
