@@ -398,8 +398,8 @@ static void check_disk(const struct host *h, struct cis_check *c)
 static void check_disk_quota(const struct host *h, struct cis_check *c)
 {
 	check_backend(h, c, CIS_DISK_QUOTA, "project quotas are enforced there",
-		      "XFS, or ext4 with tune2fs -O quota,project, for CISANDBOX_ROOT, mounted "
-		      "with prjquota");
+		      "for CISANDBOX_ROOT: XFS, or ext4 after tune2fs -O quota,project, mounted "
+		      "with prjquota; a kernel with CONFIG_XFS_QUOTA or CONFIG_QFMT_V2");
 }
 
 static void check_disk_btrfs(const struct host *h, struct cis_check *c)

@@ -42,9 +42,8 @@ static int probe(int dir, struct cis_error *err)
 
 	if (r == -ENOSYS || (r >= 0 && !(st.qs_flags & FS_QUOTA_PDQ_ACCT)))
 		return cis_fail_plain(err, EOPNOTSUPP,
-				      "no project quotas on the file system of the disks (ext4: "
-				      "tune2fs -O quota,project; ext4, XFS: mount -o prjquota; a "
-				      "kernel with CONFIG_QFMT_V2 or CONFIG_XFS_QUOTA)");
+				      "the file system of the disks has no project quotas (ext4 "
+				      "or XFS, mounted with prjquota)");
 	if (r < 0)
 		return cis_fail(err, -r, "ask for project quotas");
 	if (!(st.qs_flags & FS_QUOTA_PDQ_ENFD))
