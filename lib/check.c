@@ -697,6 +697,7 @@ static const struct item items[] = {
 	{"memory", "--memory", check_memory},
 	{"cpu", "--cpus", check_cpu},
 	{"pids", "--pids", check_pids},
+	{"io", "--io", check_io},
 	{"swap", "--memory, to hold for swap too", check_swap},
 	{"cgroup-kill", "ending a sandbox in one step", check_cgroup_kill},
 	{"disk", "--disk above 512M, --disk-backend loop", check_disk},

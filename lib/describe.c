@@ -26,6 +26,10 @@ static struct json *limits(const struct spec *s)
 	json_set_int(o, "pids", (int64_t)s->pids);
 	json_set_int(o, "disk", (int64_t)disk_size(s));
 	json_set_int(o, "disk_inodes", (int64_t)s->disk_inodes);
+	json_set_int(o, "io_rbps", (int64_t)s->io.rbps);
+	json_set_int(o, "io_wbps", (int64_t)s->io.wbps);
+	json_set_int(o, "io_riops", (int64_t)s->io.riops);
+	json_set_int(o, "io_wiops", (int64_t)s->io.wiops);
 	json_set_int(o, "timeout_msec", (int64_t)s->timeout_ms);
 	return o;
 }

@@ -39,6 +39,10 @@ int disk_choose(const struct spec *s, enum cis_disk *ret, struct cis_error *err)
 	*ret = s->disk_kind;
 	if (*ret == CIS_DISK_AUTO && disk_size(s) <= SPEC_DISK_IN_MEMORY)
 		*ret = CIS_DISK_TMPFS;
+	if (*ret == CIS_DISK_TMPFS && (s->io.rbps || s->io.wbps || s->io.riops || s->io.wiops))
+		return cis_fail_plain(err, EOPNOTSUPP,
+				      "io limit: the disk is in memory (choose --disk-backend loop "
+				      "or quota; above 512M it is one of these)");
 	if (*ret == CIS_DISK_TMPFS)
 		return 0;
 	dir = open_nearest(err);

@@ -33,6 +33,8 @@ static void describe_limits(const struct spec *s, char *buf, size_t n)
 			      (unsigned long long)s->cpus_milli % 1000);
 	if (s->pids)
 		k += snprintf(buf + k, n - (size_t)k, ", pids %llu", (unsigned long long)s->pids);
+	if (s->io.rbps || s->io.wbps || s->io.riops || s->io.wiops)
+		k += snprintf(buf + k, n - (size_t)k, ", io of the disk");
 	if (s->flags & TRAPS_WITH_DEVICES)
 		snprintf(buf + k, n - (size_t)k, ", harmless devices only");
 }

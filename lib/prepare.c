@@ -52,15 +52,18 @@ static int restrict_devices(const struct cis_sandbox *sb, struct cis_error *err)
 
 static int make_groups(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
 {
-	const struct group_limits limits = {
+	struct group_limits limits = {
 		.memory = sb->spec.memory,
 		.cpus_milli = sb->spec.cpus_milli,
 		.pids = sb->spec.pids,
+		.io.most = sb->spec.io,
 	};
 	char name[STATE_GROUP_NAME_MAX];
 	cleanup_close int root = state_open_root(err);
 	int r = root < 0 ? root : state_journal(&sb->state, JOURNAL_CGROUP, err);
 
+	if (r >= 0 && io_is_limited(&limits.io))
+		r = io_device_of(sb->plan.fds[SLOT_SCRATCH], &limits.io.device, err);
 	if (r < 0)
 		return r;
 	state_group_name(&sb->state, name);

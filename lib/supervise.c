@@ -190,7 +190,7 @@ static void read_figures(const struct cis_sandbox *sb, struct figures *ret)
 	}
 	group_stat(&sb->group, &ret->group);
 	r = sb->plan.n_fds ? scratch_usage(sb->plan.fds[SLOT_SCRATCH], &ret->disk)
-			   : scratch_usage_of(sb->pid, &ret->disk);
+			   : disk_usage_of(&sb->state, sb->pid, &ret->disk);
 	if (r < 0)
 		ret->disk = (struct scratch_usage){0};
 }
