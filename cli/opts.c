@@ -103,6 +103,60 @@ static int set_disk(struct front *f, const char *v)
 	return scaled(f, v, parse_limit, cis_sandbox_set_disk);
 }
 
+static int set_disk_inodes(struct front *f, const char *v)
+{
+	return scaled(f, v, parse_positive, cis_sandbox_set_disk_inodes);
+}
+
+static int set_disk_backend(struct front *f, const char *v)
+{
+	static const struct {
+		const char *name;
+		enum cis_disk kind;
+	} known[] = {
+		{"auto", CIS_DISK_AUTO},   {"quota", CIS_DISK_QUOTA}, {"loop", CIS_DISK_LOOP},
+		{"btrfs", CIS_DISK_BTRFS}, {"tmpfs", CIS_DISK_TMPFS},
+	};
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (strcmp(known[i].name, v) == 0)
+			return cis_sandbox_set_disk_backend(f->sb, known[i].kind);
+	return -EINVAL;
+}
+
+/* KEY=N[,KEY=N]..., in the kernel's own words (io.max). */
+static int set_io(struct front *f, const char *v)
+{
+	struct cis_io io = {0};
+	const struct {
+		const char *key;
+		uint64_t *limit;
+		int (*parse)(const char *text, uint64_t *ret);
+	} keys[] = {
+		{"rbps", &io.rbps, parse_limit},
+		{"wbps", &io.wbps, parse_limit},
+		{"riops", &io.riops, parse_positive},
+		{"wiops", &io.wiops, parse_positive},
+	};
+	char *copy = strdup(v), *save = NULL;
+	int r = copy ? 0 : -ENOMEM;
+
+	if (r == 0 && !*v)
+		r = -EINVAL;
+	for (char *word = r == 0 ? strtok_r(copy, ",", &save) : NULL; word && r == 0;
+	     word = strtok_r(NULL, ",", &save)) {
+		char *value = strchr(word, '=');
+
+		r = -EINVAL;
+		for (size_t i = 0; value && i < sizeof keys / sizeof *keys; i++)
+			if (strncmp(word, keys[i].key, strlen(keys[i].key)) == 0 &&
+			    word + strlen(keys[i].key) == value && !*keys[i].limit)
+				r = keys[i].parse(value + 1, keys[i].limit);
+	}
+	free(copy);
+	return r == 0 ? cis_sandbox_set_io(f->sb, &io, sizeof io) : r;
+}
+
 static int set_ids(struct front *f, const char *v)
 {
 	return scaled(f, v, parse_positive, cis_sandbox_set_ids);
@@ -309,6 +363,10 @@ static const struct opt {
 	{"cpus", 0, RUN, "N", set_cpus, "limit of cpu time, as in 1.5"},
 	{"pids", 0, RUN, "N", set_pids, "limit of processes and threads"},
 	{"disk", 0, RUN, "SIZE", set_disk, "limit of all that is written (default 512M)"},
+	{"disk-backend", 0, RUN, "auto|quota|loop|btrfs|tmpfs", set_disk_backend,
+	 "what the disk is made of (default auto)"},
+	{"disk-inodes", 0, RUN, "N", set_disk_inodes, "limit of files and directories on it"},
+	{"io", 0, RUN, "rbps=SIZE,wbps=SIZE,...", set_io, "limits of the disk's device, a second"},
 	{"ids", 0, RUN, "N", set_ids, "user and group ids inside (default 65536)"},
 	{"net", 0, RUN, "none|egress", egress_set_net, "network: loopback only, or by a gate"},
 	{"egress", 0, RUN, "block|audit|learn=FILE", egress_set_mode, "what the gate lets pass"},

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "progress.h"
@@ -56,23 +57,6 @@ static bool make_raw(struct front *f, struct termios *before)
 	return tcsetattr(0, TCSADRAIN, &raw) == 0;
 }
 
-/* Whether the payload runs by now. */
-static bool show_events(struct front *f, bool raw, bool ready)
-{
-	struct cis_event e;
-
-	while (cis_sandbox_next_event(f->sb, &e, sizeof e) == 1) {
-		if (e.kind == CIS_EVENT_READY) {
-			progress_clear();
-			ready = true;
-			continue;
-		}
-		fprintf(stderr, "cisandbox: %s: %s%s\n", cis_sandbox_id(f->sb), e.text,
-			raw ? "\r" : "");
-	}
-	return ready;
-}
-
 /* What the loop knows. */
 struct session {
 	struct front *f;
@@ -80,7 +64,41 @@ struct session {
 	bool raw, ready;
 	int asked;      /* the first signal that asked to end, or 0 */
 	bool asked_twice;
+	struct cis_event disk; /* that it, or the host's, was full; kind 0: it was not */
+	time_t disk_at;
 };
+
+static void say(const struct session *s, const char *before, const char *text)
+{
+	fprintf(stderr, "cisandbox: %s: %s%s%s\n", cis_sandbox_id(s->f->sb), before, text,
+		s->raw ? "\r" : "");
+}
+
+static time_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+static void show_events(struct session *s)
+{
+	struct cis_event e;
+
+	while (cis_sandbox_next_event(s->f->sb, &e, sizeof e) == 1) {
+		if (e.kind == CIS_EVENT_READY) {
+			progress_clear();
+			s->ready = true;
+			continue;
+		}
+		if (e.kind == CIS_EVENT_DISK_LIMIT || e.kind == CIS_EVENT_HOST_DISK) {
+			s->disk = e;
+			s->disk_at = now();
+		}
+		say(s, "", e.text);
+	}
+}
 
 #define GO_ON (-1)
 
@@ -110,9 +128,12 @@ static int dispatch(struct session *s)
 	struct cis_error err = {0};
 	int r = cis_sandbox_dispatch(s->f->sb, &err);
 
-	s->ready = show_events(s->f, s->raw, s->ready);
+	show_events(s);
 	if (r == 0)
 		return GO_ON;
+	/* A full disk is why many a job fails, and a long log may lie between. */
+	if (s->disk.kind && now() - s->disk_at > 1 && cis_sandbox_exit_status(s->f->sb) != 0)
+		say(s, "while it ran: ", s->disk.text);
 	progress_clear();
 	/* Stopped while it came up: the reason is the signal, not what died of it. */
 	if (!s->ready && s->asked)
@@ -125,7 +146,7 @@ static int loop(struct session *s, bool until_ready)
 {
 	int status = GO_ON;
 
-	s->ready = show_events(s->f, s->raw, s->ready);
+	show_events(s);
 	while (status == GO_ON && !(until_ready && s->ready)) {
 		struct pollfd fds[] = {{.fd = cis_sandbox_fd(s->f->sb), .events = POLLIN},
 				       {.fd = s->signals, .events = POLLIN},

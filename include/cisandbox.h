@@ -147,6 +147,29 @@ int cis_sandbox_set_memory(struct cis_sandbox *sb, uint64_t bytes);
 int cis_sandbox_set_cpus(struct cis_sandbox *sb, uint64_t thousandths);
 int cis_sandbox_set_pids(struct cis_sandbox *sb, uint64_t processes);
 int cis_sandbox_set_disk(struct cis_sandbox *sb, uint64_t bytes);
+/* Files, directories and the like on the disk; 0: as many as its back end gives. */
+int cis_sandbox_set_disk_inodes(struct cis_sandbox *sb, uint64_t n);
+/*
+ * What the disk is made of. plan() and start() fail with -EOPNOTSUPP or -ENOENT where the
+ * host cannot: err says what is missing.
+ */
+enum cis_disk {
+	CIS_DISK_AUTO,  /* up to 512 MiB in memory; else the first of these three that can be */
+	CIS_DISK_QUOTA, /* a directory of the host's, with a project quota (ext4, XFS) */
+	CIS_DISK_LOOP,  /* ext4 in a file */
+	CIS_DISK_BTRFS, /* a subvolume with a quota group; inodes cannot be limited */
+	CIS_DISK_TMPFS, /* in memory; counts against its limit */
+};
+int cis_sandbox_set_disk_backend(struct cis_sandbox *sb, enum cis_disk kind);
+/*
+ * The most a second that may be read from and written to the device under the disk, in
+ * bytes and in operations; 0: no limit. start() fails with -EOPNOTSUPP where the host
+ * cannot hold it: on a disk in memory, and for writes without cgroup v2.
+ */
+struct cis_io {
+	uint64_t rbps, wbps, riops, wiops;
+};
+int cis_sandbox_set_io(struct cis_sandbox *sb, const struct cis_io *io, size_t size);
 /* User and group ids inside: 0..n-1. At least 65536, rounded up to 65536s. */
 int cis_sandbox_set_ids(struct cis_sandbox *sb, uint64_t n);
 /* The sandbox is killed after that; dispatch() then says CIS_EVENT_TIMEOUT. */
@@ -298,13 +321,15 @@ enum cis_event_kind {
 	CIS_EVENT_READY = 1,    /* the payload runs; value: milliseconds since start() */
 	CIS_EVENT_MEMORY_LIMIT, /* value: processes killed by the OOM killer */
 	CIS_EVENT_PIDS_LIMIT,   /* value: forks refused, where the host counts them */
-	CIS_EVENT_DISK_LIMIT,   /* value: bytes in use */
+	CIS_EVENT_DISK_LIMIT,   /* value: bytes, or inodes, in use */
 	CIS_EVENT_TIMEOUT,
 	CIS_EVENT_VFS, /* no virtual files (value: errno), or their helper keeps dying (0) */
 	/* A helper of CIS_TRAP_* died (value: times in a row), or no more are started (0). */
 	CIS_EVENT_TRAPS,
 	CIS_EVENT_INNER, /* no runtime of ours for engines inside; value: errno */
 	CIS_EVENT_EGRESS,       /* the upload budget is spent, or a helper of the gate died */
+	/* The host's file system under the disk is full, not the disk; value: bytes left. */
+	CIS_EVENT_HOST_DISK,
 };
 struct cis_event {
 	int kind; /* enum cis_event_kind */

@@ -199,6 +199,18 @@ void check_pids(const struct host *h, struct cis_check *c)
 	check_controller(h, c, CTL_PIDS);
 }
 
+void check_io(const struct host *h, struct cis_check *c)
+{
+	int i = h->hs_result < 0 ? -1 : hierarchy_of(&h->hs, CTL_IO);
+
+	check_controller(h, c, CTL_IO);
+	if (c->result != CIS_CHECK_OK || h->hs.h[i].v2)
+		return;
+	check_found(c, "at %s (v1): for reads alone", h->hs.h[i].mount);
+	check_lacks(c, CIS_CHECK_WARNING, "boot with systemd.unified_cgroup_hierarchy=1: v1 does "
+		    "not know whose a buffered write is");
+}
+
 static bool has_swap(void)
 {
 	cleanup_free char *text = NULL;

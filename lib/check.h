@@ -80,6 +80,7 @@ void check_try_group(struct host *h);
 void check_cgroup(const struct host *h, struct cis_check *c);
 void check_memory(const struct host *h, struct cis_check *c);
 void check_cpu(const struct host *h, struct cis_check *c);
+void check_io(const struct host *h, struct cis_check *c);
 void check_pids(const struct host *h, struct cis_check *c);
 void check_swap(const struct host *h, struct cis_check *c);
 void check_cgroup_kill(const struct host *h, struct cis_check *c);

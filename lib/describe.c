@@ -15,6 +15,7 @@
 #include "base/process.h"
 #include "base/sys.h"
 #include "bundle.h"
+#include "disk.h"
 
 static struct json *limits(const struct spec *s)
 {
@@ -23,7 +24,12 @@ static struct json *limits(const struct spec *s)
 	json_set_int(o, "memory", (int64_t)s->memory);
 	json_set_int(o, "cpus_milli", (int64_t)s->cpus_milli);
 	json_set_int(o, "pids", (int64_t)s->pids);
-	json_set_int(o, "disk", (int64_t)(s->disk ? s->disk : SPEC_DISK_DEFAULT));
+	json_set_int(o, "disk", (int64_t)disk_size(s));
+	json_set_int(o, "disk_inodes", (int64_t)s->disk_inodes);
+	json_set_int(o, "io_rbps", (int64_t)s->io.rbps);
+	json_set_int(o, "io_wbps", (int64_t)s->io.wbps);
+	json_set_int(o, "io_riops", (int64_t)s->io.riops);
+	json_set_int(o, "io_wiops", (int64_t)s->io.wiops);
 	json_set_int(o, "timeout_msec", (int64_t)s->timeout_ms);
 	return o;
 }
@@ -70,6 +76,8 @@ int describe_write_state(struct cis_sandbox *sb, char *const argv[], struct cis_
 	json_set_int(o, "id_count", sb->count);
 	json_set(o, "limits", limits(s));
 	json_set(o, "binds", binds(s));
+	if (!sb->is_bundle)
+		json_set_string(o, "disk_backend", scratch_name(sb->plan.disk));
 	json_set_string(o, "net", s->net == CIS_NET_EGRESS ? "egress" : "none");
 	json_set_bool(o, "vfs", sb->plan.has_vfs);
 	json_set_string(o, "cgroup", sb->group.name);

@@ -13,7 +13,7 @@
 #include "base/fd.h"
 #include "bundle.h"
 #include "describe.h"
-#include "fs/scratch.h"
+#include "disk.h"
 
 /* Names below the state root that are sandboxes; *ret is the caller's. */
 static int list_ids(struct strv *ret, struct cis_error *err)
@@ -224,7 +224,7 @@ static struct json *usage(const struct state *st, const struct json *doc)
 		group_stat(&g, &stat);
 		group_done(&g);
 	}
-	scratch_usage_of((pid_t)get_int(doc, "init"), &disk);
+	disk_usage_of(st, init, &disk);
 	json_set_int(o, "memory", (int64_t)stat.memory);
 	json_set_int(o, "memory_peak", (int64_t)stat.memory_peak);
 	json_set_int(o, "cpu_usec", (int64_t)stat.cpu_usec);
@@ -232,6 +232,8 @@ static struct json *usage(const struct state *st, const struct json *doc)
 	json_set_int(o, "oom_kills", (int64_t)stat.oom_kills);
 	json_set_int(o, "disk", (int64_t)disk.used);
 	json_set_int(o, "disk_size", (int64_t)disk.size);
+	json_set_int(o, "disk_inodes", (int64_t)disk.inodes);
+	json_set_int(o, "disk_inodes_size", (int64_t)disk.inodes_size);
 	add_network(o, st, (uint32_t)get_int(doc, "id_base"));
 	return o;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/scratch.h"
 #include "notify/traps.h"
 #include "plan.h"
 
@@ -32,8 +33,22 @@ static void describe_limits(const struct spec *s, char *buf, size_t n)
 			      (unsigned long long)s->cpus_milli % 1000);
 	if (s->pids)
 		k += snprintf(buf + k, n - (size_t)k, ", pids %llu", (unsigned long long)s->pids);
+	if (s->io.rbps || s->io.wbps || s->io.riops || s->io.wiops)
+		k += snprintf(buf + k, n - (size_t)k, ", io of the disk");
 	if (s->flags & TRAPS_WITH_DEVICES)
 		snprintf(buf + k, n - (size_t)k, ", harmless devices only");
+}
+
+static void describe_scratch(const struct spec *s, const struct op *op, char *buf, size_t n)
+{
+	char inodes[48] = "";
+
+	if (s->disk_inodes)
+		snprintf(inodes, sizeof inodes, " and %llu inodes",
+			 (unsigned long long)s->disk_inodes);
+	snprintf(buf, n, "make a scratch disk of %llu bytes%s (%s)",
+		 (unsigned long long)op->value, inodes,
+		 scratch_name((enum cis_disk)op->flags));
 }
 
 static void describe_gate(const struct spec_egress *e, char *buf, size_t n)
@@ -114,7 +129,7 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 		snprintf(buf, n, "clone the mount of %s%s as %s", op->source, readonly, slot);
 		break;
 	case OP_SCRATCH:
-		snprintf(buf, n, "make a scratch disk of %llu bytes (%s)", value, op->text);
+		describe_scratch(p->spec, op, buf, n);
 		break;
 	case OP_RLIMIT:
 		snprintf(buf, n, "set resource limit %d to %llu:%llu",

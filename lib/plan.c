@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/process.h"
+#include "disk.h"
 #include "fault.h"
 #include "fs/passwd.h"
 #include "fs/path.h"
@@ -186,7 +187,6 @@ static int plan_host(struct plan *p)
 {
 	const struct spec *s = p->spec;
 	uint64_t ids = (s->ids + SPEC_IDS_UNIT - 1) / SPEC_IDS_UNIT * SPEC_IDS_UNIT;
-	uint64_t disk = s->disk ? s->disk : SPEC_DISK_DEFAULT;
 	int r = add(p, (struct op){OP_STATE, BY_CALLER, .text = s->id ? s->id : "(random)"});
 
 	if (r >= 0)
@@ -208,8 +208,7 @@ static int plan_host(struct plan *p)
 				       .flags = s->binds[i].readonly ? OP_TREE_READONLY : 0});
 	if (r >= 0)
 		r = add(p, (struct op){OP_SCRATCH, BY_CALLER, .slot = SLOT_SCRATCH,
-				       .value = disk,
-				       .text = disk > SPEC_DISK_IN_MEMORY ? "ext4" : "tmpfs"});
+				       .value = disk_size(s), .flags = p->disk});
 	if (r >= 0 && p->inner_path)
 		r = add(p, (struct op){OP_CLONE_TREE, BY_CALLER, .slot = SLOT_INNER,
 				       .source = p->inner_path,
@@ -272,7 +271,6 @@ static int plan_resolver(struct plan *p, int rootfd)
 /* From the host's side: ids, layers, the root with /dev. */
 static int plan_root(struct plan *p, int rootfd)
 {
-	bool on_disk = p->spec->disk > SPEC_DISK_IN_MEMORY;
 	int r = add(p, (struct op){OP_JOIN, BY_STAGE});
 
 	if (r >= 0 && p->has_vfs && p->spec->cpus_milli)
@@ -286,7 +284,7 @@ static int plan_root(struct plan *p, int rootfd)
 	if (r >= 0)
 		r = add_idmap(p, SLOT_IMAGE);
 	/* A tmpfs of ours has the right owners already, and needs no 6.3. */
-	if (r >= 0 && on_disk)
+	if (r >= 0 && !scratch_is_owned(p->disk))
 		r = add_idmap(p, SLOT_SCRATCH);
 	for (size_t i = 0; i < p->spec->n_binds && r >= 0; i++)
 		r = add_idmap(p, SLOT_BIND + (unsigned int)i);
@@ -493,6 +491,9 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	if (spec->inner == CIS_INNER_AUTO)
 		inner_find(&p->inner_path, NULL);
 	else if (spec->inner == CIS_INNER_CISANDBOX && (r = inner_find(&p->inner_path, err)) < 0)
+		return r;
+	r = disk_choose(spec, &p->disk, err);
+	if (r < 0)
 		return r;
 	rootfd = open_rootfs(p, err);
 	if (rootfd < 0)

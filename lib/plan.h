@@ -24,7 +24,7 @@ enum op_kind {
 	OP_IDS,         /* value: how many */
 	OP_FOUND,       /* the founder, cloned */
 	OP_CLONE_TREE,  /* source: host path; slot: gets a detached copy of the mount */
-	OP_SCRATCH,     /* value: bytes; text: "tmpfs" or "ext4"; slot */
+	OP_SCRATCH,     /* value: bytes; flags: enum cis_disk; slot */
 	OP_MAP,         /* the ids, into the founder's user namespace */
 	OP_CGROUP,      /* the groups, their limits, the delegation; flags: OP_NODES */
 	OP_VFS,         /* slot: gets the file system with the virtual files */
@@ -101,6 +101,7 @@ struct plan {
 	struct op *ops;
 	size_t n_ops;
 	bool has_vfs;       /* virtual files, asked for or by default */
+	enum cis_disk disk; /* what the scratch is made of: never CIS_DISK_AUTO */
 	struct policy *policy; /* what may be reached; who builds the gate takes it over */
 	unsigned int fault; /* index of an op that is to fail (fault.h) */
 	struct strv strings; /* everything ops point to */

@@ -14,8 +14,8 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "cgroup/devices.h"
+#include "disk.h"
 #include "fs/mount.h"
-#include "fs/scratch.h"
 #include "isolate/ids.h"
 #include "sandbox.h"
 
@@ -52,15 +52,18 @@ static int restrict_devices(const struct cis_sandbox *sb, struct cis_error *err)
 
 static int make_groups(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
 {
-	const struct group_limits limits = {
+	struct group_limits limits = {
 		.memory = sb->spec.memory,
 		.cpus_milli = sb->spec.cpus_milli,
 		.pids = sb->spec.pids,
+		.io.most = sb->spec.io,
 	};
 	char name[STATE_GROUP_NAME_MAX];
 	cleanup_close int root = state_open_root(err);
 	int r = root < 0 ? root : state_journal(&sb->state, JOURNAL_CGROUP, err);
 
+	if (r >= 0 && io_is_limited(&limits.io))
+		r = io_device_of(sb->plan.fds[SLOT_SCRATCH], &limits.io.device, err);
 	if (r < 0)
 		return r;
 	state_group_name(&sb->state, name);
@@ -80,18 +83,8 @@ static int clone_tree(struct cis_sandbox *sb, const struct op *op, struct cis_er
 
 static int make_scratch(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
 {
-	cleanup_free char *dir = NULL;
-	int fd;
+	int fd = disk_make(&sb->state, &sb->spec, (enum cis_disk)op->flags, sb->base, err);
 
-	if (strcmp(op->text, "tmpfs") == 0) {
-		fd = scratch_in_memory(op->value, sb->base, err);
-	} else {
-		if (str_format(&dir, "%s/scratch", state_data_root()) < 0)
-			return cis_fail(err, ENOMEM, "scratch");
-		fd = state_make_dir(dir, err);
-		if (fd >= 0)
-			fd = scratch_on_disk(op->value, dir, err);
-	}
 	if (fd < 0)
 		return fd;
 	sb->plan.fds[op->slot] = fd;

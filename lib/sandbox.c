@@ -19,6 +19,7 @@
 #include "base/sys.h"
 #include "config.h"
 #include "describe.h"
+#include "fs/scratch.h"
 #include "image.h"
 
 const char *cis_version(void)
@@ -196,6 +197,25 @@ int cis_sandbox_set_disk(struct cis_sandbox *sb, uint64_t bytes)
 {
 	sb->spec.disk = bytes;
 	return 0;
+}
+
+int cis_sandbox_set_disk_inodes(struct cis_sandbox *sb, uint64_t n)
+{
+	sb->spec.disk_inodes = n;
+	return 0;
+}
+
+int cis_sandbox_set_disk_backend(struct cis_sandbox *sb, enum cis_disk kind)
+{
+	if (!scratch_name(kind))
+		return -EINVAL;
+	sb->spec.disk_kind = kind;
+	return 0;
+}
+
+int cis_sandbox_set_io(struct cis_sandbox *sb, const struct cis_io *io, size_t size)
+{
+	return record_in(&sb->spec.io, sizeof sb->spec.io, io, size);
 }
 
 int cis_sandbox_set_ids(struct cis_sandbox *sb, uint64_t n)

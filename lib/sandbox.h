@@ -78,7 +78,7 @@ struct cis_sandbox {
 	struct cis_event events[N_EVENTS];
 	size_t first_event, n_events;
 	uint64_t oom_kills_seen;
-	bool pids_seen, disk_seen;
+	bool pids_seen, disk_seen, inodes_seen, host_disk_seen;
 	uint64_t started_msec, disk_peak;
 	struct cis_usage last; /* kept when the groups are gone */
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "fs/scratch.h"
 #include "notify/traps.h"
 #include "profiles.h"
 #include "spec.h"
@@ -82,6 +83,39 @@ static int read_memory(struct spec *s, const struct json *v, struct cis_error *e
 static int read_disk(struct spec *s, const struct json *v, struct cis_error *err)
 {
 	return want_scaled(v, str_parse_size, "\"20G\"", &s->disk, err);
+}
+
+static int read_disk_inodes(struct spec *s, const struct json *v, struct cis_error *err)
+{
+	return want_scaled(v, str_parse_u64, "1000000", &s->disk_inodes, err);
+}
+
+static int read_disk_backend(struct spec *s, const struct json *v, struct cis_error *err)
+{
+	const char *name;
+	int r = json_want_string(v, &name, err);
+
+	if (r >= 0 && scratch_parse(name, &s->disk_kind) < 0)
+		r = json_fail(v, err, EINVAL,
+			      "\"%s\" is no back end of disks (auto, quota, loop, btrfs, tmpfs)",
+			      name);
+	return r;
+}
+
+static int read_io(struct spec *s, const struct json *v, struct cis_error *err)
+{
+	static const char *const keys[] = {"rbps", "wbps", "riops", "wiops", NULL};
+	uint64_t *const limits[] = {&s->io.rbps, &s->io.wbps, &s->io.riops, &s->io.wiops};
+	int r = json_check_keys(v, keys, err);
+
+	for (size_t i = 0; keys[i] && r >= 0; i++) {
+		const struct json *limit = json_get(v, keys[i]);
+
+		if (limit)
+			r = want_scaled(limit, i < 2 ? str_parse_size : str_parse_u64,
+					i < 2 ? "\"50M\"" : "1000", limits[i], err);
+	}
+	return r;
 }
 
 static int read_cpus(struct spec *s, const struct json *v, struct cis_error *err)
@@ -390,6 +424,9 @@ static const struct {
 	{"cpus", read_cpus},
 	{"pids", read_pids},
 	{"disk", read_disk},
+	{"disk_backend", read_disk_backend},
+	{"disk_inodes", read_disk_inodes},
+	{"io", read_io},
 	{"ids", read_ids},
 	{"timeout", read_timeout},
 	{"net", read_net},

@@ -219,6 +219,14 @@ int spec_validate(const struct spec *s, struct cis_error *err)
 	if (s->disk && s->disk < SPEC_DISK_MIN)
 		return cis_fail_plain(err, EINVAL, "disk limit %llu bytes: below 1M",
 				      (unsigned long long)s->disk);
+	if (s->disk > INT64_MAX)
+		return cis_fail_plain(err, ERANGE,
+				      "disk limit %llu bytes: more than a file can have",
+				      (unsigned long long)s->disk);
+	if (s->disk_inodes && (s->disk_inodes < SPEC_INODES_MIN || s->disk_inodes > UINT32_MAX))
+		return cis_fail_plain(err, EINVAL, "limit of %llu inodes: not from %llu to %u",
+				      (unsigned long long)s->disk_inodes, SPEC_INODES_MIN,
+				      UINT32_MAX);
 	if (s->ids > SPEC_IDS_MAX)
 		return cis_fail_plain(err, ERANGE, "%llu ids: more than user ids exist",
 				      (unsigned long long)s->ids);

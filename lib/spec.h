@@ -56,6 +56,9 @@ struct spec {
 	struct spec_service *services;
 	size_t n_services;
 	uint64_t memory, cpus_milli, pids, disk, ids, timeout_ms;
+	uint64_t disk_inodes; /* 0: the back end's ratio */
+	enum cis_disk disk_kind;
+	struct cis_io io;
 	uint64_t flags; /* CIS_NO_NEW_PRIVS, CIS_ALLOW_*, CIS_TRAP_* */
 	enum cis_net net;
 	struct spec_egress egress;
@@ -70,6 +73,7 @@ struct spec {
 #define SPEC_DISK_DEFAULT (512ULL << 20)
 #define SPEC_DISK_IN_MEMORY (512ULL << 20) /* up to this the scratch is a tmpfs */
 #define SPEC_DISK_MIN (1ULL << 20)
+#define SPEC_INODES_MIN 64ULL /* what setting up makes, and a few for the job */
 #define SPEC_MEMORY_MIN (6ULL << 20)
 #define SPEC_PIDS_MIN 4ULL /* stage, founder, init, and one to spare */
 #define SPEC_IDS_UNIT 65536ULL

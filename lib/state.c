@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "bundle.h"
 #include "cgroup/group.h"
+#include "fs/scratch.h"
 #include "isolate/ids.h"
 
 #define DEFAULT_ROOT "/run/cisandbox"
@@ -231,6 +232,7 @@ static const char *const journal_words[] = {
 	[JOURNAL_IDS] = "ids\n",
 	[JOURNAL_CGROUP] = "cgroup\n",
 	[JOURNAL_BUNDLE] = "bundle\n",
+	[JOURNAL_DISK] = "disk\n",
 };
 
 int state_journal(const struct state *st, enum journal_entry what, struct cis_error *err)
@@ -277,6 +279,15 @@ static int undo_cgroup(const struct state *st, const struct group *known,
 	return r < 0 ? cis_fail(err, -r, "remove the control groups of %s", st->id) : 0;
 }
 
+static int undo_disk(const struct state *st, struct cis_error *err)
+{
+	char name[STATE_GROUP_NAME_MAX];
+	cleanup_close int dir = state_open_scratch(err);
+
+	state_group_name(st, name);
+	return dir < 0 ? dir : scratch_remove(dir, name, err);
+}
+
 int state_undo(struct state *st, const struct group *known, struct cis_error *err)
 {
 	static const char *const files[] = {"state.json", "state.json.new", "journal", "gate",
@@ -292,6 +303,9 @@ int state_undo(struct state *st, const struct group *known, struct cis_error *er
 	/* Backwards: processes go before the ids they run under are lent again. */
 	if (r >= 0 && (known || (journal && strstr(journal, journal_words[JOURNAL_CGROUP]))))
 		r = undo_cgroup(st, known, err);
+	/* Nobody writes on it any more. */
+	if (r >= 0 && journal && strstr(journal, journal_words[JOURNAL_DISK]))
+		r = undo_disk(st, err);
 	/* Whoever knows its groups has taken ids before: even if somebody lost the journal. */
 	if (r >= 0 && (known || (journal && strstr(journal, journal_words[JOURNAL_IDS]))))
 		r = undo_ids(st, err);

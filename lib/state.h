@@ -44,7 +44,7 @@ int state_make_dir(const char *path, struct cis_error *err);
 int state_open_root(struct cis_error *err);
 int state_open_ids(struct cis_error *err);
 int state_open_claims(struct cis_error *err);
-/* Where unnamed files of the host's disk are made for sandboxes. */
+/* Where disks of sandboxes are made, and unnamed files for them. */
 int state_open_scratch(struct cis_error *err);
 
 /*
@@ -69,7 +69,7 @@ int state_open(struct state *st, const char *id, struct cis_error *err);
 bool state_is_alive(const struct state *st);
 
 /* To be called before the thing is made. Durable enough to outlive a SIGKILL. */
-enum journal_entry { JOURNAL_IDS, JOURNAL_CGROUP, JOURNAL_BUNDLE };
+enum journal_entry { JOURNAL_IDS, JOURNAL_CGROUP, JOURNAL_BUNDLE, JOURNAL_DISK };
 int state_journal(const struct state *st, enum journal_entry what, struct cis_error *err);
 
 int state_write(const struct state *st, const struct json *doc, struct cis_error *err);

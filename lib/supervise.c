@@ -20,8 +20,8 @@
 #include "base/io.h"
 #include "base/sys.h"
 #include "bundle.h"
+#include "disk.h"
 #include "fs/path.h"
-#include "fs/scratch.h"
 #include "sandbox.h"
 #include "sync.h"
 
@@ -196,15 +196,54 @@ static void read_figures(const struct cis_sandbox *sb, struct figures *ret)
 	ret->has_gate = gate_read_numbers(sb->state.dir, sb->base / SPEC_IDS_UNIT, &ret->gate) >= 0;
 	group_stat(&sb->group, &ret->group);
 	r = sb->plan.n_fds ? scratch_usage(sb->plan.fds[SLOT_SCRATCH], &ret->disk)
-			   : scratch_usage_of(sb->pid, &ret->disk);
+			   : disk_usage_of(&sb->state, sb->pid, &ret->disk);
 	if (r < 0)
 		ret->disk = (struct scratch_usage){0};
+}
+
+/*
+ * A look once a second, not each refusal: who was refused, and then removed what had filled
+ * the disk, was told by its own ENOSPC or EDQUOT alone.
+ */
+static void check_disk(struct cis_sandbox *sb, const struct scratch_usage *disk)
+{
+	const uint64_t inodes_left = disk->inodes_size - disk->inodes;
+	uint64_t host_left = UINT64_MAX;
+	char text[200];
+
+	sb->disk_peak = MAX(sb->disk_peak, disk->used);
+	/* The crumbs that remain are too small for whoever was refused. */
+	if (disk->size && disk->left <= disk->size / 256 && !sb->disk_seen) {
+		sb->disk_seen = true;
+		snprintf(text, sizeof text,
+			 "disk limit reached: %lluM of %lluM in use (raise --disk)",
+			 (unsigned long long)disk->used >> 20,
+			 (unsigned long long)disk->size >> 20);
+		post(sb, CIS_EVENT_DISK_LIMIT, disk->used, "limit.hit", text);
+	}
+	if (disk->inodes_size && !inodes_left && !sb->inodes_seen) {
+		sb->inodes_seen = true;
+		snprintf(text, sizeof text,
+			 "disk limit reached: all of %llu inodes in use (raise --disk-inodes)",
+			 (unsigned long long)disk->inodes_size);
+		post(sb, CIS_EVENT_DISK_LIMIT, disk->inodes, "limit.hit", text);
+	}
+	if (sb->plan.disk != CIS_DISK_TMPFS && !sb->host_disk_seen)
+		host_left = disk_host_left();
+	if (host_left < SCRATCH_HOST_LEAST) {
+		sb->host_disk_seen = true;
+		snprintf(text, sizeof text,
+			 "the host's file system under the disk is full, not the disk: %lluM of "
+			 "%lluM in use (free some on the host)",
+			 (unsigned long long)disk->used >> 20,
+			 (unsigned long long)disk->size >> 20);
+		post(sb, CIS_EVENT_HOST_DISK, host_left, "host.full", text);
+	}
 }
 
 static void check_limits(struct cis_sandbox *sb, const struct figures *f)
 {
 	const struct group_stat *st = &f->group;
-	const struct scratch_usage *disk = &f->disk;
 	char text[200];
 
 	if (st->oom_kills > sb->oom_kills_seen) {
@@ -225,16 +264,8 @@ static void check_limits(struct cis_sandbox *sb, const struct figures *f)
 			 (unsigned long long)sb->spec.pids);
 		post(sb, CIS_EVENT_PIDS_LIMIT, st->pids_refused, "limit.hit", text);
 	}
-	sb->disk_peak = MAX(sb->disk_peak, disk->used);
-	/* The crumbs that remain are too small for whoever was refused. */
-	if (disk->size && disk->left <= disk->size / 256 && !sb->disk_seen) {
-		sb->disk_seen = true;
-		snprintf(text, sizeof text,
-			 "disk limit reached: %lluM of %lluM in use (raise --disk)",
-			 (unsigned long long)disk->used >> 20,
-			 (unsigned long long)disk->size >> 20);
-		post(sb, CIS_EVENT_DISK_LIMIT, disk->used, "limit.hit", text);
-	}
+	if (!sb->is_bundle)
+		check_disk(sb, &f->disk);
 }
 
 static void note_usage(struct cis_sandbox *sb, const struct figures *f)

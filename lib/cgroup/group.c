@@ -55,7 +55,7 @@ int group_check_limits(const struct hierarchies *hs, const struct group_limits *
 		r = need(hs, CTL_CPU, "cpu limit", err);
 	if (r >= 0 && l->pids)
 		r = need(hs, CTL_PIDS, "pids limit", err);
-	return r;
+	return r < 0 ? r : io_check(hs, &l->io, err);
 }
 
 static bool is_v2(const struct hierarchies *hs, enum controller c)
@@ -71,7 +71,8 @@ static struct setting number(enum controller c, const char *file, uint64_t value
 	return s;
 }
 
-/* At most four; the caller's array has room. */
+#define SETTINGS (4 + IO_SETTINGS)
+/* At most so many; the caller's array has room. */
 static size_t render(const struct hierarchies *hs, const struct group_limits *l,
 		     struct setting *out)
 {
@@ -94,7 +95,7 @@ static size_t render(const struct hierarchies *hs, const struct group_limits *l,
 		out[n++] = number(CTL_CPU, "cpu.cfs_period_us", CPU_PERIOD_USEC);
 		out[n++] = number(CTL_CPU, "cpu.cfs_quota_us", quota);
 	}
-	return n;
+	return n + io_render(hs, &l->io, out + n);
 }
 
 /* Memory is memory: swap does not come on top. Absent without swap accounting. */
@@ -118,7 +119,7 @@ static int forbid_swap(const struct group *g, const struct group_limits *l)
 static int open_tasks(struct group *g)
 {
 	for (size_t i = 0; i < g->hs.n; i++) {
-		if (g->hs.h[i].v2)
+		if (g->hs.h[i].v2 || g->dirs[i] < 0)
 			continue;
 		g->tasks[i] = openat(g->dirs[i], "tasks", O_WRONLY | O_CLOEXEC);
 		if (g->tasks[i] < 0)
@@ -135,7 +136,7 @@ static int open_dirs(struct group *g)
 		if (root < 0)
 			return root;
 		g->dirs[i] = openat(root, g->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (g->dirs[i] < 0)
+		if (g->dirs[i] < 0 && (errno != ENOENT || !hierarchy_is_optional(&g->hs.h[i])))
 			return -errno;
 	}
 	return open_tasks(g);
@@ -186,8 +187,9 @@ int group_create(struct group *g, const char *name, const struct group_limits *l
 {
 	unsigned int needed = (l->memory ? 1u << CTL_MEMORY : 0) |
 			      (l->cpus_milli ? 1u << CTL_CPU : 0) |
-			      (l->pids ? 1u << CTL_PIDS : 0);
-	struct setting settings[5];
+			      (l->pids ? 1u << CTL_PIDS : 0) |
+			      (io_is_limited(&l->io) ? 1u << CTL_IO : 0);
+	struct setting settings[SETTINGS];
 	size_t n;
 	int r = find(g, name, cache_dirfd, needed, err);
 
@@ -197,6 +199,8 @@ int group_create(struct group *g, const char *name, const struct group_limits *l
 		return r;
 	n = render(&g->hs, l, settings);
 	for (size_t i = 0; i < g->hs.n; i++) {
+		if (hierarchy_is_optional(&g->hs.h[i]) && !io_is_limited(&l->io))
+			continue;
 		r = hierarchy_create(&g->hs.h[i], g->name, settings, n, &g->dirs[i], err);
 		if (r < 0)
 			return r;

@@ -14,18 +14,20 @@
 #include <sys/types.h>
 
 #include "hierarchy.h"
+#include "io.h"
 
 #define GROUP_PREFIX "cisandbox-"
 #define GROUP_LEAF "init.scope"
 
 struct group_limits {
 	uint64_t memory, cpus_milli, pids; /* 0: none */
+	struct io_limits io;
 };
 
 struct group {
 	struct hierarchies hs;
 	char name[104];                /* "cisandbox-NAME" */
-	int dirs[CTL_COUNT + 1];       /* by hierarchy */
+	int dirs[CTL_COUNT + 1];       /* by hierarchy; -1: no group there */
 	int tasks[CTL_COUNT + 1];      /* v1: open for joining; -1 on v2 */
 	int leaf;                      /* cgroup2: where init lives, or -1 */
 };

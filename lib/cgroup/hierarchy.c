@@ -24,11 +24,17 @@ static const char *const names[CTL_COUNT] = {
 	[CTL_CPU] = "cpu",
 	[CTL_CPUACCT] = "cpuacct",
 	[CTL_PIDS] = "pids",
+	[CTL_IO] = "io",
 };
 
 const char *controller_name(enum controller c)
 {
 	return names[c];
+}
+
+bool hierarchy_is_optional(const struct hierarchy *h)
+{
+	return !h->v2 && h->controllers == 1u << CTL_IO;
 }
 
 int hierarchy_of(const struct hierarchies *hs, enum controller c)
@@ -77,12 +83,18 @@ static void find_unified(struct hierarchies *hs)
 		endmntent(mounts);
 }
 
+static bool is_named(enum controller c, const char *name)
+{
+	/* v1's word for it. */
+	return strcmp(name, names[c]) == 0 || (c == CTL_IO && strcmp(name, "blkio") == 0);
+}
+
 static void note_controller(struct hierarchies *hs, const struct cgroup_mount_point *mp)
 {
 	for (unsigned c = 0; c < CTL_COUNT; c++) {
 		struct hierarchy *h;
 
-		if (strcmp(mp->name, names[c]) != 0 ||
+		if (!is_named((enum controller)c, mp->name) ||
 		    hierarchy_of(hs, (enum controller)c) >= 0)
 			continue;
 		h = get_hierarchy(hs, mp->path);
@@ -226,12 +238,12 @@ unsigned int hierarchies_controllers(const struct hierarchies *hs)
 /* ---- making a group -------------------------------------------------------------------- */
 
 /* What is there to be enabled for the groups below: "+memory +pids". */
-static int enable_below(const struct hierarchy *h, int dir)
+static int enable_below(const struct hierarchy *h, int dir, bool with_io)
 {
 	char text[96] = "";
 
 	for (unsigned c = 0; c < CTL_COUNT; c++)
-		if ((h->controllers & (1u << c)) && c != CTL_CPUACCT) {
+		if ((h->controllers & (1u << c)) && c != CTL_CPUACCT && (c != CTL_IO || with_io)) {
 			strcat(text, *text ? " +" : "+");
 			strcat(text, names[c]);
 		}
@@ -259,11 +271,14 @@ int hierarchy_create(const struct hierarchy *h, const char *name,
 		     struct cis_error *err)
 {
 	cleanup_close int root = hierarchy_open(h);
+	bool with_io = false;
 	int r;
 
+	for (size_t i = 0; i < n; i++)
+		with_io = with_io || settings[i].controller == CTL_IO;
 	if (root < 0)
 		return cis_fail(err, -root, "cgroups: open %s", *h->mount ? h->mount : "cgroup2");
-	r = h->v2 ? enable_below(h, root) : 0;
+	r = h->v2 ? enable_below(h, root, with_io) : 0;
 	if (r < 0)
 		return cis_fail(err, -r, "cgroups: enable controllers in %s", h->mount);
 	if (mkdirat(root, name, 0755) < 0 && errno != EEXIST)

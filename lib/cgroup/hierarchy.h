@@ -14,7 +14,7 @@
 
 #include "../base/error.h"
 
-enum controller { CTL_MEMORY, CTL_CPU, CTL_CPUACCT, CTL_PIDS, CTL_COUNT };
+enum controller { CTL_MEMORY, CTL_CPU, CTL_CPUACCT, CTL_PIDS, CTL_IO, CTL_COUNT };
 
 struct hierarchy {
 	char mount[128];       /* "/sys/fs/cgroup/memory"; "" for a cgroup2 of our own */
@@ -37,6 +37,9 @@ int hierarchy_open(const struct hierarchy *h);
 
 const char *controller_name(enum controller c);
 
+/* Whether a group there is made only if somebody asks for its controller: one of io alone. */
+bool hierarchy_is_optional(const struct hierarchy *h);
+
 /* Index of the hierarchy that has @c, or -1. */
 int hierarchy_of(const struct hierarchies *hs, enum controller c);
 
@@ -54,11 +57,12 @@ unsigned int hierarchies_controllers(const struct hierarchies *hs);
 struct setting {
 	enum controller controller;
 	const char *file;
-	char value[48];
+	char value[128];
 };
 
 /*
- * Makes @name in @h with those of @settings whose controller lives there. What
+ * Makes @name in @h with those of @settings whose controller lives there; io is enabled for
+ * it only if one of them is io's. What
  * exists is taken over. On failure it may exist half made. *ret_dir: the group.
  */
 int hierarchy_create(const struct hierarchy *h, const char *name,

@@ -12,11 +12,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/btrfs.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/macros.h"
@@ -184,6 +186,36 @@ static void test_sockets(void **state)
 	free(p.f);
 }
 
+/* A subvolume would have no limit; all else of ioctl is the job's. */
+static void test_subvolumes(void **state)
+{
+	static const uint32_t refused[] = {BTRFS_IOC_SUBVOL_CREATE, BTRFS_IOC_SUBVOL_CREATE_V2,
+					   BTRFS_IOC_SNAP_CREATE, BTRFS_IOC_SNAP_CREATE_V2};
+	static const uint32_t allowed[] = {TIOCGWINSZ, BTRFS_IOC_FS_INFO, BTRFS_IOC_SNAP_DESTROY};
+	static const struct {
+		uint32_t arch;
+		int nr;
+	} doors[] = {{X64, 16}, {X86, 54}};
+	struct program p = compile(0);
+
+	(void)state;
+	for (size_t d = 0; d < ARRAY_SIZE(doors); d++) {
+		struct seccomp_data call = {.arch = doors[d].arch, .nr = doors[d].nr};
+
+		for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+			call.args[1] = refused[i];
+			assert_int_equal(run(p.f, p.n, &call), EPERM);
+			call.args[1] |= 0xabcdULL << 32;
+			assert_int_equal(run(p.f, p.n, &call), EPERM);
+		}
+		for (size_t i = 0; i < ARRAY_SIZE(allowed); i++) {
+			call.args[1] = allowed[i];
+			assert_int_equal(run(p.f, p.n, &call), ALLOW);
+		}
+	}
+	free(p.f);
+}
+
 static void test_unknown(void **state)
 {
 	struct program p = compile(0);
@@ -280,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_judged),
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_sockets),
+		cmocka_unit_test(test_subvolumes),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_built_in),
 		cmocka_unit_test(test_helpers),

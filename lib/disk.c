@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+
+uint64_t disk_size(const struct spec *s)
+{
+	return s->disk ? s->disk : SPEC_DISK_DEFAULT;
+}
+
+/* The directory of disks, or what it would be made in: one file system. */
+static int open_nearest(struct cis_error *err)
+{
+	cleanup_free char *path = NULL;
+	int fd;
+
+	if (str_format(&path, "%s/scratch", state_data_root()) < 0)
+		return cis_fail(err, ENOMEM, "scratch");
+	while ((fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 && path[1]) {
+		char *slash = strrchr(path, '/');
+
+		if (errno != ENOENT)
+			break;
+		slash[slash == path] = '\0';
+	}
+	return fd < 0 ? cis_fail(err, errno, "scratch: open %s", path) : fd;
+}
+
+int disk_choose(const struct spec *s, enum cis_disk *ret, struct cis_error *err)
+{
+	cleanup_close int dir = -1;
+
+	*ret = s->disk_kind;
+	if (*ret == CIS_DISK_AUTO && disk_size(s) <= SPEC_DISK_IN_MEMORY)
+		*ret = CIS_DISK_TMPFS;
+	if (*ret == CIS_DISK_TMPFS && (s->io.rbps || s->io.wbps || s->io.riops || s->io.wiops))
+		return cis_fail_plain(err, EOPNOTSUPP,
+				      "io limit: the disk is in memory (choose --disk-backend loop "
+				      "or quota; above 512M it is one of these)");
+	if (*ret == CIS_DISK_TMPFS)
+		return 0;
+	dir = open_nearest(err);
+	if (dir < 0)
+		return dir;
+	return *ret == CIS_DISK_AUTO ? scratch_choose(dir, ret, err)
+				     : scratch_probe(*ret, dir, err);
+}
+
+int disk_make(const struct state *st, const struct spec *s, enum cis_disk kind, uid_t base,
+	      struct cis_error *err)
+{
+	char name[STATE_GROUP_NAME_MAX];
+	cleanup_close int dir = -1;
+	struct scratch_want want = {
+		.bytes = disk_size(s),
+		.inodes = s->disk_inodes,
+		.base = base,
+		.dir = -1,
+		.name = name,
+	};
+	int r = 0;
+
+	/* As its control groups are: another state root may have a sandbox of that id. */
+	state_group_name(st, name);
+	if (kind != CIS_DISK_TMPFS)
+		r = want.dir = dir = state_open_scratch(err);
+	if (r >= 0 && scratch_is_named(kind))
+		r = state_journal(st, JOURNAL_DISK, err);
+	return r < 0 ? r : scratch_make(kind, &want, err);
+}
+
+int disk_usage_of(const struct state *st, pid_t init, struct scratch_usage *ret)
+{
+	char name[STATE_GROUP_NAME_MAX];
+	cleanup_free char *path = NULL;
+	cleanup_close int fd = -1;
+
+	state_group_name(st, name);
+	if (str_format(&path, "%s/scratch/%s", state_data_root(), name) >= 0)
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? scratch_usage_of(init, ret) : scratch_usage(fd, ret);
+}
+
+uint64_t disk_host_left(void)
+{
+	cleanup_close int dir = open_nearest(NULL);
+
+	return dir < 0 ? UINT64_MAX : scratch_left(dir);
+}
