@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "opts-egress.h"
+#include "opts-job.h"
 
 /* Each takes the value of one option; 0, -errno, or 1 when it has printed why. */
 typedef int (*apply)(struct front *f, const char *value);
@@ -326,6 +327,7 @@ static const struct opt {
 	{"inner-runtime", 0, RUN, "cisandbox|image", set_inner_runtime,
 	 "whose OCI runtime engines inside use"},
 	{"bind", 'v', RUN, "SRC:DST[:ro|rw]", add_bind, "a host directory or file inside"},
+	{"secret", 0, RUN, "NAME=FILE|-", job_add_secret, "a file /run/secrets/NAME inside"},
 	{"timeout", 0, RUN, "DURATION", set_timeout, "end it after that; exit status 124"},
 	{"name", 0, RUN, "ID", set_name, "its name (default random)"},
 	{"hostname", 'h', RUN, "NAME", set_hostname, "its host name (default the ID)"},

@@ -130,6 +130,17 @@ struct cis_bind {
 int cis_sandbox_add_bind(struct cis_sandbox *sb, const struct cis_bind *bind, size_t size,
 			 struct cis_error *err);
 
+/*
+ * A file /run/secrets/@name inside, with what @fd holds up to its end, which is read now (a
+ * program that has the value in memory gives a pipe or a memfd). It is readable by the
+ * payload's user and by root, read-only, never on a disk, gone with the sandbox; enter()
+ * sees it, too. In the calling process it stays, in memory that is in no core dump, until
+ * the handle is freed. 1 to 63 of [a-zA-Z0-9_.-]; not first: [.-]. At most 1 MiB, all 4 MiB, 64.
+ * -EINVAL; -EEXIST: that name has been given; -E2BIG. start(): -ENOMEM, -EPERM: not to be locked.
+ */
+int cis_sandbox_add_secret(struct cis_sandbox *sb, const char *name, int fd,
+			   struct cis_error *err);
+
 /* "K=V" sets, "K" copies the caller's value (nothing if it has none). */
 int cis_sandbox_add_env(struct cis_sandbox *sb, const char *assignment);
 int cis_sandbox_set_workdir(struct cis_sandbox *sb, const char *path);

@@ -332,7 +332,7 @@ void stage_main(struct launch *l)
 
 /* What init has open. */
 struct inside {
-	int root, vfs;
+	int root, vfs, held;
 };
 
 /*
@@ -360,6 +360,21 @@ static int mount_inside(const struct op *op, int root)
 	cleanup_close int m = mount_new(op->text, op->text, op->options, op->value);
 
 	return m < 0 ? m : attach(m, root, op->target, false);
+}
+
+/* A clone of what is locked keeps its locks, wherever it is attached. */
+static int hold(const struct op *op, struct inside *in)
+{
+	in->held = sys_open_tree(in->root, op->target, OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW);
+	return in->held < 0 ? in->held : 0;
+}
+
+static int show(const struct op *op, struct inside *in)
+{
+	int r = attach(in->held, in->root, op->target, false);
+
+	in->held = fd_close(in->held);
+	return r;
 }
 
 static int pivot(void)
@@ -418,6 +433,10 @@ static int init_op(struct launch *l, const struct op *op, struct inside *in)
 		return enter_root(l, in);
 	case OP_MOUNT:
 		return mount_inside(op, in->root);
+	case OP_HOLD:
+		return hold(op, in);
+	case OP_SHOW:
+		return show(op, in);
 	case OP_COVER:
 		return cover(l, in);
 	case OP_PIVOT:
@@ -446,7 +465,7 @@ static void init_close_others(const struct launch *l)
 
 static void init_setup(struct launch *l)
 {
-	struct inside in = {-1, -1};
+	struct inside in = {-1, -1, -1};
 	int r;
 
 	SYS(prctl, PR_SET_NAME, "cis:init", 0, 0, 0);

@@ -11,7 +11,7 @@
 static const char *slot_name(unsigned int slot, char buf[static 16])
 {
 	static const char *const names[] = {"",	  "image", "scratch", "root",
-					    "dev", "vfs",   "runtime"};
+					    "dev", "vfs",   "runtime", "secrets"};
 
 	if (slot < SLOT_BIND)
 		return names[slot];
@@ -41,6 +41,17 @@ static void describe_gate(const struct spec_egress *e, char *buf, size_t n)
 	snprintf(buf, n, "build the gate: %s, %zu rule(s)%s, resolver, links",
 		 e->rules.audit ? "audit" : "block", e->rules.allow.n,
 		 e->no_verify ? "" : ", names verified");
+}
+
+/* Their names; nobody is told how long they are. */
+static void describe_secrets(const struct secrets *s, char *buf, size_t n)
+{
+	snprintf(buf, n, "make a read-only tmpfs with the secrets");
+	for (size_t i = 0; i < s->n; i++) {
+		size_t k = strlen(buf);
+
+		snprintf(buf + k, n - k, "%s %s", i ? "," : "", s->v[i].name);
+	}
 }
 
 static void describe_publish(const struct publish *p, char *buf, size_t n)
@@ -86,6 +97,7 @@ static const char *const plain_words[] = {
 	[OP_TTY] = "open a terminal",
 	[OP_GATE] = "clone who makes the gate's namespaces",
 	[OP_VFS] = "make the file system of virtual files",
+	[OP_HOLD] = "keep hold of the secrets while /run is mounted",
 	[OP_COVER] = "cover parts of /proc and /sys with virtual files",
 };
 
@@ -105,6 +117,12 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 		break;
 	case OP_CGROUP:
 		describe_limits(p->spec, buf, n);
+		break;
+	case OP_SECRETS:
+		describe_secrets(&p->spec->secrets, buf, n);
+		break;
+	case OP_SHOW:
+		snprintf(buf, n, "attach them at /%s again", op->target);
 		break;
 	case OP_CPUS:
 		snprintf(buf, n, "run on as many cpus as %llu.%03llu come to", value / 1000,

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "opts-job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static int add_from(struct front *f, const char *name, int fd)
+{
+	struct cis_error err = {0};
+
+	if (cis_sandbox_add_secret(f->sb, name, fd, &err) >= 0)
+		return 0;
+	cli_error(f->verb, &err);
+	return 1;
+}
+
+/* NAME=FILE|- : the value itself never is an argument, which everybody can read. */
+int job_add_secret(struct front *f, const char *v)
+{
+	const char *eq = strchr(v, '=');
+	char name[128];
+	int fd, r;
+
+	if (!eq || eq == v || !eq[1] || (size_t)(eq - v) >= sizeof name)
+		return -EINVAL;
+	memcpy(name, v, (size_t)(eq - v));
+	name[eq - v] = '\0';
+	if (strcmp(eq + 1, "-") == 0) {
+		if (f->stdin_is_secret) {
+			cli_usage_error(f->verb, "--secret %s: standard input is another's already", v);
+			return 1;
+		}
+		f->stdin_is_secret = true;
+		return add_from(f, name, 0);
+	}
+	fd = open(eq + 1, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0) {
+		cli_usage_error(f->verb, "--secret %s: %s", v, strerror(errno));
+		return 1;
+	}
+	r = add_from(f, name, fd);
+	close(fd);
+	return r;
+}
+
+int job_check(const struct front *f)
+{
+	if (f->stdin_is_secret && f->interactive)
+		return cli_usage_error(f->verb, "-i and --secret NAME=- both want standard input");
+	return 0;
+}
