@@ -45,6 +45,16 @@ int job_add_secret(struct front *f, const char *v)
 	return r;
 }
 
+int job_add_env_file(struct front *f, const char *v)
+{
+	struct cis_error err = {0};
+
+	if (cis_sandbox_add_env_file(f->sb, v, &err) >= 0)
+		return 0;
+	cli_error(f->verb, &err);
+	return 1;
+}
+
 int job_check(const struct front *f)
 {
 	if (f->stdin_is_secret && f->interactive)

@@ -143,6 +143,12 @@ int cis_sandbox_add_secret(struct cis_sandbox *sb, const char *name, int fd,
 
 /* "K=V" sets, "K" copies the caller's value (nothing if it has none). */
 int cis_sandbox_add_env(struct cis_sandbox *sb, const char *assignment);
+/*
+ * Each line of a file, as add_env(); blanks before it, empty lines and lines that begin with
+ * '#' do not count, and a value is all that stands behind the '=', quotes included: as
+ * docker's --env-file. -EINVAL: err names the line, and nothing has been added.
+ */
+int cis_sandbox_add_env_file(struct cis_sandbox *sb, const char *path, struct cis_error *err);
 int cis_sandbox_set_workdir(struct cis_sandbox *sb, const char *path);
 /* "USER[:GROUP]", names of the image's passwd or numbers. Default root. */
 int cis_sandbox_set_user(struct cis_sandbox *sb, const char *user);

@@ -148,6 +148,11 @@ int cis_sandbox_add_env(struct cis_sandbox *sb, const char *assignment)
 	return spec_add_env(&sb->spec.env, assignment);
 }
 
+int cis_sandbox_add_env_file(struct cis_sandbox *sb, const char *path, struct cis_error *err)
+{
+	return spec_add_env_file(&sb->spec.env, path, err);
+}
+
 int cis_sandbox_set_workdir(struct cis_sandbox *sb, const char *path)
 {
 	return str_set(&sb->spec.workdir, path);

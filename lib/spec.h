@@ -91,6 +91,12 @@ int spec_add_publish(struct spec *s, const char *text, struct cis_error *err);
 /* "K=V" replaces an earlier K; "K" takes the caller's value. */
 int spec_add_env(struct strv *env, const char *assignment);
 
+/*
+ * spec-env.c: a file of such lines, as docker's --env-file. Values are taken as they stand,
+ * quotes and trailing blanks included; empty lines and #comments are passed over.
+ */
+int spec_add_env_file(struct strv *env, const char *path, struct cis_error *err);
+
 bool spec_id_is_valid(const char *id);
 bool spec_hostname_is_valid(const char *name);
 
