@@ -45,6 +45,13 @@ int job_add_secret(struct front *f, const char *v)
 	return r;
 }
 
+int job_set_mask(struct front *f, const char *v)
+{
+	if (strcmp(v, "on") == 0)
+		return cis_sandbox_set_mask(f->sb, 1);
+	return strcmp(v, "off") == 0 ? cis_sandbox_set_mask(f->sb, 0) : -EINVAL;
+}
+
 int job_add_env_file(struct front *f, const char *v)
 {
 	struct cis_error err = {0};

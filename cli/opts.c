@@ -328,6 +328,7 @@ static const struct opt {
 	 "whose OCI runtime engines inside use"},
 	{"bind", 'v', RUN, "SRC:DST[:ro|rw]", add_bind, "a host directory or file inside"},
 	{"secret", 0, RUN, "NAME=FILE|-", job_add_secret, "a file /run/secrets/NAME inside"},
+	{"mask", 0, RUN, "on|off", job_set_mask, "[MASKED] for values of secrets in output (on)"},
 	{"timeout", 0, RUN, "DURATION", set_timeout, "end it after that; exit status 124"},
 	{"name", 0, RUN, "ID", set_name, "its name (default random)"},
 	{"hostname", 'h', RUN, "NAME", set_hostname, "its host name (default the ID)"},

@@ -141,6 +141,15 @@ int cis_sandbox_add_bind(struct cis_sandbox *sb, const struct cis_bind *bind, si
 int cis_sandbox_add_secret(struct cis_sandbox *sb, const char *name, int fd,
 			   struct cis_error *err);
 
+/*
+ * Whether their values, line by line, and these in base64, are replaced by [MASKED] in what
+ * stdout and stderr (or the terminal) of the payload carry, in events, errors, audit
+ * lines and the egress log of this handle. Not: lines of fewer than 4 bytes, values of
+ * more than 64 KiB (CIS_EVENT_SECRET says which), commands of enter(), files. What may be the
+ * beginning of one is held back, for 50 ms at most. Default: yes.
+ */
+int cis_sandbox_set_mask(struct cis_sandbox *sb, int on);
+
 /* "K=V" sets, "K" copies the caller's value (nothing if it has none). */
 int cis_sandbox_add_env(struct cis_sandbox *sb, const char *assignment);
 /*
@@ -321,6 +330,7 @@ enum cis_event_kind {
 	/* A helper of CIS_TRAP_* died (value: times in a row), or no more are started (0). */
 	CIS_EVENT_TRAPS,
 	CIS_EVENT_INNER, /* no runtime of ours for engines inside; value: errno */
+	CIS_EVENT_SECRET, /* of secrets too short or too long to be masked; value: a bit for each */
 	CIS_EVENT_EGRESS,       /* the upload budget is spent, or a helper of the gate died */
 };
 struct cis_event {

@@ -72,7 +72,7 @@ static int make_groups(struct cis_sandbox *sb, const struct op *op, struct cis_e
 static int make_secrets(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
 {
 	const struct plan_exec *e = &sb->plan.payload;
-	int fd, r = secrets_seal(&sb->spec.secrets, err);
+	int fd, r = secrets_begin(sb, err);
 
 	if (r < 0)
 		return r;
@@ -233,7 +233,7 @@ static int make_pipe(struct cis_sandbox *sb, int i, int *ret_child)
 		return -ENOMEM;
 	steal_fd(&host);
 	steal_fd(&near);
-	return 0;
+	return i && sb->mask ? relay_mask(sb->relays[i], sb->mask) : 0;
 }
 
 int prepare_stdio(struct cis_sandbox *sb, int child[3], struct cis_error *err)

@@ -43,6 +43,7 @@ int cis_sandbox_new(struct cis_sandbox **ret)
 	notify_init(&sb->notify);
 	sb->audit = sb->sync = sb->pidfd = sb->tty = -1;
 	sb->timeout = sb->grace = sb->tick = sb->image_lock = sb->bundle = sb->respawn = -1;
+	sb->mask_pause = -1;
 	for (size_t i = 0; i < N_ANSWERERS; i++)
 		sb->trap_pause[i] = -1;
 	sb->egress_log = -1;
@@ -70,6 +71,7 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 	container_done(&sb->container);
 	vfs_done(&sb->vfs);
 	gate_done(&sb->gate);
+	secrets_end(sb);
 	fd_close(sb->respawn);
 	notify_done(&sb->notify);
 	for (size_t i = 0; i < N_ANSWERERS; i++)
@@ -385,6 +387,8 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 		supervise_note_no_vfs(sb);
 	if (!sb->plan.inner_path && sb->spec.inner == CIS_INNER_AUTO)
 		supervise_note_no_inner(sb);
+	if (sb->not_masked)
+		supervise_note_not_masked(sb);
 	if (payload_runs)
 		supervise_payload_runs(sb);
 	return 0;
@@ -403,6 +407,7 @@ int cis_sandbox_start(struct cis_sandbox *sb, char *const argv[], struct cis_err
 	if (r >= 0)
 		return 0;
 	sb->started_msec = 0;
+	mask_error(sb, err);
 	supervise_finish(sb);
 	return r;
 }

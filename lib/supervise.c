@@ -30,7 +30,9 @@
 #define IDLE_TICKS 10
 #define IDLE_DOUBLINGS 4 /* up to 16 s */
 #define GRACE_MSEC 5000
+#define HOLD_MSEC 50 /* a prompt that ends like a secret begins */
 #define LOG_TAIL 300
+
 
 /* What an epoll event is about; relays follow. */
 enum source {
@@ -43,6 +45,7 @@ enum source {
 	SRC_RESPAWN,
 	SRC_KEEPER,
 	SRC_NAMES,
+	SRC_MASK,
 	SRC_TRAPS, /* one for each helper */
 	SRC_TRAP_PAUSE = SRC_TRAPS + N_ANSWERERS,
 	SRC_RELAY = SRC_TRAP_PAUSE + N_ANSWERERS,
@@ -96,6 +99,14 @@ static int rewatch(struct cis_sandbox *sb, size_t i)
 	return r;
 }
 
+/* Who reads it is not to wait for ever for what may be no secret at all. */
+static int mind_the_held(struct cis_sandbox *sb, size_t i)
+{
+	if (!sb->relays[i] || !relay_holds(sb->relays[i]) || sb->mask_pause >= 0)
+		return 0;
+	return add_timer(sb, &sb->mask_pause, HOLD_MSEC, false, SRC_MASK);
+}
+
 static void end_relay(struct cis_sandbox *sb, size_t i)
 {
 	if (sb->watched[i] >= 0)
@@ -129,6 +140,8 @@ static int relay_tty(struct cis_sandbox *sb)
 		r = dup_pair(sb->stdio[0], sb->tty, &sb->relays[0]);
 	if (r >= 0 && sb->stdio[1] >= 0)
 		r = dup_pair(sb->tty, sb->stdio[1], &sb->relays[1]);
+	if (r >= 0 && sb->relays[1] && sb->mask)
+		r = relay_mask(sb->relays[1], sb->mask);
 	return r;
 }
 
@@ -165,6 +178,7 @@ static void post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t valu
 {
 	struct cis_event *e;
 
+	/* What is quoted in it may be the job's words. */
 	audit_line(sb, audit_name, text, "value", value, NULL);
 	/* Nobody reads them: the newest ones are dropped, the audit has them all. */
 	if (sb->n_events == N_EVENTS)
@@ -172,6 +186,7 @@ static void post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t valu
 	e = &sb->events[(sb->first_event + sb->n_events++) % N_EVENTS];
 	*e = (struct cis_event){.kind = (int)kind, .value = value};
 	snprintf(e->text, sizeof e->text, "%s", text);
+	mask_line(sb, e->text, sizeof e->text);
 }
 
 struct figures {
@@ -275,8 +290,10 @@ static void last_figures(struct cis_sandbox *sb)
  */
 static void read_log_tail(struct cis_sandbox *sb, const char *log, char *out, size_t size)
 {
-	char path[64], buf[LOG_TAIL + 1];
+	/* A secret that begins before the tail is to be known by its beginning. */
+	char path[64], buf[MASK_WORD_MAX + LOG_TAIL], masked[MASK_OUT(sizeof buf)];
 	cleanup_close int root = -1, fd = -1;
+	const char *tail = buf;
 	off_t len;
 	ssize_t n;
 
@@ -288,10 +305,18 @@ static void read_log_tail(struct cis_sandbox *sb, const char *log, char *out, si
 	if (fd < 0)
 		return;
 	len = lseek(fd, 0, SEEK_END);
-	lseek(fd, len > LOG_TAIL ? len - LOG_TAIL : 0, SEEK_SET);
-	n = read(fd, buf, MIN((size_t)LOG_TAIL, size - 1));
+	lseek(fd, len > (off_t)sizeof buf ? len - (off_t)sizeof buf : 0, SEEK_SET);
+	n = read(fd, buf, sizeof buf);
+	if (n > 0 && sb->mask) {
+		n = (ssize_t)mask_text(sb->mask, buf, (size_t)n, masked, sizeof masked);
+		tail = masked;
+	}
+	if (n > (ssize_t)size - 1) {
+		tail += n - ((ssize_t)size - 1);
+		n = (ssize_t)size - 1;
+	}
 	for (ssize_t i = 0; i < n; i++)
-		out[i] = buf[i] == '\n' ? '|' : buf[i] < ' ' || buf[i] > '~' ? '?' : buf[i];
+		out[i] = tail[i] == '\n' ? '|' : tail[i] < ' ' || tail[i] > '~' ? '?' : tail[i];
 	out[MAX(n, 0)] = '\0';
 }
 
@@ -416,6 +441,19 @@ void supervise_note_no_inner(struct cis_sandbox *sb)
 	     "cisandbox-oci for them (--inner-runtime=image to say so)");
 }
 
+void supervise_note_not_masked(struct cis_sandbox *sb)
+{
+	char text[200] = "not masked, being shorter than 4 bytes or longer than 64K:";
+
+	for (size_t i = 0; i < sb->spec.secrets.n; i++) {
+		size_t k = strlen(text);
+
+		if (sb->not_masked >> i & 1)
+			snprintf(text + k, sizeof text - k, " %s", sb->spec.secrets.v[i].name);
+	}
+	post(sb, CIS_EVENT_SECRET, sb->not_masked, "secret.not_masked", text);
+}
+
 static void start_helper(struct cis_sandbox *sb)
 {
 	sb->respawn = fd_close(sb->respawn);
@@ -469,13 +507,39 @@ static int on_gate_death(struct cis_sandbox *sb, int *pidfd, struct cis_error *e
 	return r < 0 ? r : watch(sb, *pidfd, EPOLLIN, keeper ? SRC_KEEPER : SRC_NAMES);
 }
 
+static void copy_records(struct cis_sandbox *sb)
+{
+	char buf[MASK_OUT(EGRESS_LOG_READ)];
+	size_t n;
+
+	while (sb->egress_log >= 0) {
+		char *in = sb->log_mask ? mask_stream_in(sb->log_mask) : buf;
+
+		n = gate_read_records(&sb->gate, in, EGRESS_LOG_READ, &sb->log_at);
+		if (!n)
+			return;
+		if (sb->log_mask)
+			n = mask_stream_take(sb->log_mask, n, buf);
+		if (io_write_all(sb->egress_log, buf, n) < 0)
+			return;
+	}
+}
+
+static void end_records(struct cis_sandbox *sb)
+{
+	char buf[MASK_OUT(EGRESS_LOG_READ)];
+
+	if (sb->log_mask && sb->egress_log >= 0 && mask_stream_holds(sb->log_mask))
+		io_write_all(sb->egress_log, buf, mask_stream_let_go(sb->log_mask, buf));
+}
+
 static void check_gate(struct cis_sandbox *sb)
 {
 	char text[160];
 
 	if (!gate_is_on(&sb->gate))
 		return;
-	gate_copy_records(&sb->gate, sb->egress_log, &sb->log_at);
+	copy_records(sb);
 	if (!gate_is_over_budget(&sb->gate) || sb->budget_seen)
 		return;
 	sb->budget_seen = true;
@@ -622,18 +686,27 @@ static int reap(struct cis_sandbox *sb, struct cis_error *err)
 	return 0;
 }
 
+static void drain(struct relay *r)
+{
+	while (relay_run(r) && !relay_is_idle(r)) {
+		bool write;
+		int fd = relay_waits_for(r, &write);
+		struct pollfd p = {.fd = fd, .events = write ? POLLOUT : POLLIN};
+
+		poll(&p, 1, 1000);
+	}
+}
+
 static void finish_streams(struct cis_sandbox *sb)
 {
 	/* Whoever could write is dead; what they wrote is still in the pipes. */
 	end_relay(sb, 0);
 	for (size_t i = 1; i < N_RELAYS; i++) {
-		while (sb->relays[i] && relay_run(sb->relays[i]) && !relay_is_idle(sb->relays[i])) {
-			bool write;
-			int fd = relay_waits_for(sb->relays[i], &write);
-			struct pollfd p = {.fd = fd, .events = write ? POLLOUT : POLLIN};
-
-			poll(&p, 1, 1000);
-		}
+		if (!sb->relays[i])
+			continue;
+		drain(sb->relays[i]);
+		if (relay_holds(sb->relays[i]) && relay_let_go(sb->relays[i]))
+			drain(sb->relays[i]);
 		end_relay(sb, i);
 	}
 }
@@ -662,10 +735,33 @@ static int ended(struct cis_sandbox *sb, struct cis_error *err)
 	return 1;
 }
 
+static int on_relay(struct cis_sandbox *sb, size_t i, int (*move)(struct relay *r),
+		    struct cis_error *err)
+{
+	int r = 0;
+
+	if (sb->relays[i] && !move(sb->relays[i]))
+		end_relay(sb, i);
+	else
+		r = rewatch(sb, i);
+	if (r >= 0)
+		r = mind_the_held(sb, i);
+	return r < 0 ? cis_fail(err, -r, "carry stream %zu", i) : 0;
+}
+
+static int let_go(struct cis_sandbox *sb, struct cis_error *err)
+{
+	int r = 0;
+
+	sb->mask_pause = fd_close(sb->mask_pause);
+	for (size_t i = 1; i < N_RELAYS && r >= 0; i++)
+		if (sb->relays[i] && relay_holds(sb->relays[i]))
+			r = on_relay(sb, i, relay_let_go, err);
+	return r;
+}
+
 static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err)
 {
-	int r;
-
 	switch (source) {
 	case SRC_SYNC:
 		return on_sync(sb, err);
@@ -690,6 +786,8 @@ static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err
 		return traps_ended(sb, source - SRC_TRAPS, err);
 	case SRC_TRAP_PAUSE ... SRC_RELAY - 1:
 		return traps_again(sb, source - SRC_TRAP_PAUSE, err);
+	case SRC_MASK:
+		return let_go(sb, err);
 	case SRC_KEEPER:
 		return on_gate_death(sb, &sb->gate.keeper, err);
 	case SRC_NAMES:
@@ -697,12 +795,7 @@ static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err
 	default:
 		break;
 	}
-	source -= SRC_RELAY;
-	if (sb->relays[source] && !relay_run(sb->relays[source]))
-		end_relay(sb, source);
-	else if ((r = rewatch(sb, source)) < 0)
-		return cis_fail(err, -r, "carry stream %u", source);
-	return 0;
+	return on_relay(sb, source - SRC_RELAY, relay_run, err);
 }
 
 int cis_sandbox_dispatch(struct cis_sandbox *sb, struct cis_error *err)
@@ -720,8 +813,10 @@ int cis_sandbox_dispatch(struct cis_sandbox *sb, struct cis_error *err)
 		for (int i = 0; i < n && r == 0; i++)
 			if ((events[i].data.u32 == SRC_PID) == (pass == 1))
 				r = handle(sb, events[i].data.u32, err);
-	if (r < 0)
+	if (r < 0) {
+		mask_error(sb, err);
 		supervise_finish(sb);
+	}
 	return r;
 }
 
@@ -741,6 +836,7 @@ static void release_children(struct cis_sandbox *sb)
 	/* With its records, until the handle is freed; the network is gone. */
 	gate_finish(&sb->gate);
 	check_gate(sb);
+	end_records(sb);
 	gate_close(&sb->gate);
 }
 
