@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -60,6 +61,34 @@ int job_add_env_file(struct front *f, const char *v)
 		return 0;
 	cli_error(f->verb, &err);
 	return 1;
+}
+
+/* PATH[:DEST]; a path with a colon in it is not for this option. */
+int job_add_artifact(struct front *f, const char *v)
+{
+	const char *colon = strchr(v, ':');
+	char *path = colon ? strndup(v, (size_t)(colon - v)) : strdup(v);
+	struct cis_error err = {0};
+	int r;
+
+	if (!path)
+		return -ENOMEM;
+	if (colon && !colon[1])
+		r = -EINVAL;
+	else if ((r = cis_sandbox_add_artifact(f->sb, path, colon ? colon + 1 : NULL, &err)) < 0)
+		r = (cli_error(f->verb, &err), 1);
+	free(path);
+	return r;
+}
+
+int job_set_artifact_max(struct front *f, const char *v)
+{
+	uint64_t bytes;
+	int r = cis_parse_size(v, &bytes);
+
+	if (r < 0 || !bytes)
+		return r < 0 ? r : -EINVAL;
+	return cis_sandbox_set_artifact_max(f->sb, bytes);
 }
 
 int job_check(const struct front *f)

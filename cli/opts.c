@@ -329,6 +329,8 @@ static const struct opt {
 	{"bind", 'v', RUN, "SRC:DST[:ro|rw]", add_bind, "a host directory or file inside"},
 	{"secret", 0, RUN, "NAME=FILE|-", job_add_secret, "a file /run/secrets/NAME inside"},
 	{"mask", 0, RUN, "on|off", job_set_mask, "[MASKED] for values of secrets in output (on)"},
+	{"artifact", 0, RUN, "PATH[:DEST]", job_add_artifact, "copied out at the end"},
+	{"artifact-max", 0, RUN, "SIZE", job_set_artifact_max, "limit of all artifacts (1G)"},
 	{"timeout", 0, RUN, "DURATION", set_timeout, "end it after that; exit status 124"},
 	{"name", 0, RUN, "ID", set_name, "its name (default random)"},
 	{"hostname", 'h', RUN, "NAME", set_hostname, "its host name (default the ID)"},

@@ -150,6 +150,21 @@ int cis_sandbox_add_secret(struct cis_sandbox *sb, const char *name, int fd,
  */
 int cis_sandbox_set_mask(struct cis_sandbox *sb, int on);
 
+/*
+ * What is at @path (absolute, resolved inside) when the payload has ended, however it did, is
+ * copied to @dest, a path of the host (NULL: the last name of @path, in the working
+ * directory). start() fails if @dest is there (-EEXIST) or its directory is not; at the end
+ * it appears whole or not at all. Files, directories, and relative links that lead nowhere
+ * else are copied, other things left out and named. Owners become the caller's; set-id
+ * bits, attributes, and what others may write are dropped. Mounts inside are not looked into,
+ * binds and /run included. dispatch() says CIS_EVENT_ARTIFACT for each. Where one
+ * fails and the payload's status was 0, exit_status() is 125. -EINVAL, -EEXIST, -E2BIG: 64.
+ */
+int cis_sandbox_add_artifact(struct cis_sandbox *sb, const char *path, const char *dest,
+			     struct cis_error *err);
+/* Bytes of all artifacts, holes included; 0 is the default, 1 GiB. */
+int cis_sandbox_set_artifact_max(struct cis_sandbox *sb, uint64_t bytes);
+
 /* "K=V" sets, "K" copies the caller's value (nothing if it has none). */
 int cis_sandbox_add_env(struct cis_sandbox *sb, const char *assignment);
 /*
@@ -331,6 +346,7 @@ enum cis_event_kind {
 	CIS_EVENT_TRAPS,
 	CIS_EVENT_INNER, /* no runtime of ours for engines inside; value: errno */
 	CIS_EVENT_SECRET, /* of secrets too short or too long to be masked; value: a bit for each */
+	CIS_EVENT_ARTIFACT, /* it has been copied; value: bytes. Or the reason why not: errno */
 	CIS_EVENT_EGRESS,       /* the upload budget is spent, or a helper of the gate died */
 };
 struct cis_event {

@@ -234,6 +234,15 @@ static int make_scratch_file(const struct launch *l, int scratch, const struct o
 	return r < 0 ? r : SYS(fchown, fd, l->base, l->base);
 }
 
+/* Of the mount alone: what is attached in it, now and later, is not in the clone. */
+static int keep_root(const struct launch *l, int root)
+{
+	struct sync_msg m = {.kind = SYNC_ROOT};
+	cleanup_close int clone = sys_open_tree(root, "", AT_EMPTY_PATH | OPEN_TREE_CLONE);
+
+	return clone < 0 ? clone : sync_send_fd(l->sync[1], &m, clone);
+}
+
 static int bind_scratch(const struct launch *l, const struct op *op)
 {
 	const int *fds = l->plan->fds;
@@ -271,6 +280,8 @@ static int stage_op(struct launch *l, const struct op *op)
 		fds[op->slot] = overlay_mount_stage(fds[SLOT_IMAGE], fds[SLOT_SCRATCH],
 						    op->source, op->flags & OP_NODES);
 		return fds[op->slot] < 0 ? fds[op->slot] : attach_root(l, fds[op->slot]);
+	case OP_KEEP_ROOT:
+		return keep_root(l, fds[op->slot]);
 	case OP_DEV:
 		fds[op->slot] = dev_make_stage(l->base, op->flags & OP_DEV_CONSOLE);
 		return fds[op->slot] < 0 ? fds[op->slot] : 0;

@@ -92,6 +92,7 @@ static const char *const plain_words[] = {
 		     "namespaces",
 	[OP_OWNER] = "take the effective id of the sandbox's root",
 	[OP_ATTACH_LAYERS] = "attach the scratch, and the image in it",
+	[OP_KEEP_ROOT] = "hand a clone of the root to the caller, for artifacts",
 	[OP_ENTER_ROOT] = "enter its own copy of the root",
 	[OP_PIVOT] = "change the root and leave the host's behind",
 	[OP_TTY] = "open a terminal",
@@ -223,5 +224,8 @@ int plan_print(const struct plan *p, char **ret)
 		p->spec->flags & CIS_ALLOW_IO_URING ? ", io_uring allowed" : "",
 		p->spec->flags & CIS_NO_NEW_PRIVS ? ", no_new_privs" : "");
 	print_exec(f, "payload", &p->payload);
+	for (size_t i = 0; i < p->spec->artifacts.n; i++)
+		fprintf(f, "%-7s copy %s to %s\n", "at end", p->spec->artifacts.v[i].path,
+			p->spec->artifacts.v[i].dest);
 	return fclose(f) == 0 ? 0 : -ENOMEM;
 }

@@ -303,6 +303,8 @@ static int plan_root(struct plan *p, int rootfd)
 	if (r >= 0)
 		r = add(p, (struct op){OP_OVERLAY, BY_STAGE, .slot = SLOT_ROOT,
 				       .source = "/root", .flags = nodes_flag(p->spec)});
+	if (r >= 0 && p->spec->artifacts.n)
+		r = add(p, (struct op){OP_KEEP_ROOT, BY_STAGE, .slot = SLOT_ROOT});
 	if (r >= 0)
 		r = add(p, (struct op){OP_DEV, BY_STAGE, .slot = SLOT_DEV,
 				       .flags = p->spec->tty ? OP_DEV_CONSOLE : 0});

@@ -49,6 +49,7 @@ enum op_kind {
 	OP_MKDIR,       /* slot, target: on the scratch, parents too; value: mode; uid, gid */
 	OP_FILE,        /* slot, target, text: a small file of root's, 0644 */
 	OP_OVERLAY,     /* source: where on the scratch; slot: gets the root; flags: OP_NODES */
+	OP_KEEP_ROOT,   /* slot: a clone of it, with nothing attached, goes to the caller */
 	OP_DEV,         /* slot: gets the tmpfs with its nodes; flags: OP_DEV_CONSOLE */
 	OP_ATTACH,      /* slot at target in the new root; flags: OP_TARGET_FILE */
 	OP_BIND_SCRATCH, /* source: directory on the scratch, at target */

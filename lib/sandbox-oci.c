@@ -55,6 +55,7 @@ static int refuse_others(const struct spec *s, struct cis_error *err)
 			   : s->memory || s->cpus_milli || s->pids || s->disk ? "limits"
 			   : s->flags				 ? "flags"
 			   : s->secrets.n			 ? "secrets"
+			   : s->artifacts.n			 ? "artifacts"
 			   : s->vfs == CIS_VFS_ON		 ? "virtual files"
 			   : s->inner == CIS_INNER_CISANDBOX	 ? "a runtime for engines inside"
 								 : NULL;

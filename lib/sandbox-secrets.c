@@ -13,6 +13,18 @@ int cis_sandbox_add_secret(struct cis_sandbox *sb, const char *name, int fd,
 	return secrets_add(&sb->spec.secrets, name, fd, err);
 }
 
+int cis_sandbox_add_artifact(struct cis_sandbox *sb, const char *path, const char *dest,
+			     struct cis_error *err)
+{
+	return artifacts_add(&sb->spec.artifacts, path, dest, err);
+}
+
+int cis_sandbox_set_artifact_max(struct cis_sandbox *sb, uint64_t bytes)
+{
+	sb->spec.artifacts.max = bytes;
+	return 0;
+}
+
 int cis_sandbox_set_mask(struct cis_sandbox *sb, int on)
 {
 	sb->no_mask = !on;

@@ -41,6 +41,7 @@ int cis_sandbox_new(struct cis_sandbox **ret)
 	vfs_init(&sb->vfs);
 	gate_init(&sb->gate);
 	notify_init(&sb->notify);
+	collector_init(&sb->collector);
 	sb->audit = sb->sync = sb->pidfd = sb->tty = -1;
 	sb->timeout = sb->grace = sb->tick = sb->image_lock = sb->bundle = sb->respawn = -1;
 	sb->mask_pause = -1;
@@ -72,6 +73,7 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 	vfs_done(&sb->vfs);
 	gate_done(&sb->gate);
 	secrets_end(sb);
+	collector_done(&sb->collector);
 	fd_close(sb->respawn);
 	notify_done(&sb->notify);
 	for (size_t i = 0; i < N_ANSWERERS; i++)
@@ -330,6 +332,7 @@ static int launch(struct cis_sandbox *sb, struct launch *l, bool *ret_payload_ru
 	sb->pidfd = done.pidfd;
 	sb->pid = done.init;
 	sb->tty = done.tty;
+	sb->collector.root = done.root;
 	*ret_payload_runs = done.payload_runs;
 	if (done.listener >= 0)
 		r = start_traps(sb, done.listener, err);
@@ -372,6 +375,8 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 		r = spec_shut_host(&sb->spec, err);
 	if (r >= 0)
 		r = plan_build(&sb->plan, &sb->spec, argv, err);
+	if (r >= 0 && sb->spec.artifacts.n)
+		r = collector_open(&sb->collector, &sb->spec.artifacts, err);
 	if (r < 0)
 		return fail_at(r, CIS_STAGE_PLAN, err);
 	r = make(sb, &payload_runs, err);
@@ -456,8 +461,11 @@ int cis_sandbox_signal(struct cis_sandbox *sb, int sig, struct cis_error *err)
 	int r;
 
 	if (sb->phase == PHASE_OPENED || sb->phase == PHASE_RUNNING) {
+		/* Everybody is dead, but for who copies what they have left. */
+		if (sb->collector.pidfd >= 0)
+			r = sig == SIGKILL ? sys_pidfd_send_signal(sb->collector.pidfd, sig) : 0;
 		/* SIGKILL cannot be passed on: it is for init, and so for all. */
-		if (sig == SIGKILL || sb->sync < 0)
+		else if (sig == SIGKILL || sb->sync < 0)
 			r = sys_pidfd_send_signal(sb->pidfd, sig);
 		else
 			r = sync_send(sb->sync, &m);

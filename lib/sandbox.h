@@ -16,6 +16,7 @@
 
 #include "cgroup/group.h"
 #include "egress/gate.h"
+#include "guard/artifact.h"
 #include "guard/mask.h"
 #include "container/container.h"
 #include "launch.h"
@@ -64,6 +65,8 @@ struct cis_sandbox {
 	struct relay *relays[N_RELAYS];
 	int watched[N_RELAYS]; /* what of relays[i] is in the epoll set */
 
+	struct collector collector; /* of artifacts */
+
 	struct mask *mask;     /* of the secrets, or NULL */
 	uint64_t not_masked;   /* bit n: the value of secret n */
 	bool no_mask;
@@ -99,6 +102,11 @@ int prepare_run(struct cis_sandbox *sb, struct launch *l, struct cis_error *err)
  */
 int prepare_stdio(struct cis_sandbox *sb, int child[3], struct cis_error *err);
 
+/* collect.c: 1: a helper copies, and collector.pidfd tells when it has ended; 0: all is done. */
+int collect_next(struct cis_sandbox *sb);
+/* When it has. */
+void collect_ended(struct cis_sandbox *sb);
+
 /* sandbox-secrets.c: before anything is cloned. */
 int secrets_begin(struct cis_sandbox *sb, struct cis_error *err);
 void secrets_end(struct cis_sandbox *sb);
@@ -113,6 +121,9 @@ int start_bundle(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 
 /* supervise.c */
 int supervise_begin(struct cis_sandbox *sb, struct cis_error *err);
+/* An event, and its line in the audit. */
+void supervise_post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t value,
+		    const char *audit_name, const char *text);
 /* Init has said so. */
 void supervise_payload_runs(struct cis_sandbox *sb);
 /* There are no virtual files; nobody had asked for them. */

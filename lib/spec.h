@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "egress/publish.h"
 #include "egress/ruleset.h"
+#include "guard/artifact.h"
 #include "guard/secret.h"
 
 struct spec_bind {
@@ -56,7 +57,8 @@ struct spec {
 	size_t n_ulimits;
 	struct spec_service *services;
 	size_t n_services;
-	struct secrets secrets; /* no profile has them */
+	struct secrets secrets; /* no profile has them, */
+	struct artifacts artifacts; /* nor these */
 	uint64_t memory, cpus_milli, pids, disk, ids, timeout_ms;
 	uint64_t flags; /* CIS_NO_NEW_PRIVS, CIS_ALLOW_*, CIS_TRAP_* */
 	enum cis_net net;

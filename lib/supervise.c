@@ -46,6 +46,7 @@ enum source {
 	SRC_KEEPER,
 	SRC_NAMES,
 	SRC_MASK,
+	SRC_ARTIFACT,
 	SRC_TRAPS, /* one for each helper */
 	SRC_TRAP_PAUSE = SRC_TRAPS + N_ANSWERERS,
 	SRC_RELAY = SRC_TRAP_PAUSE + N_ANSWERERS,
@@ -173,8 +174,8 @@ int supervise_begin(struct cis_sandbox *sb, struct cis_error *err)
 
 /* ---- events ---------------------------------------------------------------------- */
 
-static void post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t value,
-		 const char *audit_name, const char *text)
+void supervise_post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t value,
+		    const char *audit_name, const char *text)
 {
 	struct cis_event *e;
 
@@ -223,7 +224,7 @@ static void check_limits(struct cis_sandbox *sb, const struct figures *f)
 		if (!sb->is_bundle)
 			snprintf(text + n, sizeof text - (size_t)n, " (raise --memory, now %lluM)",
 				 (unsigned long long)sb->spec.memory >> 20);
-		post(sb, CIS_EVENT_MEMORY_LIMIT, st->oom_kills, "limit.hit", text);
+		supervise_post(sb, CIS_EVENT_MEMORY_LIMIT, st->oom_kills, "limit.hit", text);
 		sb->oom_kills_seen = st->oom_kills;
 	}
 	if (st->pids_refused && !sb->pids_seen) {
@@ -232,7 +233,7 @@ static void check_limits(struct cis_sandbox *sb, const struct figures *f)
 			 "pids limit reached: new processes are refused (raise --pids, now "
 			 "%llu)",
 			 (unsigned long long)sb->spec.pids);
-		post(sb, CIS_EVENT_PIDS_LIMIT, st->pids_refused, "limit.hit", text);
+		supervise_post(sb, CIS_EVENT_PIDS_LIMIT, st->pids_refused, "limit.hit", text);
 	}
 	sb->disk_peak = MAX(sb->disk_peak, disk->used);
 	/* The crumbs that remain are too small for whoever was refused. */
@@ -242,7 +243,7 @@ static void check_limits(struct cis_sandbox *sb, const struct figures *f)
 			 "disk limit reached: %lluM of %lluM in use (raise --disk)",
 			 (unsigned long long)disk->used >> 20,
 			 (unsigned long long)disk->size >> 20);
-		post(sb, CIS_EVENT_DISK_LIMIT, disk->used, "limit.hit", text);
+		supervise_post(sb, CIS_EVENT_DISK_LIMIT, disk->used, "limit.hit", text);
 	}
 }
 
@@ -358,7 +359,7 @@ static int set_exit(struct cis_sandbox *sb, int status)
 void supervise_payload_runs(struct cis_sandbox *sb)
 {
 	sb->payload_runs = true;
-	post(sb, CIS_EVENT_READY, clock_msec() - sb->started_msec, "ready",
+	supervise_post(sb, CIS_EVENT_READY, clock_msec() - sb->started_msec, "ready",
 	     "the command runs");
 }
 
@@ -412,7 +413,7 @@ static void on_timeout(struct cis_sandbox *sb)
 	snprintf(text, sizeof text, "timeout after %llu.%03llu s",
 		 (unsigned long long)sb->spec.timeout_ms / 1000,
 		 (unsigned long long)sb->spec.timeout_ms % 1000);
-	post(sb, CIS_EVENT_TIMEOUT, sb->spec.timeout_ms, "timeout", text);
+	supervise_post(sb, CIS_EVENT_TIMEOUT, sb->spec.timeout_ms, "timeout", text);
 	if (!sb->payload_runs ||
 	    cis_sandbox_signal(sb, SIGTERM, NULL) < 0 ||
 	    add_timer(sb, &sb->grace, GRACE_MSEC, false, SRC_GRACE) < 0)
@@ -431,12 +432,12 @@ void supervise_note_no_vfs(struct cis_sandbox *sb)
 		 "/proc and /sys show the host's numbers: /dev/fuse: %s (\"modprobe fuse\", "
 		 "or --vfs=off to say so)",
 		 strerror(r));
-	post(sb, CIS_EVENT_VFS, (uint64_t)r, "vfs.off", text);
+	supervise_post(sb, CIS_EVENT_VFS, (uint64_t)r, "vfs.off", text);
 }
 
 void supervise_note_no_inner(struct cis_sandbox *sb)
 {
-	post(sb, CIS_EVENT_INNER, ENOENT, "inner.off",
+	supervise_post(sb, CIS_EVENT_INNER, ENOENT, "inner.off",
 	     "containers inside see the limits of their engine's runtime: there is no static "
 	     "cisandbox-oci for them (--inner-runtime=image to say so)");
 }
@@ -451,7 +452,7 @@ void supervise_note_not_masked(struct cis_sandbox *sb)
 		if (sb->not_masked >> i & 1)
 			snprintf(text + k, sizeof text - k, " %s", sb->spec.secrets.v[i].name);
 	}
-	post(sb, CIS_EVENT_SECRET, sb->not_masked, "secret.not_masked", text);
+	supervise_post(sb, CIS_EVENT_SECRET, sb->not_masked, "secret.not_masked", text);
 }
 
 static void start_helper(struct cis_sandbox *sb)
@@ -480,7 +481,7 @@ static void on_helper_death(struct cis_sandbox *sb)
 		 WIFSIGNALED(status) ? "signal" : "status",
 		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	if (sb->vfs.quick_deaths == VFS_CRASH_LOOP)
-		post(sb, CIS_EVENT_VFS, 0, "vfs.crashes", text);
+		supervise_post(sb, CIS_EVENT_VFS, 0, "vfs.crashes", text);
 	else
 		audit_line(sb, "vfs.died", text, NULL);
 	if (!delay || add_timer(sb, &sb->respawn, delay, false, SRC_RESPAWN) < 0)
@@ -499,7 +500,7 @@ static int on_gate_death(struct cis_sandbox *sb, int *pidfd, struct cis_error *e
 	gate_bury(&sb->gate, pidfd);
 	if (sb->payload_ended)
 		return 0;
-	post(sb, CIS_EVENT_EGRESS, sb->gate.deaths, "egress.died",
+	supervise_post(sb, CIS_EVENT_EGRESS, sb->gate.deaths, "egress.died",
 	     "a helper of the network gate died; another takes over");
 	if (sb->gate.deaths > GATE_DEATHS_MAX)
 		return cis_fail_plain(err, ECHILD, "the network gate's helpers keep dying");
@@ -547,7 +548,7 @@ static void check_gate(struct cis_sandbox *sb)
 		 "upload budget of %llu bytes is spent: nothing more leaves (raise "
 		 "--egress-bytes)",
 		 (unsigned long long)sb->spec.egress.bytes);
-	post(sb, CIS_EVENT_EGRESS, sb->spec.egress.bytes, "limit.hit", text);
+	supervise_post(sb, CIS_EVENT_EGRESS, sb->spec.egress.bytes, "limit.hit", text);
 }
 
 /* ---- ticks --------------------------------------------------------------------------- */
@@ -610,7 +611,7 @@ static int traps_ended(struct cis_sandbox *sb, enum answerer who, struct cis_err
 	if (h->deaths & (h->deaths - 1))
 		audit_line(sb, "traps.died", NULL, "value", (uint64_t)h->deaths, NULL);
 	else
-		post(sb, CIS_EVENT_TRAPS, h->deaths, "traps.died",
+		supervise_post(sb, CIS_EVENT_TRAPS, h->deaths, "traps.died",
 		     "the helper that answers trapped system calls died; another takes over");
 	if (!pause)
 		return traps_again(sb, who, err);
@@ -629,7 +630,7 @@ static int watch_traps(struct cis_sandbox *sb, enum answerer who, struct cis_err
 		audit_line(sb, "traps.held", NULL, NULL);
 		break;
 	case NOTIFY_LOST:
-		post(sb, CIS_EVENT_TRAPS, 0, "traps.lost",
+		supervise_post(sb, CIS_EVENT_TRAPS, 0, "traps.lost",
 		     "the job holds up every helper that answers trapped system calls; they "
 		     "get ENOSYS from now on");
 		break;
@@ -711,6 +712,19 @@ static void finish_streams(struct cis_sandbox *sb)
 	}
 }
 
+/* Artifacts, one after another; then it is over. */
+static int collect(struct cis_sandbox *sb, struct cis_error *err)
+{
+	int r = collect_next(sb);
+
+	if (r > 0) {
+		r = watch(sb, sb->collector.pidfd, EPOLLIN, SRC_ARTIFACT);
+		return r < 0 ? cis_fail(err, -r, "watch who copies artifacts") : 0;
+	}
+	supervise_finish(sb);
+	return 1;
+}
+
 static int ended(struct cis_sandbox *sb, struct cis_error *err)
 {
 	int r = sb->pidfd >= 0 ? 0 : -ECHILD;
@@ -731,8 +745,11 @@ static int ended(struct cis_sandbox *sb, struct cis_error *err)
 	finish_streams(sb);
 	if (sb->timed_out)
 		sb->exit_status = 124;
-	supervise_finish(sb);
-	return 1;
+	/* Time does not count any more, and of the dead nothing will be heard. */
+	sb->timeout = fd_close(sb->timeout);
+	sb->grace = fd_close(sb->grace);
+	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->pidfd, NULL);
+	return collect(sb, err);
 }
 
 static int on_relay(struct cis_sandbox *sb, size_t i, int (*move)(struct relay *r),
@@ -786,6 +803,9 @@ static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err
 		return traps_ended(sb, source - SRC_TRAPS, err);
 	case SRC_TRAP_PAUSE ... SRC_RELAY - 1:
 		return traps_again(sb, source - SRC_TRAP_PAUSE, err);
+	case SRC_ARTIFACT:
+		collect_ended(sb);
+		return collect(sb, err);
 	case SRC_MASK:
 		return let_go(sb, err);
 	case SRC_KEEPER:
@@ -830,6 +850,7 @@ static void release_children(struct cis_sandbox *sb)
 	if (sb->pidfd >= 0)
 		launch_reap(sb->pidfd, &info);
 	notify_done(&sb->notify);
+	collector_drop(&sb->collector);
 	for (size_t i = 0; i < N_RELAYS; i++)
 		end_relay(sb, i);
 	vfs_done(&sb->vfs);
