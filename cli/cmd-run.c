@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "opts-egress.h"
+#include "opts-job.h"
 #include "opts.h"
 #include "session.h"
 
@@ -133,7 +134,9 @@ int cmd_run(int argc, char **argv)
 	} else if (status == 0 && first >= argc) {
 		status = cli_usage_error("run", "no command given");
 	} else if (status == 0) {
-		status = open_audit(&f);
+		status = job_check(&f);
+		if (status == 0)
+			status = open_audit(&f);
 		if (status == 0)
 			status = egress_open(&f);
 		if (status == 0 && f.dry_run)

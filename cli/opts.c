@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "opts-egress.h"
+#include "opts-job.h"
 
 /* Each takes the value of one option; 0, -errno, or 1 when it has printed why. */
 typedef int (*apply)(struct front *f, const char *value);
@@ -385,6 +386,10 @@ static const struct opt {
 	{"inner-runtime", 0, RUN, "cisandbox|image", set_inner_runtime,
 	 "whose OCI runtime engines inside use"},
 	{"bind", 'v', RUN, "SRC:DST[:ro|rw]", add_bind, "a host directory or file inside"},
+	{"secret", 0, RUN, "NAME=FILE|-", job_add_secret, "a file /run/secrets/NAME inside"},
+	{"mask", 0, RUN, "on|off", job_set_mask, "[MASKED] for values of secrets in output (on)"},
+	{"artifact", 0, RUN, "PATH[:DEST]", job_add_artifact, "copied out at the end"},
+	{"artifact-max", 0, RUN, "SIZE", job_set_artifact_max, "limit of all artifacts (1G)"},
 	{"timeout", 0, RUN, "DURATION", set_timeout, "end it after that; exit status 124"},
 	{"name", 0, RUN, "ID", set_name, "its name (default random)"},
 	{"hostname", 'h', RUN, "NAME", set_hostname, "its host name (default the ID)"},
@@ -397,6 +402,7 @@ static const struct opt {
 	{"detach", 'd', RUN, NULL, set_detach, "go to the background, print the ID"},
 	{"dry-run", 0, RUN, NULL, set_dry_run, "print the plan and do nothing"},
 	{"env", 'e', RUN | EXEC, "K[=V]", add_env, "set a variable, or pass ours on"},
+	{"env-file", 0, RUN | EXEC, "FILE", job_add_env_file, "such a line each, before all --env"},
 	{"workdir", 'w', RUN | EXEC, "DIR", set_workdir, "directory to start in"},
 	{"user", 'u', RUN | EXEC, "USER[:GROUP]", set_user, "user to run as (default root)"},
 	{"interactive", 'i', RUN | EXEC, NULL, set_interactive, "connect standard input"},
@@ -467,13 +473,18 @@ static int apply_one(struct front *f, const struct opt *o)
 	return EXIT_OURS;
 }
 
-static bool is_profile(const struct opt *o)
+/* What is given in person wins over what a file says, wherever they stand. */
+enum turn { PROFILES, ENV_FILES, THE_REST };
+
+static enum turn turn_of(const struct opt *o)
 {
-	return o->apply == load_profile || o->apply == set_docker;
+	if (o->apply == load_profile || o->apply == set_docker)
+		return PROFILES;
+	return o->apply == job_add_env_file ? ENV_FILES : THE_REST;
 }
 
-/* One pass over argv: the profiles, or everything else. */
-static int pass(struct front *f, bool profiles, int argc, char **argv, const char *shorts,
+/* One pass over argv. */
+static int pass(struct front *f, enum turn turn, int argc, char **argv, const char *shorts,
 		const struct option *longs)
 {
 	int c, at;
@@ -488,7 +499,7 @@ static int pass(struct front *f, bool profiles, int argc, char **argv, const cha
 			return cli_usage_error(f->verb, "%s needs a value", argv[at]);
 		if (c == '?' || !o)
 			return cli_usage_error(f->verb, "unknown option %s", argv[at]);
-		r = is_profile(o) == profiles ? apply_one(f, o) : 0;
+		r = turn_of(o) == turn ? apply_one(f, o) : 0;
 		if (r != 0)
 			return r;
 	}
@@ -499,14 +510,12 @@ int opts_parse(struct front *f, unsigned int which, int argc, char **argv, int *
 {
 	struct option longs[N_OPTS + 1];
 	char shorts[3 * N_OPTS + 3];
-	int r;
+	int r = 0;
 
 	fill_getopt(which, longs, shorts);
 	opterr = 0;
-	/* Profiles first, wherever they stand: an option given in person wins. */
-	r = pass(f, true, argc, argv, shorts, longs);
-	if (r == 0)
-		r = pass(f, false, argc, argv, shorts, longs);
+	for (enum turn turn = PROFILES; turn <= THE_REST && r == 0; turn++)
+		r = pass(f, turn, argc, argv, shorts, longs);
 	*ret_index = optind;
 	return r;
 }

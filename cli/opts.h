@@ -20,6 +20,7 @@ struct front {
 	bool has_gate;
 	const char *learn, *egress_log; /* paths, or NULL */
 	uint64_t egress_rate, egress_bytes;
+	bool stdin_is_secret;
 	bool is_ready;     /* the command runs already */
 	int report;        /* detached: pipe to whoever started us, or -1 */
 };

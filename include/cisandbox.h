@@ -130,8 +130,49 @@ struct cis_bind {
 int cis_sandbox_add_bind(struct cis_sandbox *sb, const struct cis_bind *bind, size_t size,
 			 struct cis_error *err);
 
+/*
+ * A file /run/secrets/@name inside, with what @fd holds up to its end, which is read now (a
+ * program that has the value in memory gives a pipe or a memfd). It is readable by the
+ * payload's user and by root, read-only, never on a disk, gone with the sandbox; enter()
+ * sees it, too. In the calling process it stays, in memory that is in no core dump, until
+ * the handle is freed. 1 to 63 of [a-zA-Z0-9_.-]; not first: [.-]. At most 1 MiB, all 4 MiB, 64.
+ * -EINVAL; -EEXIST: that name has been given; -E2BIG. start(): -ENOMEM, -EPERM: not to be locked.
+ */
+int cis_sandbox_add_secret(struct cis_sandbox *sb, const char *name, int fd,
+			   struct cis_error *err);
+
+/*
+ * Whether their values, line by line, and these in base64, are replaced by [MASKED] in what
+ * stdout and stderr (or the terminal) of the payload carry, in events, errors, audit
+ * lines and the egress log of this handle. Not: lines of fewer than 4 bytes, values of
+ * more than 64 KiB (CIS_EVENT_SECRET says which), commands of enter(), files. What may be the
+ * beginning of one is held back, for 50 ms at most. Default: yes.
+ */
+int cis_sandbox_set_mask(struct cis_sandbox *sb, int on);
+
+/*
+ * What is at @path (absolute, resolved inside) when the payload has ended, however it did, is
+ * copied to @dest, a path of the host (NULL: the last name of @path, in the working
+ * directory). start() fails if @dest is there (-EEXIST) or its directory is not; at the end
+ * it appears whole or not at all. Files, directories, and relative links that lead nowhere
+ * else are copied, other things left out and named. Owners become the caller's; set-id
+ * bits, attributes, and what others may write are dropped. Mounts inside are not looked into,
+ * binds and /run included. dispatch() says CIS_EVENT_ARTIFACT for each. Where one
+ * fails and the payload's status was 0, exit_status() is 125. -EINVAL, -EEXIST, -E2BIG: 64.
+ */
+int cis_sandbox_add_artifact(struct cis_sandbox *sb, const char *path, const char *dest,
+			     struct cis_error *err);
+/* Bytes of all artifacts, holes included; 0 is the default, 1 GiB. */
+int cis_sandbox_set_artifact_max(struct cis_sandbox *sb, uint64_t bytes);
+
 /* "K=V" sets, "K" copies the caller's value (nothing if it has none). */
 int cis_sandbox_add_env(struct cis_sandbox *sb, const char *assignment);
+/*
+ * Each line of a file, as add_env(); blanks before it, empty lines and lines that begin with
+ * '#' do not count, and a value is all that stands behind the '=', quotes included: as
+ * docker's --env-file. -EINVAL: err names the line, and nothing has been added.
+ */
+int cis_sandbox_add_env_file(struct cis_sandbox *sb, const char *path, struct cis_error *err);
 int cis_sandbox_set_workdir(struct cis_sandbox *sb, const char *path);
 /* "USER[:GROUP]", names of the image's passwd or numbers. Default root. */
 int cis_sandbox_set_user(struct cis_sandbox *sb, const char *user);
@@ -327,6 +368,8 @@ enum cis_event_kind {
 	/* A helper of CIS_TRAP_* died (value: times in a row), or no more are started (0). */
 	CIS_EVENT_TRAPS,
 	CIS_EVENT_INNER, /* no runtime of ours for engines inside; value: errno */
+	CIS_EVENT_SECRET, /* of secrets too short or too long to be masked; value: a bit for each */
+	CIS_EVENT_ARTIFACT, /* it has been copied; value: bytes. Or the reason why not: errno */
 	CIS_EVENT_EGRESS,       /* the upload budget is spent, or a helper of the gate died */
 	/* The host's file system under the disk is full, not the disk; value: bytes left. */
 	CIS_EVENT_HOST_DISK,

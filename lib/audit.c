@@ -32,8 +32,13 @@ void audit_line(struct cis_sandbox *sb, const char *event, const char *text, ...
 	json_set_int(line, "time_msec", (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
 	json_set_string(line, "id", sb->state.id);
 	json_set_string(line, "event", event);
-	if (text)
-		json_set_string(line, "text", text);
+	if (text) {
+		cleanup_free char *masked = strdup(text);
+
+		/* Before JSON changes how it looks. */
+		json_set_string(line, "text",
+				masked && mask_whole(sb, &masked) >= 0 ? masked : "");
+	}
 	va_start(ap, text);
 	while ((key = va_arg(ap, const char *)))
 		json_set_int(line, key, (int64_t)va_arg(ap, uint64_t));

@@ -234,6 +234,15 @@ static int make_scratch_file(const struct launch *l, int scratch, const struct o
 	return r < 0 ? r : SYS(fchown, fd, l->base, l->base);
 }
 
+/* Of the mount alone: what is attached in it, now and later, is not in the clone. */
+static int keep_root(const struct launch *l, int root)
+{
+	struct sync_msg m = {.kind = SYNC_ROOT};
+	cleanup_close int clone = sys_open_tree(root, "", AT_EMPTY_PATH | OPEN_TREE_CLONE);
+
+	return clone < 0 ? clone : sync_send_fd(l->sync[1], &m, clone);
+}
+
 static int bind_scratch(const struct launch *l, const struct op *op)
 {
 	const int *fds = l->plan->fds;
@@ -271,6 +280,8 @@ static int stage_op(struct launch *l, const struct op *op)
 		fds[op->slot] = overlay_mount_stage(fds[SLOT_IMAGE], fds[SLOT_SCRATCH],
 						    op->source, op->flags & OP_NODES);
 		return fds[op->slot] < 0 ? fds[op->slot] : attach_root(l, fds[op->slot]);
+	case OP_KEEP_ROOT:
+		return keep_root(l, fds[op->slot]);
 	case OP_DEV:
 		fds[op->slot] = dev_make_stage(l->base, op->flags & OP_DEV_CONSOLE);
 		return fds[op->slot] < 0 ? fds[op->slot] : 0;
@@ -332,7 +343,7 @@ void stage_main(struct launch *l)
 
 /* What init has open. */
 struct inside {
-	int root, vfs;
+	int root, vfs, held;
 };
 
 /*
@@ -360,6 +371,21 @@ static int mount_inside(const struct op *op, int root)
 	cleanup_close int m = mount_new(op->text, op->text, op->options, op->value);
 
 	return m < 0 ? m : attach(m, root, op->target, false);
+}
+
+/* A clone of what is locked keeps its locks, wherever it is attached. */
+static int hold(const struct op *op, struct inside *in)
+{
+	in->held = sys_open_tree(in->root, op->target, OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW);
+	return in->held < 0 ? in->held : 0;
+}
+
+static int show(const struct op *op, struct inside *in)
+{
+	int r = attach(in->held, in->root, op->target, false);
+
+	in->held = fd_close(in->held);
+	return r;
 }
 
 static int pivot(void)
@@ -418,6 +444,10 @@ static int init_op(struct launch *l, const struct op *op, struct inside *in)
 		return enter_root(l, in);
 	case OP_MOUNT:
 		return mount_inside(op, in->root);
+	case OP_HOLD:
+		return hold(op, in);
+	case OP_SHOW:
+		return show(op, in);
 	case OP_COVER:
 		return cover(l, in);
 	case OP_PIVOT:
@@ -446,7 +476,7 @@ static void init_close_others(const struct launch *l)
 
 static void init_setup(struct launch *l)
 {
-	struct inside in = {-1, -1};
+	struct inside in = {-1, -1, -1};
 	int r;
 
 	SYS(prctl, PR_SET_NAME, "cis:init", 0, 0, 0);

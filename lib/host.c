@@ -224,7 +224,7 @@ static struct json *usage(const struct state *st, const struct json *doc)
 		group_stat(&g, &stat);
 		group_done(&g);
 	}
-	disk_usage_of(st, init, &disk);
+	disk_usage_of(st, (pid_t)get_int(doc, "init"), &disk);
 	json_set_int(o, "memory", (int64_t)stat.memory);
 	json_set_int(o, "memory_peak", (int64_t)stat.memory_peak);
 	json_set_int(o, "cpu_usec", (int64_t)stat.cpu_usec);

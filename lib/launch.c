@@ -367,6 +367,10 @@ static int converse(struct launch *l, struct launched *ret, struct cis_error *er
 		case SYNC_TTY:
 			ret->tty = fd;
 			break;
+		case SYNC_ROOT:
+			fd_close(ret->root);
+			ret->root = fd;
+			break;
 		case SYNC_TRAP:
 			ret->listener = fd;
 			break;
@@ -447,7 +451,8 @@ int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 	int r = clone_child(l, CLONE_NEWNS | CLONE_INTO_CGROUP,
 			    l->group->dirs[l->group->hs.unified], &l->stage, stage_main);
 
-	*ret = (struct launched){.sync = -1, .pidfd = -1, .tty = -1, .listener = -1};
+	*ret = (struct launched){.sync = -1, .pidfd = -1, .tty = -1, .root = -1,
+				  .listener = -1};
 	close_childrens_ends(l);
 	if (r < 0)
 		return cis_fail(err, -r, "clone the stage");
@@ -472,6 +477,7 @@ int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 	if (*l->init)
 		end_child(sys_pidfd_open(*l->init));
 	ret->tty = fd_close(ret->tty);
+	ret->root = fd_close(ret->root);
 	ret->listener = fd_close(ret->listener);
 	return r;
 }

@@ -50,6 +50,7 @@ struct launched {
 	int pidfd; /* of init */
 	pid_t init;
 	int tty; /* master, or -1 */
+	int root; /* a clone of it, or -1 */
 	int listener; /* of the filter, or -1 */
 	bool payload_runs; /* else services are about to start */
 };

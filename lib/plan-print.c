@@ -12,7 +12,7 @@
 static const char *slot_name(unsigned int slot, char buf[static 16])
 {
 	static const char *const names[] = {"",	  "image", "scratch", "root",
-					    "dev", "vfs",   "runtime"};
+					    "dev", "vfs",   "runtime", "secrets"};
 
 	if (slot < SLOT_BIND)
 		return names[slot];
@@ -58,6 +58,17 @@ static void describe_gate(const struct spec_egress *e, char *buf, size_t n)
 		 e->no_verify ? "" : ", names verified");
 }
 
+/* Their names; nobody is told how long they are. */
+static void describe_secrets(const struct secrets *s, char *buf, size_t n)
+{
+	snprintf(buf, n, "make a read-only tmpfs with the secrets");
+	for (size_t i = 0; i < s->n; i++) {
+		size_t k = strlen(buf);
+
+		snprintf(buf + k, n - k, "%s %s", i ? "," : "", s->v[i].name);
+	}
+}
+
 static void describe_publish(const struct publish *p, char *buf, size_t n)
 {
 	char text[PUBLISH_TEXT];
@@ -96,11 +107,13 @@ static const char *const plain_words[] = {
 		     "namespaces",
 	[OP_OWNER] = "take the effective id of the sandbox's root",
 	[OP_ATTACH_LAYERS] = "attach the scratch, and the image in it",
+	[OP_KEEP_ROOT] = "hand a clone of the root to the caller, for artifacts",
 	[OP_ENTER_ROOT] = "enter its own copy of the root",
 	[OP_PIVOT] = "change the root and leave the host's behind",
 	[OP_TTY] = "open a terminal",
 	[OP_GATE] = "clone who makes the gate's namespaces",
 	[OP_VFS] = "make the file system of virtual files",
+	[OP_HOLD] = "keep hold of the secrets while /run is mounted",
 	[OP_COVER] = "cover parts of /proc and /sys with virtual files",
 };
 
@@ -120,6 +133,12 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 		break;
 	case OP_CGROUP:
 		describe_limits(p->spec, buf, n);
+		break;
+	case OP_SECRETS:
+		describe_secrets(&p->spec->secrets, buf, n);
+		break;
+	case OP_SHOW:
+		snprintf(buf, n, "attach them at /%s again", op->target);
 		break;
 	case OP_CPUS:
 		snprintf(buf, n, "run on as many cpus as %llu.%03llu come to", value / 1000,
@@ -220,5 +239,8 @@ int plan_print(const struct plan *p, char **ret)
 		p->spec->flags & CIS_ALLOW_IO_URING ? ", io_uring allowed" : "",
 		p->spec->flags & CIS_NO_NEW_PRIVS ? ", no_new_privs" : "");
 	print_exec(f, "payload", &p->payload);
+	for (size_t i = 0; i < p->spec->artifacts.n; i++)
+		fprintf(f, "%-7s copy %s to %s\n", "at end", p->spec->artifacts.v[i].path,
+			p->spec->artifacts.v[i].dest);
 	return fclose(f) == 0 ? 0 : -ENOMEM;
 }

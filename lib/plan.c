@@ -191,6 +191,8 @@ static int plan_host(struct plan *p)
 
 	if (r >= 0)
 		r = add(p, (struct op){OP_IDS, BY_CALLER, .value = ids});
+	if (r >= 0 && s->secrets.n)
+		r = add(p, (struct op){OP_SECRETS, BY_CALLER, .slot = SLOT_SECRETS});
 	if (r >= 0)
 		r = add(p, (struct op){OP_FOUND, BY_CALLER});
 	for (size_t i = 0; i < s->egress.n_published && r >= 0; i++)
@@ -299,6 +301,8 @@ static int plan_root(struct plan *p, int rootfd)
 	if (r >= 0)
 		r = add(p, (struct op){OP_OVERLAY, BY_STAGE, .slot = SLOT_ROOT,
 				       .source = "/root", .flags = nodes_flag(p->spec)});
+	if (r >= 0 && p->spec->artifacts.n)
+		r = add(p, (struct op){OP_KEEP_ROOT, BY_STAGE, .slot = SLOT_ROOT});
 	if (r >= 0)
 		r = add(p, (struct op){OP_DEV, BY_STAGE, .slot = SLOT_DEV,
 				       .flags = p->spec->tty ? OP_DEV_CONSOLE : 0});
@@ -363,6 +367,21 @@ static int plan_inner(struct plan *p, int rootfd, struct cis_error *err)
 	return r < 0 ? cis_fail(err, -r, "plan") : 0;
 }
 
+/* Before the binds, as the runtime. */
+static int plan_secrets(struct plan *p, int rootfd, struct cis_error *err)
+{
+	int r;
+
+	if (!p->spec->secrets.n)
+		return 0;
+	r = resolve_target(p, rootfd, "/" SECRET_PLACE, &p->secrets_at, err);
+	if (r < 0)
+		return cis_wrap(err, r, "secrets");
+	r = add(p, (struct op){OP_ATTACH, BY_STAGE, .slot = SLOT_SECRETS,
+			       .target = p->secrets_at});
+	return r < 0 ? cis_fail(err, -r, "plan") : 0;
+}
+
 static int plan_binds(struct plan *p, int rootfd, struct cis_error *err)
 {
 	const struct spec *s = p->spec;
@@ -391,6 +410,21 @@ static int add_mount(struct plan *p, const char *type, const char *target,
 {
 	return add(p, (struct op){OP_MOUNT, BY_INIT, .text = type, .target = target,
 				  .options = options, .value = attrs});
+}
+
+/* Sockets and pid files of an image's build time are not those of its run. */
+static int add_run(struct plan *p)
+{
+	int r = 0;
+
+	if (p->secrets_at)
+		r = add(p, (struct op){OP_HOLD, BY_INIT, .target = p->secrets_at});
+	if (r >= 0)
+		r = add_mount(p, "tmpfs", "run", "mode=755",
+			      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	if (r >= 0 && p->secrets_at)
+		r = add(p, (struct op){OP_SHOW, BY_INIT, .target = p->secrets_at});
+	return r;
 }
 
 /*
@@ -430,11 +464,9 @@ static int plan_inside(struct plan *p, int rootfd)
 	if (r >= 0)
 		r = add_mount(p, "tmpfs", "dev/shm", "mode=1777",
 			      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-	/* Sockets and pid files of an image's build time are not those of its run. */
 	if (r >= 0 && fstatat(rootfd, "run", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISDIR(st.st_mode))
-		r = add_mount(p, "tmpfs", "run", "mode=755",
-			      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+		r = add_run(p);
 	if (r >= 0 && p->has_vfs)
 		r = add(p, (struct op){OP_COVER, BY_INIT});
 	if (r >= 0)
@@ -516,6 +548,8 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	r = plan_scratch_dirs(p, rootfd, err);
 	if (r >= 0)
 		r = plan_inner(p, rootfd, err);
+	if (r >= 0)
+		r = plan_secrets(p, rootfd, err);
 	if (r >= 0)
 		r = plan_binds(p, rootfd, err);
 	if (r < 0)

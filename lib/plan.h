@@ -22,6 +22,7 @@ enum op_kind {
 	/* caller, on the host; each is journalled before it is made (prepare.c) */
 	OP_STATE,       /* the state directory, its lock and its journal */
 	OP_IDS,         /* value: how many */
+	OP_SECRETS,     /* slot: gets the tmpfs with them; before anything is cloned */
 	OP_FOUND,       /* the founder, cloned */
 	OP_CLONE_TREE,  /* source: host path; slot: gets a detached copy of the mount */
 	OP_SCRATCH,     /* value: bytes; flags: enum cis_disk; slot */
@@ -48,6 +49,7 @@ enum op_kind {
 	OP_MKDIR,       /* slot, target: on the scratch, parents too; value: mode; uid, gid */
 	OP_FILE,        /* slot, target, text: a small file of root's, 0644 */
 	OP_OVERLAY,     /* source: where on the scratch; slot: gets the root; flags: OP_NODES */
+	OP_KEEP_ROOT,   /* slot: a clone of it, with nothing attached, goes to the caller */
 	OP_DEV,         /* slot: gets the tmpfs with its nodes; flags: OP_DEV_CONSOLE */
 	OP_ATTACH,      /* slot at target in the new root; flags: OP_TARGET_FILE */
 	OP_BIND_SCRATCH, /* source: directory on the scratch, at target */
@@ -55,6 +57,8 @@ enum op_kind {
 	/* init */
 	OP_ENTER_ROOT,  /* the root that the stage built becomes the working directory */
 	OP_MOUNT,       /* text: type; options; target; value: MOUNT_ATTR_* */
+	OP_HOLD,        /* target: what the stage attached there, before a mount hides it */
+	OP_SHOW,        /* target: there again */
 	OP_COVER,       /* parts of /proc and /sys by virtual files */
 	OP_PIVOT,
 	OP_TRAP,        /* the filter for all that follows; its listener goes to the caller */
@@ -68,7 +72,8 @@ enum op_kind {
 
 /* Descriptors that ops hand on; binds follow from SLOT_BIND. */
 enum slot {
-	SLOT_NONE, SLOT_IMAGE, SLOT_SCRATCH, SLOT_ROOT, SLOT_DEV, SLOT_VFS, SLOT_INNER, SLOT_BIND
+	SLOT_NONE, SLOT_IMAGE, SLOT_SCRATCH, SLOT_ROOT, SLOT_DEV, SLOT_VFS, SLOT_INNER, SLOT_SECRETS,
+	SLOT_BIND
 };
 
 struct op {
@@ -115,6 +120,7 @@ struct plan {
 	struct sock_filter *trap_filter;
 	unsigned short n_filter;
 	char *rootfs_path; /* host path of the read-only root */
+	const char *secrets_at; /* path inside; NULL: there are none */
 	char *inner_path;  /* and of the runtime for engines inside; NULL: none */
 };
 

@@ -71,6 +71,22 @@ static int make_groups(struct cis_sandbox *sb, const struct op *op, struct cis_e
 	return r < 0 || !(op->flags & OP_NODES) ? r : restrict_devices(sb, err);
 }
 
+/* Whatever is cloned from here on has none of them in its memory. */
+static int make_secrets(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
+{
+	const struct plan_exec *e = &sb->plan.payload;
+	int fd, r = secrets_begin(sb, err);
+
+	if (r < 0)
+		return r;
+	fd = secrets_mount(&sb->spec.secrets, sb->base, sb->base + e->uid, sb->base + e->gid,
+			   err);
+	if (fd < 0)
+		return fd;
+	sb->plan.fds[op->slot] = fd;
+	return 0;
+}
+
 static int clone_tree(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
 {
 	int fd = mount_clone_tree(op->source, op->flags & OP_TREE_READONLY);
@@ -131,6 +147,9 @@ int prepare_run(struct cis_sandbox *sb, struct launch *l, struct cis_error *err)
 			break;
 		case OP_IDS:
 			r = take_ids(sb, op, err);
+			break;
+		case OP_SECRETS:
+			r = make_secrets(sb, op, err);
 			break;
 		case OP_FOUND:
 			l->base = sb->base;
@@ -210,7 +229,7 @@ static int make_pipe(struct cis_sandbox *sb, int i, int *ret_child)
 		return -ENOMEM;
 	steal_fd(&host);
 	steal_fd(&near);
-	return 0;
+	return i && sb->mask ? relay_mask(sb->relays[i], sb->mask) : 0;
 }
 
 int prepare_stdio(struct cis_sandbox *sb, int child[3], struct cis_error *err)

@@ -14,6 +14,9 @@
  * that poll() calls writable takes this much without blocking.
  */
 #define SAFE_WRITE 4096
+/* What is read at once to be masked: [MASKED] is longer than the shortest secret. */
+#define MASKED_READ 32000
+_Static_assert(MASK_OUT(MASKED_READ) <= sizeof((struct relay *)0)->buf, "it fits");
 
 struct relay *relay_new(int from, int to)
 {
@@ -23,7 +26,8 @@ struct relay *relay_new(int from, int to)
 		return NULL;
 	r->from = from;
 	r->to = to;
-	r->from_is_file = false;
+	r->from_is_file = r->has_ended = false;
+	r->mask = NULL;
 	r->start = r->end = 0;
 	return r;
 }
@@ -34,7 +38,14 @@ void relay_free(struct relay *r)
 		return;
 	fd_close(r->from);
 	fd_close(r->to);
+	mask_stream_free(r->mask);
 	free(r);
+}
+
+int relay_mask(struct relay *r, const struct mask *m)
+{
+	r->mask = mask_stream_new(m, MASKED_READ);
+	return r->mask ? 0 : -ENOMEM;
 }
 
 int relay_waits_for(const struct relay *r, bool *ret_write)
@@ -71,6 +82,37 @@ static int flush(struct relay *r)
 	return 1;
 }
 
+/* Into the empty buffer. What is secret goes by the mask's own memory. */
+static ssize_t fill(struct relay *r)
+{
+	ssize_t k;
+
+	if (r->mask)
+		k = read(r->from, mask_stream_in(r->mask), MASKED_READ);
+	else
+		k = read(r->from, r->buf, sizeof r->buf);
+	if (k > 0)
+		r->end = r->mask ? mask_stream_take(r->mask, (size_t)k, r->buf) : (size_t)k;
+	return k;
+}
+
+bool relay_holds(const struct relay *r)
+{
+	return r->mask && mask_stream_holds(r->mask);
+}
+
+/* Behind what waits already there may be no room for it: then it waits on. */
+int relay_let_go(struct relay *r)
+{
+	int f = flush(r);
+
+	if (f > 0 && relay_holds(r)) {
+		r->end = mask_stream_let_go(r->mask, r->buf);
+		f = flush(r);
+	}
+	return f < 0 || (f > 0 && r->has_ended) ? 0 : 1;
+}
+
 int relay_run(struct relay *r)
 {
 	/* Bounded, so that a job that floods us cannot keep us from its timeout. */
@@ -80,15 +122,15 @@ int relay_run(struct relay *r)
 
 		if (f < 0)
 			return 0;
+		if (f > 0 && r->has_ended)
+			return relay_let_go(r);
 		if (f == 0 || !is_ready(r->from, POLLIN))
 			return 1;
-		k = read(r->from, r->buf, sizeof r->buf);
+		k = fill(r);
 		if (k < 0 && (errno == EAGAIN || errno == EINTR))
 			return 1;
 		/* A terminal whose last slave is closed says EIO: that is its end. */
-		if (k <= 0)
-			return 0;
-		r->end = (size_t)k;
+		r->has_ended = k <= 0;
 	}
 	/* What can never be waited for, such as a file, must find the buffer empty. */
 	return flush(r) < 0 ? 0 : 1;
@@ -96,5 +138,5 @@ int relay_run(struct relay *r)
 
 bool relay_is_idle(const struct relay *r)
 {
-	return r->start == r->end && !is_ready(r->from, POLLIN);
+	return r->start == r->end && (r->has_ended || !is_ready(r->from, POLLIN));
 }

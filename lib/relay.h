@@ -11,15 +11,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "guard/mask.h"
+
 struct relay {
 	int from, to;      /* both owned */
 	bool from_is_file; /* cannot be polled, always readable: wait for @to instead */
+	bool has_ended;    /* @from; the rest is to be written */
+	struct mask_stream *mask; /* what is read goes through it; or NULL */
 	size_t start, end; /* bytes of buf that wait for @to */
 	char buf[65536];
 };
 
 /* Takes both descriptors on success. NULL without memory. */
 struct relay *relay_new(int from, int to);
+/* What goes through it is masked from now on. -ENOMEM, or that memory cannot be locked. */
+int relay_mask(struct relay *r, const struct mask *m);
 /* Accepts NULL; the reader of @to sees the end. */
 void relay_free(struct relay *r);
 
@@ -28,6 +34,11 @@ int relay_waits_for(const struct relay *r, bool *ret_write);
 
 /* Moves what can be moved without blocking. 1: more may come; 0: it has ended. */
 int relay_run(struct relay *r);
+
+/* Something is held back that might be the beginning of a secret. */
+bool relay_holds(const struct relay *r);
+/* It has waited long enough, and is carried on. As relay_run(). */
+int relay_let_go(struct relay *r);
 
 /* Nothing read waits to be written, and nothing waits to be read. */
 bool relay_is_idle(const struct relay *r);

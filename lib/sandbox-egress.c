@@ -67,7 +67,9 @@ int cis_sandbox_egress_summary(struct cis_sandbox *sb, char **ret, struct cis_er
 	cleanup(summary_done) struct summary s = {0};
 	int r = summarize(sb, &s, err);
 
-	return r < 0 ? r : summary_print(&s, ret, err);
+	if (r >= 0)
+		r = summary_print(&s, ret, err);
+	return r < 0 ? r : mask_whole(sb, ret);
 }
 
 int cis_sandbox_egress_learned(struct cis_sandbox *sb, char **ret, struct cis_error *err)
@@ -75,5 +77,7 @@ int cis_sandbox_egress_learned(struct cis_sandbox *sb, char **ret, struct cis_er
 	cleanup(summary_done) struct summary s = {0};
 	int r = summarize(sb, &s, err);
 
-	return r < 0 ? r : summary_learn(&s, ret, err);
+	if (r >= 0)
+		r = summary_learn(&s, ret, err);
+	return r < 0 ? r : mask_whole(sb, ret);
 }

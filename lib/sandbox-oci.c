@@ -54,6 +54,8 @@ static int refuse_others(const struct spec *s, struct cis_error *err)
 			   : s->n_services			 ? "services of a profile"
 			   : s->memory || s->cpus_milli || s->pids || s->disk ? "limits"
 			   : s->flags				 ? "flags"
+			   : s->secrets.n			 ? "secrets"
+			   : s->artifacts.n			 ? "artifacts"
 			   : s->vfs == CIS_VFS_ON		 ? "virtual files"
 			   : s->inner == CIS_INNER_CISANDBOX	 ? "a runtime for engines inside"
 								 : NULL;

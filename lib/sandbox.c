@@ -42,8 +42,10 @@ int cis_sandbox_new(struct cis_sandbox **ret)
 	vfs_init(&sb->vfs);
 	gate_init(&sb->gate);
 	notify_init(&sb->notify);
+	collector_init(&sb->collector);
 	sb->audit = sb->sync = sb->pidfd = sb->tty = -1;
 	sb->timeout = sb->grace = sb->tick = sb->image_lock = sb->bundle = sb->respawn = -1;
+	sb->mask_pause = -1;
 	for (size_t i = 0; i < N_ANSWERERS; i++)
 		sb->trap_pause[i] = -1;
 	sb->egress_log = -1;
@@ -71,6 +73,8 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 	container_done(&sb->container);
 	vfs_done(&sb->vfs);
 	gate_done(&sb->gate);
+	secrets_end(sb);
+	collector_done(&sb->collector);
 	fd_close(sb->respawn);
 	notify_done(&sb->notify);
 	for (size_t i = 0; i < N_ANSWERERS; i++)
@@ -147,6 +151,11 @@ int cis_sandbox_add_bind(struct cis_sandbox *sb, const struct cis_bind *bind, si
 int cis_sandbox_add_env(struct cis_sandbox *sb, const char *assignment)
 {
 	return spec_add_env(&sb->spec.env, assignment);
+}
+
+int cis_sandbox_add_env_file(struct cis_sandbox *sb, const char *path, struct cis_error *err)
+{
+	return spec_add_env_file(&sb->spec.env, path, err);
 }
 
 int cis_sandbox_set_workdir(struct cis_sandbox *sb, const char *path)
@@ -343,6 +352,7 @@ static int launch(struct cis_sandbox *sb, struct launch *l, bool *ret_payload_ru
 	sb->pidfd = done.pidfd;
 	sb->pid = done.init;
 	sb->tty = done.tty;
+	sb->collector.root = done.root;
 	*ret_payload_runs = done.payload_runs;
 	if (done.listener >= 0)
 		r = start_traps(sb, done.listener, err);
@@ -385,6 +395,8 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 		r = spec_shut_host(&sb->spec, err);
 	if (r >= 0)
 		r = plan_build(&sb->plan, &sb->spec, argv, err);
+	if (r >= 0 && sb->spec.artifacts.n)
+		r = collector_open(&sb->collector, &sb->spec.artifacts, err);
 	if (r < 0)
 		return fail_at(r, CIS_STAGE_PLAN, err);
 	r = make(sb, &payload_runs, err);
@@ -400,6 +412,8 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 		supervise_note_no_vfs(sb);
 	if (!sb->plan.inner_path && sb->spec.inner == CIS_INNER_AUTO)
 		supervise_note_no_inner(sb);
+	if (sb->not_masked)
+		supervise_note_not_masked(sb);
 	if (payload_runs)
 		supervise_payload_runs(sb);
 	return 0;
@@ -418,6 +432,7 @@ int cis_sandbox_start(struct cis_sandbox *sb, char *const argv[], struct cis_err
 	if (r >= 0)
 		return 0;
 	sb->started_msec = 0;
+	mask_error(sb, err);
 	supervise_finish(sb);
 	return r;
 }
@@ -466,8 +481,11 @@ int cis_sandbox_signal(struct cis_sandbox *sb, int sig, struct cis_error *err)
 	int r;
 
 	if (sb->phase == PHASE_OPENED || sb->phase == PHASE_RUNNING) {
+		/* Everybody is dead, but for who copies what they have left. */
+		if (sb->collector.pidfd >= 0)
+			r = sig == SIGKILL ? sys_pidfd_send_signal(sb->collector.pidfd, sig) : 0;
 		/* SIGKILL cannot be passed on: it is for init, and so for all. */
-		if (sig == SIGKILL || sb->sync < 0)
+		else if (sig == SIGKILL || sb->sync < 0)
 			r = sys_pidfd_send_signal(sb->pidfd, sig);
 		else
 			r = sync_send(sb->sync, &m);

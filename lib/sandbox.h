@@ -16,6 +16,8 @@
 
 #include "cgroup/group.h"
 #include "egress/gate.h"
+#include "guard/artifact.h"
+#include "guard/mask.h"
 #include "container/container.h"
 #include "launch.h"
 #include "notify/helper.h"
@@ -33,6 +35,7 @@ enum phase { PHASE_NEW, PHASE_OPENED, PHASE_RUNNING, PHASE_ENDED };
 
 #define N_RELAYS 3
 #define N_EVENTS 8
+#define EGRESS_LOG_READ 16384 /* of its records at once */
 
 struct cis_sandbox {
 	enum phase phase;
@@ -61,6 +64,14 @@ struct cis_sandbox {
 	int image_lock;           /* the image must not go while we run */
 	struct relay *relays[N_RELAYS];
 	int watched[N_RELAYS]; /* what of relays[i] is in the epoll set */
+
+	struct collector collector; /* of artifacts */
+
+	struct mask *mask;     /* of the secrets, or NULL */
+	uint64_t not_masked;   /* bit n: the value of secret n */
+	bool no_mask;
+	int mask_pause;        /* timerfd: then what is held back is let go, or -1 */
+	struct mask_stream *log_mask;
 
 	struct gate gate; /* of a sandbox with a network */
 	int egress_log;   /* the user's; borrowed, or -1 */
@@ -91,16 +102,35 @@ int prepare_run(struct cis_sandbox *sb, struct launch *l, struct cis_error *err)
  */
 int prepare_stdio(struct cis_sandbox *sb, int child[3], struct cis_error *err);
 
+/* collect.c: 1: a helper copies, and collector.pidfd tells when it has ended; 0: all is done. */
+int collect_next(struct cis_sandbox *sb);
+/* When it has. */
+void collect_ended(struct cis_sandbox *sb);
+
+/* sandbox-secrets.c: before anything is cloned. */
+int secrets_begin(struct cis_sandbox *sb, struct cis_error *err);
+void secrets_end(struct cis_sandbox *sb);
+/* No value of a secret is in it afterwards. */
+void mask_error(const struct cis_sandbox *sb, struct cis_error *err);
+void mask_line(const struct cis_sandbox *sb, char *text, size_t room);
+/* The same of a string of malloc's; -ENOMEM: it is gone. */
+int mask_whole(const struct cis_sandbox *sb, char **text);
+
 /* sandbox-oci.c. What fails leaves the rest for supervise_finish(). */
 int start_bundle(struct cis_sandbox *sb, char *const argv[], struct cis_error *err);
 
 /* supervise.c */
 int supervise_begin(struct cis_sandbox *sb, struct cis_error *err);
+/* An event, and its line in the audit. */
+void supervise_post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t value,
+		    const char *audit_name, const char *text);
 /* Init has said so. */
 void supervise_payload_runs(struct cis_sandbox *sb);
 /* There are no virtual files; nobody had asked for them. */
 void supervise_note_no_vfs(struct cis_sandbox *sb);
 void supervise_note_no_inner(struct cis_sandbox *sb);
+/* Some values of secrets cannot be told from other text. */
+void supervise_note_not_masked(struct cis_sandbox *sb);
 /* Everybody dies, everything made is removed. Idempotent. */
 void supervise_finish(struct cis_sandbox *sb);
 void supervise_usage(struct cis_sandbox *sb);

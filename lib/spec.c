@@ -35,6 +35,8 @@ void spec_done(struct spec *s)
 	strv_done(&s->labels);
 	strv_done(&s->scratch_dirs);
 	ruleset_done(&s->egress.rules);
+	secrets_done(&s->secrets);
+	artifacts_done(&s->artifacts);
 	for (size_t i = 0; i < s->n_binds; i++) {
 		free(s->binds[i].source);
 		free(s->binds[i].target);

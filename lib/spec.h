@@ -15,6 +15,8 @@
 #include "base/str.h"
 #include "egress/publish.h"
 #include "egress/ruleset.h"
+#include "guard/artifact.h"
+#include "guard/secret.h"
 
 struct spec_bind {
 	char *source, *target;
@@ -55,6 +57,8 @@ struct spec {
 	size_t n_ulimits;
 	struct spec_service *services;
 	size_t n_services;
+	struct secrets secrets; /* no profile has them, */
+	struct artifacts artifacts; /* nor these */
 	uint64_t memory, cpus_milli, pids, disk, ids, timeout_ms;
 	uint64_t disk_inodes; /* 0: the back end's ratio */
 	enum cis_disk disk_kind;
@@ -92,6 +96,12 @@ void spec_service_done(struct spec_service *svc);
 int spec_add_publish(struct spec *s, const char *text, struct cis_error *err);
 /* "K=V" replaces an earlier K; "K" takes the caller's value. */
 int spec_add_env(struct strv *env, const char *assignment);
+
+/*
+ * spec-env.c: a file of such lines, as docker's --env-file. Values are taken as they stand,
+ * quotes and trailing blanks included; empty lines and #comments are passed over.
+ */
+int spec_add_env_file(struct strv *env, const char *path, struct cis_error *err);
 
 bool spec_id_is_valid(const char *id);
 bool spec_hostname_is_valid(const char *name);

@@ -30,7 +30,9 @@
 #define IDLE_TICKS 10
 #define IDLE_DOUBLINGS 4 /* up to 16 s */
 #define GRACE_MSEC 5000
+#define HOLD_MSEC 50 /* a prompt that ends like a secret begins */
 #define LOG_TAIL 300
+
 
 /* What an epoll event is about; relays follow. */
 enum source {
@@ -44,6 +46,8 @@ enum source {
 	SRC_KEEPER,
 	SRC_NAMES,
 	SRC_INBOUND,
+	SRC_MASK,
+	SRC_ARTIFACT,
 	SRC_TRAPS, /* one for each helper */
 	SRC_TRAP_PAUSE = SRC_TRAPS + N_ANSWERERS,
 	SRC_RELAY = SRC_TRAP_PAUSE + N_ANSWERERS,
@@ -97,6 +101,14 @@ static int rewatch(struct cis_sandbox *sb, size_t i)
 	return r;
 }
 
+/* Who reads it is not to wait for ever for what may be no secret at all. */
+static int mind_the_held(struct cis_sandbox *sb, size_t i)
+{
+	if (!sb->relays[i] || !relay_holds(sb->relays[i]) || sb->mask_pause >= 0)
+		return 0;
+	return add_timer(sb, &sb->mask_pause, HOLD_MSEC, false, SRC_MASK);
+}
+
 static void end_relay(struct cis_sandbox *sb, size_t i)
 {
 	if (sb->watched[i] >= 0)
@@ -130,6 +142,8 @@ static int relay_tty(struct cis_sandbox *sb)
 		r = dup_pair(sb->stdio[0], sb->tty, &sb->relays[0]);
 	if (r >= 0 && sb->stdio[1] >= 0)
 		r = dup_pair(sb->tty, sb->stdio[1], &sb->relays[1]);
+	if (r >= 0 && sb->relays[1] && sb->mask)
+		r = relay_mask(sb->relays[1], sb->mask);
 	return r;
 }
 
@@ -163,11 +177,12 @@ int supervise_begin(struct cis_sandbox *sb, struct cis_error *err)
 
 /* ---- events ---------------------------------------------------------------------- */
 
-static void post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t value,
-		 const char *audit_name, const char *text)
+void supervise_post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t value,
+		    const char *audit_name, const char *text)
 {
 	struct cis_event *e;
 
+	/* What is quoted in it may be the job's words. */
 	audit_line(sb, audit_name, text, "value", value, NULL);
 	/* Nobody reads them: the newest ones are dropped, the audit has them all. */
 	if (sb->n_events == N_EVENTS)
@@ -175,6 +190,7 @@ static void post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t valu
 	e = &sb->events[(sb->first_event + sb->n_events++) % N_EVENTS];
 	*e = (struct cis_event){.kind = (int)kind, .value = value};
 	snprintf(e->text, sizeof e->text, "%s", text);
+	mask_line(sb, e->text, sizeof e->text);
 }
 
 struct figures {
@@ -219,14 +235,14 @@ static void check_disk(struct cis_sandbox *sb, const struct scratch_usage *disk)
 			 "disk limit reached: %lluM of %lluM in use (raise --disk)",
 			 (unsigned long long)disk->used >> 20,
 			 (unsigned long long)disk->size >> 20);
-		post(sb, CIS_EVENT_DISK_LIMIT, disk->used, "limit.hit", text);
+		supervise_post(sb, CIS_EVENT_DISK_LIMIT, disk->used, "limit.hit", text);
 	}
 	if (disk->inodes_size && !inodes_left && !sb->inodes_seen) {
 		sb->inodes_seen = true;
 		snprintf(text, sizeof text,
 			 "disk limit reached: all of %llu inodes in use (raise --disk-inodes)",
 			 (unsigned long long)disk->inodes_size);
-		post(sb, CIS_EVENT_DISK_LIMIT, disk->inodes, "limit.hit", text);
+		supervise_post(sb, CIS_EVENT_DISK_LIMIT, disk->inodes, "limit.hit", text);
 	}
 	if (sb->plan.disk != CIS_DISK_TMPFS && !sb->host_disk_seen)
 		host_left = disk_host_left();
@@ -237,7 +253,7 @@ static void check_disk(struct cis_sandbox *sb, const struct scratch_usage *disk)
 			 "%lluM in use (free some on the host)",
 			 (unsigned long long)disk->used >> 20,
 			 (unsigned long long)disk->size >> 20);
-		post(sb, CIS_EVENT_HOST_DISK, host_left, "host.full", text);
+		supervise_post(sb, CIS_EVENT_HOST_DISK, host_left, "host.full", text);
 	}
 }
 
@@ -253,7 +269,7 @@ static void check_limits(struct cis_sandbox *sb, const struct figures *f)
 		if (!sb->is_bundle)
 			snprintf(text + n, sizeof text - (size_t)n, " (raise --memory, now %lluM)",
 				 (unsigned long long)sb->spec.memory >> 20);
-		post(sb, CIS_EVENT_MEMORY_LIMIT, st->oom_kills, "limit.hit", text);
+		supervise_post(sb, CIS_EVENT_MEMORY_LIMIT, st->oom_kills, "limit.hit", text);
 		sb->oom_kills_seen = st->oom_kills;
 	}
 	if (st->pids_refused && !sb->pids_seen) {
@@ -262,7 +278,7 @@ static void check_limits(struct cis_sandbox *sb, const struct figures *f)
 			 "pids limit reached: new processes are refused (raise --pids, now "
 			 "%llu)",
 			 (unsigned long long)sb->spec.pids);
-		post(sb, CIS_EVENT_PIDS_LIMIT, st->pids_refused, "limit.hit", text);
+		supervise_post(sb, CIS_EVENT_PIDS_LIMIT, st->pids_refused, "limit.hit", text);
 	}
 	if (!sb->is_bundle)
 		check_disk(sb, &f->disk);
@@ -318,8 +334,10 @@ static void last_figures(struct cis_sandbox *sb)
  */
 static void read_log_tail(struct cis_sandbox *sb, const char *log, char *out, size_t size)
 {
-	char path[64], buf[LOG_TAIL + 1];
+	/* A secret that begins before the tail is to be known by its beginning. */
+	char path[64], buf[MASK_WORD_MAX + LOG_TAIL], masked[MASK_OUT(sizeof buf)];
 	cleanup_close int root = -1, fd = -1;
+	const char *tail = buf;
 	off_t len;
 	ssize_t n;
 
@@ -331,10 +349,18 @@ static void read_log_tail(struct cis_sandbox *sb, const char *log, char *out, si
 	if (fd < 0)
 		return;
 	len = lseek(fd, 0, SEEK_END);
-	lseek(fd, len > LOG_TAIL ? len - LOG_TAIL : 0, SEEK_SET);
-	n = read(fd, buf, MIN((size_t)LOG_TAIL, size - 1));
+	lseek(fd, len > (off_t)sizeof buf ? len - (off_t)sizeof buf : 0, SEEK_SET);
+	n = read(fd, buf, sizeof buf);
+	if (n > 0 && sb->mask) {
+		n = (ssize_t)mask_text(sb->mask, buf, (size_t)n, masked, sizeof masked);
+		tail = masked;
+	}
+	if (n > (ssize_t)size - 1) {
+		tail += n - ((ssize_t)size - 1);
+		n = (ssize_t)size - 1;
+	}
 	for (ssize_t i = 0; i < n; i++)
-		out[i] = buf[i] == '\n' ? '|' : buf[i] < ' ' || buf[i] > '~' ? '?' : buf[i];
+		out[i] = tail[i] == '\n' ? '|' : tail[i] < ' ' || tail[i] > '~' ? '?' : tail[i];
 	out[MAX(n, 0)] = '\0';
 }
 
@@ -376,7 +402,7 @@ static int set_exit(struct cis_sandbox *sb, int status)
 void supervise_payload_runs(struct cis_sandbox *sb)
 {
 	sb->payload_runs = true;
-	post(sb, CIS_EVENT_READY, clock_msec() - sb->started_msec, "ready",
+	supervise_post(sb, CIS_EVENT_READY, clock_msec() - sb->started_msec, "ready",
 	     "the command runs");
 }
 
@@ -430,7 +456,7 @@ static void on_timeout(struct cis_sandbox *sb)
 	snprintf(text, sizeof text, "timeout after %llu.%03llu s",
 		 (unsigned long long)sb->spec.timeout_ms / 1000,
 		 (unsigned long long)sb->spec.timeout_ms % 1000);
-	post(sb, CIS_EVENT_TIMEOUT, sb->spec.timeout_ms, "timeout", text);
+	supervise_post(sb, CIS_EVENT_TIMEOUT, sb->spec.timeout_ms, "timeout", text);
 	if (!sb->payload_runs ||
 	    cis_sandbox_signal(sb, SIGTERM, NULL) < 0 ||
 	    add_timer(sb, &sb->grace, GRACE_MSEC, false, SRC_GRACE) < 0)
@@ -449,14 +475,27 @@ void supervise_note_no_vfs(struct cis_sandbox *sb)
 		 "/proc and /sys show the host's numbers: /dev/fuse: %s (\"modprobe fuse\", "
 		 "or --vfs=off to say so)",
 		 strerror(r));
-	post(sb, CIS_EVENT_VFS, (uint64_t)r, "vfs.off", text);
+	supervise_post(sb, CIS_EVENT_VFS, (uint64_t)r, "vfs.off", text);
 }
 
 void supervise_note_no_inner(struct cis_sandbox *sb)
 {
-	post(sb, CIS_EVENT_INNER, ENOENT, "inner.off",
+	supervise_post(sb, CIS_EVENT_INNER, ENOENT, "inner.off",
 	     "containers inside see the limits of their engine's runtime: there is no static "
 	     "cisandbox-oci for them (--inner-runtime=image to say so)");
+}
+
+void supervise_note_not_masked(struct cis_sandbox *sb)
+{
+	char text[200] = "not masked, being shorter than 4 bytes or longer than 64K:";
+
+	for (size_t i = 0; i < sb->spec.secrets.n; i++) {
+		size_t k = strlen(text);
+
+		if (sb->not_masked >> i & 1)
+			snprintf(text + k, sizeof text - k, " %s", sb->spec.secrets.v[i].name);
+	}
+	supervise_post(sb, CIS_EVENT_SECRET, sb->not_masked, "secret.not_masked", text);
 }
 
 static void start_helper(struct cis_sandbox *sb)
@@ -485,7 +524,7 @@ static void on_helper_death(struct cis_sandbox *sb)
 		 WIFSIGNALED(status) ? "signal" : "status",
 		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	if (sb->vfs.quick_deaths == VFS_CRASH_LOOP)
-		post(sb, CIS_EVENT_VFS, 0, "vfs.crashes", text);
+		supervise_post(sb, CIS_EVENT_VFS, 0, "vfs.crashes", text);
 	else
 		audit_line(sb, "vfs.died", text, NULL);
 	if (!delay || add_timer(sb, &sb->respawn, delay, false, SRC_RESPAWN) < 0)
@@ -504,12 +543,38 @@ static int on_gate_death(struct cis_sandbox *sb, int *pidfd, unsigned int source
 	gate_bury(&sb->gate, pidfd);
 	if (sb->payload_ended)
 		return 0;
-	post(sb, CIS_EVENT_EGRESS, sb->gate.deaths, "egress.died",
+	supervise_post(sb, CIS_EVENT_EGRESS, sb->gate.deaths, "egress.died",
 	     "a helper of the network gate died; another takes over");
 	if (sb->gate.deaths > GATE_DEATHS_MAX)
 		return cis_fail_plain(err, ECHILD, "the network gate's helpers keep dying");
 	r = gate_spawn(&sb->gate, err);
 	return r < 0 ? r : watch(sb, *pidfd, EPOLLIN, source);
+}
+
+static void copy_records(struct cis_sandbox *sb)
+{
+	char buf[MASK_OUT(EGRESS_LOG_READ)];
+	size_t n;
+
+	while (sb->egress_log >= 0) {
+		char *in = sb->log_mask ? mask_stream_in(sb->log_mask) : buf;
+
+		n = gate_read_records(&sb->gate, in, EGRESS_LOG_READ, &sb->log_at);
+		if (!n)
+			return;
+		if (sb->log_mask)
+			n = mask_stream_take(sb->log_mask, n, buf);
+		if (io_write_all(sb->egress_log, buf, n) < 0)
+			return;
+	}
+}
+
+static void end_records(struct cis_sandbox *sb)
+{
+	char buf[MASK_OUT(EGRESS_LOG_READ)];
+
+	if (sb->log_mask && sb->egress_log >= 0 && mask_stream_holds(sb->log_mask))
+		io_write_all(sb->egress_log, buf, mask_stream_let_go(sb->log_mask, buf));
 }
 
 static void check_gate(struct cis_sandbox *sb)
@@ -518,7 +583,7 @@ static void check_gate(struct cis_sandbox *sb)
 
 	if (!gate_is_on(&sb->gate))
 		return;
-	gate_copy_records(&sb->gate, sb->egress_log, &sb->log_at);
+	copy_records(sb);
 	if (!gate_is_over_budget(&sb->gate) || sb->budget_seen)
 		return;
 	sb->budget_seen = true;
@@ -526,7 +591,7 @@ static void check_gate(struct cis_sandbox *sb)
 		 "upload budget of %llu bytes is spent: nothing more leaves (raise "
 		 "--egress-bytes)",
 		 (unsigned long long)sb->spec.egress.bytes);
-	post(sb, CIS_EVENT_EGRESS, sb->spec.egress.bytes, "limit.hit", text);
+	supervise_post(sb, CIS_EVENT_EGRESS, sb->spec.egress.bytes, "limit.hit", text);
 }
 
 /* ---- ticks --------------------------------------------------------------------------- */
@@ -589,7 +654,7 @@ static int traps_ended(struct cis_sandbox *sb, enum answerer who, struct cis_err
 	if (h->deaths & (h->deaths - 1))
 		audit_line(sb, "traps.died", NULL, "value", (uint64_t)h->deaths, NULL);
 	else
-		post(sb, CIS_EVENT_TRAPS, h->deaths, "traps.died",
+		supervise_post(sb, CIS_EVENT_TRAPS, h->deaths, "traps.died",
 		     "the helper that answers trapped system calls died; another takes over");
 	if (!pause)
 		return traps_again(sb, who, err);
@@ -608,7 +673,7 @@ static int watch_traps(struct cis_sandbox *sb, enum answerer who, struct cis_err
 		audit_line(sb, "traps.held", NULL, NULL);
 		break;
 	case NOTIFY_LOST:
-		post(sb, CIS_EVENT_TRAPS, 0, "traps.lost",
+		supervise_post(sb, CIS_EVENT_TRAPS, 0, "traps.lost",
 		     "the job holds up every helper that answers trapped system calls; they "
 		     "get ENOSYS from now on");
 		break;
@@ -665,20 +730,42 @@ static int reap(struct cis_sandbox *sb, struct cis_error *err)
 	return 0;
 }
 
+static void drain(struct relay *r)
+{
+	while (relay_run(r) && !relay_is_idle(r)) {
+		bool write;
+		int fd = relay_waits_for(r, &write);
+		struct pollfd p = {.fd = fd, .events = write ? POLLOUT : POLLIN};
+
+		poll(&p, 1, 1000);
+	}
+}
+
 static void finish_streams(struct cis_sandbox *sb)
 {
 	/* Whoever could write is dead; what they wrote is still in the pipes. */
 	end_relay(sb, 0);
 	for (size_t i = 1; i < N_RELAYS; i++) {
-		while (sb->relays[i] && relay_run(sb->relays[i]) && !relay_is_idle(sb->relays[i])) {
-			bool write;
-			int fd = relay_waits_for(sb->relays[i], &write);
-			struct pollfd p = {.fd = fd, .events = write ? POLLOUT : POLLIN};
-
-			poll(&p, 1, 1000);
-		}
+		if (!sb->relays[i])
+			continue;
+		drain(sb->relays[i]);
+		if (relay_holds(sb->relays[i]) && relay_let_go(sb->relays[i]))
+			drain(sb->relays[i]);
 		end_relay(sb, i);
 	}
+}
+
+/* Artifacts, one after another; then it is over. */
+static int collect(struct cis_sandbox *sb, struct cis_error *err)
+{
+	int r = collect_next(sb);
+
+	if (r > 0) {
+		r = watch(sb, sb->collector.pidfd, EPOLLIN, SRC_ARTIFACT);
+		return r < 0 ? cis_fail(err, -r, "watch who copies artifacts") : 0;
+	}
+	supervise_finish(sb);
+	return 1;
 }
 
 static int ended(struct cis_sandbox *sb, struct cis_error *err)
@@ -701,14 +788,40 @@ static int ended(struct cis_sandbox *sb, struct cis_error *err)
 	finish_streams(sb);
 	if (sb->timed_out)
 		sb->exit_status = 124;
-	supervise_finish(sb);
-	return 1;
+	/* Time does not count any more, and of the dead nothing will be heard. */
+	sb->timeout = fd_close(sb->timeout);
+	sb->grace = fd_close(sb->grace);
+	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->pidfd, NULL);
+	return collect(sb, err);
+}
+
+static int on_relay(struct cis_sandbox *sb, size_t i, int (*move)(struct relay *r),
+		    struct cis_error *err)
+{
+	int r = 0;
+
+	if (sb->relays[i] && !move(sb->relays[i]))
+		end_relay(sb, i);
+	else
+		r = rewatch(sb, i);
+	if (r >= 0)
+		r = mind_the_held(sb, i);
+	return r < 0 ? cis_fail(err, -r, "carry stream %zu", i) : 0;
+}
+
+static int let_go(struct cis_sandbox *sb, struct cis_error *err)
+{
+	int r = 0;
+
+	sb->mask_pause = fd_close(sb->mask_pause);
+	for (size_t i = 1; i < N_RELAYS && r >= 0; i++)
+		if (sb->relays[i] && relay_holds(sb->relays[i]))
+			r = on_relay(sb, i, relay_let_go, err);
+	return r;
 }
 
 static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err)
 {
-	int r;
-
 	switch (source) {
 	case SRC_SYNC:
 		return on_sync(sb, err);
@@ -733,6 +846,11 @@ static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err
 		return traps_ended(sb, source - SRC_TRAPS, err);
 	case SRC_TRAP_PAUSE ... SRC_RELAY - 1:
 		return traps_again(sb, source - SRC_TRAP_PAUSE, err);
+	case SRC_ARTIFACT:
+		collect_ended(sb);
+		return collect(sb, err);
+	case SRC_MASK:
+		return let_go(sb, err);
 	case SRC_KEEPER:
 		return on_gate_death(sb, &sb->gate.keeper, source, err);
 	case SRC_NAMES:
@@ -742,12 +860,7 @@ static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err
 	default:
 		break;
 	}
-	source -= SRC_RELAY;
-	if (sb->relays[source] && !relay_run(sb->relays[source]))
-		end_relay(sb, source);
-	else if ((r = rewatch(sb, source)) < 0)
-		return cis_fail(err, -r, "carry stream %u", source);
-	return 0;
+	return on_relay(sb, source - SRC_RELAY, relay_run, err);
 }
 
 int cis_sandbox_dispatch(struct cis_sandbox *sb, struct cis_error *err)
@@ -765,8 +878,10 @@ int cis_sandbox_dispatch(struct cis_sandbox *sb, struct cis_error *err)
 		for (int i = 0; i < n && r == 0; i++)
 			if ((events[i].data.u32 == SRC_PID) == (pass == 1))
 				r = handle(sb, events[i].data.u32, err);
-	if (r < 0)
+	if (r < 0) {
+		mask_error(sb, err);
 		supervise_finish(sb);
+	}
 	return r;
 }
 
@@ -780,12 +895,14 @@ static void release_children(struct cis_sandbox *sb)
 	if (sb->pidfd >= 0)
 		launch_reap(sb->pidfd, &info);
 	notify_done(&sb->notify);
+	collector_drop(&sb->collector);
 	for (size_t i = 0; i < N_RELAYS; i++)
 		end_relay(sb, i);
 	vfs_done(&sb->vfs);
 	/* With its records, until the handle is freed; the network is gone. */
 	gate_finish(&sb->gate);
 	check_gate(sb);
+	end_records(sb);
 	gate_close(&sb->gate);
 }
 

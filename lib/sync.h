@@ -14,6 +14,7 @@ enum sync_kind {
 	SYNC_FAILED = 1,     /* index: op; value: errno */
 	SYNC_SETUP,          /* done; services are about to start */
 	SYNC_TTY,            /* with the terminal's master */
+	SYNC_ROOT,           /* with a clone of the root */
 	SYNC_TRAP,           /* with the listener of the filter */
 	SYNC_SERVICE,        /* index: that service answers */
 	SYNC_SERVICE_FAILED, /* index; value: errno, or 0 and status */

@@ -141,17 +141,13 @@ int gate_read_numbers(int state, uint32_t number, struct gate_numbers *ret)
 	return 0;
 }
 
-void gate_copy_records(const struct gate *g, int fd, uint64_t *at)
+size_t gate_read_records(const struct gate *g, char *buf, size_t room, uint64_t *at)
 {
-	char buf[16384];
-	ssize_t n;
+	ssize_t n = g->records < 0 ? 0 : pread(g->records, buf, room, (off_t)*at);
 
-	while (fd >= 0 && g->records >= 0 &&
-	       (n = pread(g->records, buf, sizeof buf, (off_t)*at)) > 0) {
-		if (io_write_all(fd, buf, (size_t)n) < 0)
-			return;
-		*at += (uint64_t)n;
-	}
+	n = MAX(n, 0);
+	*at += (uint64_t)n;
+	return (size_t)n;
 }
 
 int gate_publish(struct gate *g, const struct publish *p, struct cis_error *err)

@@ -105,7 +105,7 @@ int gate_read_numbers(int state, uint32_t number, struct gate_numbers *ret);
 /* So many deaths of helpers are not bad luck any more. */
 #define GATE_DEATHS_MAX 20
 bool gate_is_over_budget(const struct gate *g);
-/* Records from *at on to @fd, which may be -1; moves *at. */
-void gate_copy_records(const struct gate *g, int fd, uint64_t *at);
+/* Records from *at on, which moves; how many bytes. */
+size_t gate_read_records(const struct gate *g, char *buf, size_t room, uint64_t *at);
 
 #endif

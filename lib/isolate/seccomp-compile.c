@@ -331,6 +331,24 @@ static int add_inbound_rules(scmp_filter_ctx ctx)
 	return r < 0 ? r : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(recvmsg), 0);
 }
 
+/* lib/guard/artifact-copy.c: files below the two descriptors it was born with. */
+static int add_artifact_rules(scmp_filter_ctx ctx)
+{
+	static const int calls[] = {
+		SCMP_SYS(close),      SCMP_SYS(exit),	   SCMP_SYS(exit_group),
+		SCMP_SYS(fchmod),     SCMP_SYS(fchown),	   SCMP_SYS(fchownat),
+		SCMP_SYS(fstat),      SCMP_SYS(ftruncate), SCMP_SYS(getdents64),
+		SCMP_SYS(lseek),      SCMP_SYS(mkdirat),   SCMP_SYS(newfstatat),
+		SCMP_SYS(openat),     SCMP_SYS(openat2),   SCMP_SYS(ppoll),
+		SCMP_SYS(pread64),    SCMP_SYS(pwrite64),  SCMP_SYS(readlinkat),
+		SCMP_SYS(restart_syscall), SCMP_SYS(symlinkat), SCMP_SYS(utimensat)};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(calls) && r >= 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+	return r;
+}
+
 int seccomp_compile_helper(enum seccomp_helper helper, struct sock_filter **ret,
 			   unsigned short *ret_n, struct cis_error *err)
 {
@@ -339,6 +357,7 @@ int seccomp_compile_helper(enum seccomp_helper helper, struct sock_filter **ret,
 		[SECCOMP_KEEPER] = add_keeper_rules,
 		[SECCOMP_NAMES] = add_names_rules,
 		[SECCOMP_INBOUND] = add_inbound_rules,
+		[SECCOMP_ARTIFACT] = add_artifact_rules,
 	};
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	char *program = NULL;

@@ -24,6 +24,7 @@ enum seccomp_helper {
 	SECCOMP_KEEPER,
 	SECCOMP_NAMES,
 	SECCOMP_INBOUND,
+	SECCOMP_ARTIFACT,
 	SECCOMP_HELPERS
 };
 const struct sock_filter *seccomp_helper_filter(enum seccomp_helper helper,

@@ -20,23 +20,37 @@ int userns_become_owner_child(uid_t base)
 	return r < 0 ? r : sys_capset(caps);
 }
 
-static int write_map(pid_t pid, const char *file, uid_t base, uint32_t count)
+static int write_map(pid_t pid, const char *file, uid_t base, uint32_t count, const uid_t *more)
 {
-	char path[64] = "/proc/", map[64] = "0 ";
+	char path[64] = "/proc/", map[128] = "0 ";
 
 	num_append(path, sizeof path, (unsigned long long)pid);
 	strcat(path, file);
 	num_append(map, sizeof map, base);
 	strcat(map, " ");
 	num_append(map, sizeof map, count);
+	if (more) {
+		strcat(map, "\n");
+		num_append(map, sizeof map, count);
+		strcat(map, " ");
+		num_append(map, sizeof map, *more);
+		strcat(map, " 1");
+	}
 	return io_write_file_at(AT_FDCWD, path, map);
 }
 
 int userns_write_maps(pid_t pid, uid_t base, uint32_t count)
 {
-	int r = write_map(pid, "/uid_map", base, count);
+	int r = write_map(pid, "/uid_map", base, count, NULL);
 
-	return r < 0 ? r : write_map(pid, "/gid_map", base, count);
+	return r < 0 ? r : write_map(pid, "/gid_map", base, count, NULL);
+}
+
+int userns_write_maps_with(pid_t pid, uid_t base, uint32_t count, uid_t uid, gid_t gid)
+{
+	int r = write_map(pid, "/uid_map", base, count, &uid);
+
+	return r < 0 ? r : write_map(pid, "/gid_map", base, count, &gid);
 }
 
 int userns_open(pid_t pid)

@@ -18,6 +18,9 @@ int userns_become_owner_child(uid_t base);
 /* Ids 0..count-1 of @pid's user namespace are @base.. on the host. Raw calls only. */
 int userns_write_maps(pid_t pid, uid_t base, uint32_t count);
 
+/* And the id @count inside is @uid and @gid. */
+int userns_write_maps_with(pid_t pid, uid_t base, uint32_t count, uid_t uid, gid_t gid);
+
 /* A descriptor of @pid's user namespace. */
 int userns_open(pid_t pid);
 

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "opts-job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int add_from(struct front *f, const char *name, int fd)
+{
+	struct cis_error err = {0};
+
+	if (cis_sandbox_add_secret(f->sb, name, fd, &err) >= 0)
+		return 0;
+	cli_error(f->verb, &err);
+	return 1;
+}
+
+/* NAME=FILE|- : the value itself never is an argument, which everybody can read. */
+int job_add_secret(struct front *f, const char *v)
+{
+	const char *eq = strchr(v, '=');
+	char name[128];
+	int fd, r;
+
+	if (!eq || eq == v || !eq[1] || (size_t)(eq - v) >= sizeof name)
+		return -EINVAL;
+	memcpy(name, v, (size_t)(eq - v));
+	name[eq - v] = '\0';
+	if (strcmp(eq + 1, "-") == 0) {
+		if (f->stdin_is_secret) {
+			cli_usage_error(f->verb, "--secret %s: standard input is another's already", v);
+			return 1;
+		}
+		f->stdin_is_secret = true;
+		return add_from(f, name, 0);
+	}
+	fd = open(eq + 1, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0) {
+		cli_usage_error(f->verb, "--secret %s: %s", v, strerror(errno));
+		return 1;
+	}
+	r = add_from(f, name, fd);
+	close(fd);
+	return r;
+}
+
+int job_set_mask(struct front *f, const char *v)
+{
+	if (strcmp(v, "on") == 0)
+		return cis_sandbox_set_mask(f->sb, 1);
+	return strcmp(v, "off") == 0 ? cis_sandbox_set_mask(f->sb, 0) : -EINVAL;
+}
+
+int job_add_env_file(struct front *f, const char *v)
+{
+	struct cis_error err = {0};
+
+	if (cis_sandbox_add_env_file(f->sb, v, &err) >= 0)
+		return 0;
+	cli_error(f->verb, &err);
+	return 1;
+}
+
+/* PATH[:DEST]; a path with a colon in it is not for this option. */
+int job_add_artifact(struct front *f, const char *v)
+{
+	const char *colon = strchr(v, ':');
+	char *path = colon ? strndup(v, (size_t)(colon - v)) : strdup(v);
+	struct cis_error err = {0};
+	int r;
+
+	if (!path)
+		return -ENOMEM;
+	if (colon && !colon[1])
+		r = -EINVAL;
+	else if ((r = cis_sandbox_add_artifact(f->sb, path, colon ? colon + 1 : NULL, &err)) < 0)
+		r = (cli_error(f->verb, &err), 1);
+	free(path);
+	return r;
+}
+
+int job_set_artifact_max(struct front *f, const char *v)
+{
+	uint64_t bytes;
+	int r = cis_parse_size(v, &bytes);
+
+	if (r < 0 || !bytes)
+		return r < 0 ? r : -EINVAL;
+	return cis_sandbox_set_artifact_max(f->sb, bytes);
+}
+
+int job_check(const struct front *f)
+{
+	if (f->stdin_is_secret && f->interactive)
+		return cli_usage_error(f->verb, "-i and --secret NAME=- both want standard input");
+	return 0;
+}

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "artifact.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../base/fd.h"
+#include "../base/process.h"
+#include "../base/spawn.h"
+#include "../base/str.h"
+#include "../base/sys.h"
+#include "../isolate/userns.h"
+
+#define TEMP_TRIES 100
+
+/* ---- what is asked for ---------------------------------------------------------------- */
+
+static size_t without_slashes(const char *path)
+{
+	size_t n = strlen(path);
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	return n;
+}
+
+/* The last name of @path[0..n). */
+static const char *last_name(const char *path, size_t n)
+{
+	const char *slash = memrchr(path, '/', n);
+
+	return slash ? slash + 1 : path;
+}
+
+static bool is_name(const char *name, size_t n)
+{
+	return n && n <= NAME_MAX && !(n == 1 && *name == '.') &&
+	       !(n == 2 && name[0] == '.' && name[1] == '.');
+}
+
+int artifacts_add(struct artifacts *a, const char *path, const char *dest,
+		  struct cis_error *err)
+{
+	size_t n = without_slashes(path), dest_len;
+	struct artifact one = {0};
+	const char *name;
+
+	if (*path != '/')
+		return cis_fail_plain(err, EINVAL, "artifact %s: its path inside is not absolute", path);
+	if (!dest)
+		dest = last_name(path, n);
+	dest_len = dest >= path && dest <= path + n ? (size_t)(path + n - dest)
+						    : without_slashes(dest);
+	name = last_name(dest, dest_len);
+	if (!is_name(name, dest_len - (size_t)(name - dest)))
+		return cis_fail_plain(err, EINVAL,
+				      "artifact %s: name what it is to become, as in %s:NAME", path,
+				      path);
+	if (a->n == ARTIFACTS_MAX)
+		return cis_fail_plain(err, E2BIG, "artifact %s: more than %d", path, ARTIFACTS_MAX);
+	if (str_format(&one.path, "%.*s", (int)n, path) < 0 ||
+	    str_format(&one.dest, "%.*s", (int)dest_len, dest) < 0) {
+		free(one.path);
+		return cis_fail(err, ENOMEM, "artifact %s", path);
+	}
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->v[i].dest, one.dest) == 0) {
+			free(one.path);
+			free(one.dest);
+			return cis_fail_plain(err, EEXIST, "artifact %s: another goes to %s", path,
+					      a->v[i].dest);
+		}
+	a->v[a->n++] = one;
+	return 0;
+}
+
+void artifacts_done(struct artifacts *a)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		free(a->v[i].path);
+		free(a->v[i].dest);
+	}
+	*a = (struct artifacts){0};
+}
+
+/* ---- destinations ------------------------------------------------------------------------- */
+
+void collector_init(struct collector *c)
+{
+	*c = (struct collector){.root = -1, .pidfd = -1, .go = -1, .temp = -1};
+}
+
+static const char *dest_name(const struct artifact *a)
+{
+	return last_name(a->dest, strlen(a->dest));
+}
+
+static int open_parent(const struct artifact *a, struct cis_error *err)
+{
+	const char *name = dest_name(a);
+	cleanup_free char *dir = NULL;
+	cleanup_close int fd = -1;
+
+	if (str_format(&dir, "%.*s", (int)(name - a->dest), a->dest) < 0)
+		return cis_fail(err, ENOMEM, "artifact %s", a->path);
+	fd = open(*dir ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return cis_fail(err, errno, "artifact %s: directory %s", a->path, *dir ? dir : ".");
+	if (faccessat(fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return cis_fail_plain(err, EEXIST, "artifact %s: %s is there already", a->path,
+				      a->dest);
+	if (errno != ENOENT)
+		return cis_fail(err, errno, "artifact %s: %s", a->path, a->dest);
+	return steal_fd(&fd);
+}
+
+int collector_open(struct collector *c, const struct artifacts *a, struct cis_error *err)
+{
+	c->parents = calloc(a->n, sizeof *c->parents);
+	if (!c->parents)
+		return cis_fail(err, ENOMEM, "artifacts");
+	c->n = a->n;
+	for (size_t i = 0; i < c->n; i++)
+		c->parents[i] = -1;
+	for (size_t i = 0; i < c->n; i++) {
+		c->parents[i] = open_parent(&a->v[i], err);
+		if (c->parents[i] < 0)
+			return c->parents[i];
+	}
+	return 0;
+}
+
+void collector_done(struct collector *c)
+{
+	collector_drop(c);
+	for (size_t i = 0; i < c->n; i++)
+		fd_close(c->parents[i]);
+	free(c->parents);
+	c->root = fd_close(c->root);
+	collector_init(c);
+}
+
+/* ---- the temporary directory ---------------------------------------------------------------- */
+
+static int make_temp(struct collector *c, int parent)
+{
+	for (int i = 0; i < TEMP_TRIES; i++) {
+		uint64_t number;
+
+		if (getrandom(&number, sizeof number, 0) != sizeof number)
+			return -EIO;
+		snprintf(c->temp_name, sizeof c->temp_name, ".cisandbox-artifact-%016llx",
+			 (unsigned long long)number);
+		if (mkdirat(parent, c->temp_name, 0700) < 0 && errno == EEXIST)
+			continue;
+		c->temp = openat(parent, c->temp_name,
+				 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		return c->temp < 0 ? -errno : 0;
+	}
+	return -EEXIST;
+}
+
+/* With what is in it, which is the job's choice of names and depth: rm(1) minds that. */
+static void remove_temp(struct collector *c, int parent)
+{
+	char path[64 + NAME_MAX];
+	char *const argv[] = {"rm", "-rf", "--", path, NULL};
+
+	if (c->temp < 0)
+		return;
+	c->temp = fd_close(c->temp);
+	snprintf(path, sizeof path, "/proc/self/fd/%d/%s", parent, c->temp_name);
+	if (unlinkat(parent, c->temp_name, AT_REMOVEDIR) < 0)
+		spawn_wait(argv, parent, "coreutils", NULL);
+}
+
+/* What the helper may see of the host: as a mount that is nowhere, it has no outside. */
+static int clone_temp(const struct collector *c)
+{
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+		.propagation = MS_PRIVATE,
+	};
+	cleanup_close int fd = sys_open_tree(c->temp, "", AT_EMPTY_PATH | OPEN_TREE_CLONE);
+	int r = fd < 0 ? fd : sys_mount_setattr(fd, 0, &attr);
+
+	return r < 0 ? r : steal_fd(&fd);
+}
+
+/* ---- the helper ------------------------------------------------------------------------------ */
+
+static void *map(size_t size, int flags)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static int clone_helper(struct collector *c, struct artifact_job *job, uint32_t base)
+{
+	struct clone_args args = {
+		.flags = CLONE_PIDFD | CLONE_NEWUSER,
+		.pidfd = (uint64_t)(uintptr_t)&c->pidfd,
+	};
+	int fds[2], r;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	job->go = fds[0];
+	c->go = fds[1];
+	r = process_clone(&args);
+	if (r == 0)
+		artifact_copy_main(job);
+	fd_close(fds[0]);
+	if (r < 0) {
+		c->pidfd = -1;
+		return r;
+	}
+	r = userns_write_maps_with(r, base, job->owner, geteuid(), getegid());
+	/* It holds no end of this but the one it reads. */
+	if (r >= 0 && write(c->go, "", 1) != 1)
+		r = -EIO;
+	return r;
+}
+
+static int start(struct collector *c, const struct artifacts *a, uint32_t base, uint32_t count)
+{
+	cleanup_close int dest = -1;
+	struct artifact_job job = {
+		.root = c->root,
+		.path = a->v[c->next].path,
+		.max = (a->max ? a->max : ARTIFACT_MAX_DEFAULT) - c->bytes,
+		.owner = count,
+	};
+	int r = make_temp(c, c->parents[c->next]);
+
+	if (r >= 0)
+		r = dest = clone_temp(c);
+	if (r < 0)
+		return r;
+	c->report = map(sizeof *c->report, MAP_SHARED);
+	job.room = map(artifact_copy_room(), MAP_PRIVATE | MAP_NORESERVE);
+	job.report = c->report;
+	job.dest = dest;
+	r = job.room && c->report ? clone_helper(c, &job, base) : -ENOMEM;
+	if (job.room)
+		munmap(job.room, artifact_copy_room());
+	return r;
+}
+
+int collector_start(struct collector *c, const struct artifacts *a, uint32_t base,
+		    uint32_t count, struct cis_error *err)
+{
+	int r = start(c, a, base, count);
+
+	if (r >= 0)
+		return 0;
+	collector_drop(c);
+	c->failed++;
+	cis_fail(err, -r, "artifact %s: start to copy it to %s", a->v[c->next].path,
+		 a->v[c->next].dest);
+	c->parents[c->next] = fd_close(c->parents[c->next]);
+	c->next++;
+	return r;
+}
+
+/* ---- its end ---------------------------------------------------------------------------------- */
+
+static void reap(struct collector *c, siginfo_t *ret)
+{
+	while (waitid(P_PIDFD, (id_t)c->pidfd, ret, WEXITED | __WALL) < 0 && errno == EINTR)
+		;
+	c->pidfd = fd_close(c->pidfd);
+	c->go = fd_close(c->go);
+}
+
+static void drop_report(struct collector *c)
+{
+	if (c->report)
+		munmap(c->report, sizeof *c->report);
+	c->report = NULL;
+}
+
+void collector_drop(struct collector *c)
+{
+	siginfo_t info;
+
+	if (c->pidfd >= 0) {
+		sys_pidfd_send_signal(c->pidfd, SIGKILL);
+		reap(c, &info);
+	}
+	if (c->temp >= 0)
+		remove_temp(c, c->parents[c->next]);
+	drop_report(c);
+}
+
+/* It was the helper's memory: neither its end nor what it says can be relied upon. */
+static struct artifact_report take_report(const struct collector *c)
+{
+	struct artifact_report r = *c->report;
+
+	r.at[sizeof r.at - 1] = r.left[sizeof r.left - 1] = '\0';
+	for (size_t i = 0; i < sizeof r.at; i++) {
+		if ((unsigned char)r.at[i] < ' ' && r.at[i])
+			r.at[i] = '?';
+		if ((unsigned char)r.left[i] < ' ' && r.left[i])
+			r.left[i] = '?';
+	}
+	return r;
+}
+
+static int explain(const struct artifact *a, const struct artifacts *all,
+		   const struct artifact_report *r, struct cis_error *err)
+{
+	const char *path = strcmp(a->path, "/") == 0 ? "" : a->path;
+	int errnum = r->error > 0 && r->error < 4096 ? r->error : EIO;
+
+	switch ((enum artifact_step)r->step) {
+	case ARTIFACT_FIND:
+		return cis_fail(err, errnum, "artifact %s", a->path);
+	case ARTIFACT_KIND:
+		return cis_fail_plain(err, EINVAL, "artifact %s: neither a file nor a directory",
+				      a->path);
+	case ARTIFACT_READ:
+		return cis_fail(err, errnum, "artifact %s: read %s%s", a->path, path, r->at);
+	case ARTIFACT_WRITE:
+		return cis_fail(err, errnum, "artifact %s: write %s%s", a->path, a->dest, r->at);
+	case ARTIFACT_SIZE:
+		return cis_fail_plain(err, EFBIG,
+				      "artifact %s: with %s%s more than %lluM (raise --artifact-max)",
+				      a->path, path, r->at,
+				      (unsigned long long)(all->max ? all->max
+								    : ARTIFACT_MAX_DEFAULT) >> 20);
+	case ARTIFACT_ENTRIES:
+		return cis_fail_plain(err, E2BIG, "artifact %s: more than %u files (pack them)",
+				      a->path, ARTIFACT_ENTRIES_MAX);
+	case ARTIFACT_DEPTH:
+		return cis_fail_plain(err, ELOOP, "artifact %s: deeper than %d directories (pack it)",
+				      a->path, ARTIFACT_DEPTH_MAX);
+	default:
+		return cis_fail(err, errnum, "artifact %s: confine the helper", a->path);
+	}
+}
+
+/* The one step in which it appears. */
+static int put_in_place(const struct collector *c, const struct artifact *a, int parent,
+			struct cis_error *err)
+{
+	if (syscall(SYS_renameat2, c->temp, "a", parent, dest_name(a), RENAME_NOREPLACE) == 0)
+		return 0;
+	return cis_fail(err, errno, "artifact %s: move it to %s", a->path, a->dest);
+}
+
+int collector_finish(struct collector *c, const struct artifacts *a,
+		     struct artifact_report *ret, struct cis_error *err)
+{
+	const struct artifact *one = &a->v[c->next];
+	int parent = c->parents[c->next], r;
+	siginfo_t info = {0};
+
+	reap(c, &info);
+	*ret = take_report(c);
+	drop_report(c);
+	if (info.si_code == CLD_EXITED && info.si_status == 0 && !ret->error) {
+		r = put_in_place(c, one, parent, err);
+		c->bytes += ret->bytes;
+	} else if (ret->error) {
+		r = explain(one, a, ret, err);
+	} else {
+		r = cis_fail_plain(err, EIO, "artifact %s: the helper that copies it died (%s %d)",
+				   one->path, info.si_code == CLD_EXITED ? "status" : "signal",
+				   info.si_status);
+	}
+	remove_temp(c, parent);
+	c->parents[c->next++] = fd_close(parent);
+	c->failed += r < 0;
+	return r;
+}
