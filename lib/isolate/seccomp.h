@@ -19,7 +19,7 @@ const struct sock_filter *seccomp_filter(uint64_t flags, unsigned short *ret_n);
 int seccomp_install_child(const struct sock_filter *filter, unsigned short n);
 
 /* Those of our own helpers: what they do not need kills them. */
-enum seccomp_helper { SECCOMP_VFS, SECCOMP_KEEPER, SECCOMP_NAMES, SECCOMP_HELPERS };
+enum seccomp_helper { SECCOMP_VFS, SECCOMP_KEEPER, SECCOMP_NAMES, SECCOMP_UNPACK, SECCOMP_HELPERS };
 const struct sock_filter *seccomp_helper_filter(enum seccomp_helper helper,
 						unsigned short *ret_n);
 

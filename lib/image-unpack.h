@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* cisandbox-unpack, from the side of who starts it. */
+#ifndef CIS_IMAGE_UNPACK_H
+#define CIS_IMAGE_UNPACK_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+/* Host ids of nobody's, and a user namespace in which they are 0 to 65535. */
+struct unpacker {
+	char owner[64]; /* who has them on loan; "" before unpacker_init() */
+	char *program;
+	uint32_t base;
+	int userns;
+};
+
+/*
+ * @owner: to be given to unpacker_release() should we be killed. -ENOENT: the program is
+ * not installed.
+ */
+int unpacker_init(struct unpacker *u, const char *owner, struct cis_error *err);
+void unpacker_done(struct unpacker *u);
+void unpacker_release(const char *owner);
+
+#define UNPACK_HEX 65
+
+/* What the helper says it did. As hostile as the archive; digests are well-formed. */
+struct unpacked {
+	char blob[UNPACK_HEX], diff[UNPACK_HEX], list[UNPACK_HEX];
+	uint64_t size, files;
+	struct strv opaque; /* clean relative paths without ".."; "" is the root */
+};
+void unpacked_done(struct unpacked *u);
+
+enum unpack_what {
+	UNPACK_LAYER,  /* the archive @in into @dir; whiteouts count; @listing is written */
+	UNPACK_TREE,   /* the archive @in into @dir */
+	UNPACK_VERIFY, /* @dir is compared with @listing */
+};
+
+/*
+ * Runs the helper on the directory @path of the host. Owners of what it makes there are
+ * 0-based. What it made before it failed stays.
+ */
+int unpacker_run(const struct unpacker *u, enum unpack_what what, const char *path, int in,
+		 int listing, struct unpacked *ret, struct cis_error *err);
+
+#endif
