@@ -300,7 +300,49 @@ static int plan_resolver(struct plan *p, int rootfd)
 					  .text = "nameserver " EGRESS_GATE4 "\n"});
 }
 
-/* From the host's side: ids, layers, the root with /dev. */
+/* Images may name a working directory that is not there: engines make it. */
+static int plan_workdir(struct plan *p, int rootfd, struct cis_error *err)
+{
+	cleanup_free char *path = NULL;
+	struct stat st;
+	int r;
+
+	if (p->spec->workdir || !p->config.workdir)
+		return 0;
+	r = path_resolve(rootfd, p->config.workdir, &path, err);
+	if (r < 0)
+		return cis_wrap(err, r, "the image's WorkingDir");
+	if (!*path || fstatat(rootfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	for (char *slash = path; slash && r >= 0;) {
+		cleanup_free char *upper = NULL;
+
+		slash = strchr(slash + 1, '/');
+		if (slash)
+			*slash = '\0';
+		r = str_format(&upper, "root/upper/%s", path);
+		if (r >= 0)
+			r = add_scratch_dir(p, rootfd, keep(p, upper), path);
+		if (slash)
+			*slash = '/';
+	}
+	return r < 0 ? cis_fail(err, -r, "plan") : 0;
+}
+
+static int plan_overlay(struct plan *p)
+{
+	int r = add(p, (struct op){OP_OVERLAY, BY_STAGE, .slot = SLOT_ROOT, .source = "/root",
+				   .flags = nodes_flag(p->spec)});
+
+	if (r >= 0)
+		r = add(p, (struct op){OP_DEV, BY_STAGE, .slot = SLOT_DEV,
+				       .flags = p->spec->tty ? OP_DEV_CONSOLE : 0});
+	if (r >= 0)
+		r = add(p, (struct op){OP_ATTACH, BY_STAGE, .slot = SLOT_DEV, .target = "dev"});
+	return r;
+}
+
+/* From the host's side: ids, layers. */
 static int plan_root(struct plan *p, int rootfd)
 {
 	bool on_disk = p->spec->disk > SPEC_DISK_IN_MEMORY;
@@ -329,14 +371,6 @@ static int plan_root(struct plan *p, int rootfd)
 		r = add_scratch_dir(p, rootfd, "root/work", "");
 	if (r >= 0 && p->spec->net == CIS_NET_EGRESS)
 		r = plan_resolver(p, rootfd);
-	if (r >= 0)
-		r = add(p, (struct op){OP_OVERLAY, BY_STAGE, .slot = SLOT_ROOT,
-				       .source = "/root", .flags = nodes_flag(p->spec)});
-	if (r >= 0)
-		r = add(p, (struct op){OP_DEV, BY_STAGE, .slot = SLOT_DEV,
-				       .flags = p->spec->tty ? OP_DEV_CONSOLE : 0});
-	if (r >= 0)
-		r = add(p, (struct op){OP_ATTACH, BY_STAGE, .slot = SLOT_DEV, .target = "dev"});
 	return r;
 }
 
@@ -551,7 +585,11 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 		r = plan_root(p, rootfd);
 	if (r < 0)
 		return cis_fail(err, -r, "plan");
-	r = plan_scratch_dirs(p, rootfd, err);
+	r = plan_workdir(p, rootfd, err);
+	if (r >= 0 && (r = plan_overlay(p)) < 0)
+		return cis_fail(err, -r, "plan");
+	if (r >= 0)
+		r = plan_scratch_dirs(p, rootfd, err);
 	if (r >= 0)
 		r = plan_inner(p, rootfd, err);
 	if (r >= 0)
