@@ -35,10 +35,13 @@ void holds_done(struct holds *h)
 }
 
 static int add_missing(const struct work *w, const struct unpacker *u, int dir,
-		       const struct oci_layer *l, struct cis_error *err)
+		       const struct oci_layer *l, const struct strv *below,
+		       struct cis_error *err)
 {
 	cleanup_close int fd = oci_open_layer(dir, l, err);
 	const struct layer_source src = {
+		.chain = l->chain,
+		.below = below,
 		.diff = l->diff,
 		.blob = *l->blob ? l->blob : NULL,
 		.size = l->size,
@@ -51,42 +54,36 @@ static int add_missing(const struct work *w, const struct unpacker *u, int dir,
 static int hold(const struct work *w, const struct unpacker *u, int dir,
 		const struct oci_image *img, struct holds *holds, struct cis_error *err)
 {
+	cleanup(strv_done) struct strv below = {0};
+
 	for (size_t i = 0; i < img->n_layers; i++) {
 		const struct oci_layer *l = &img->layers[i];
-		int fd = layer_hold(w->store, l->diff, err);
+		int fd = layer_hold(w->store, l->chain, err);
 
 		if (fd == -ENOENT)
-			fd = add_missing(w, u, dir, l, err);
+			fd = add_missing(w, u, dir, l, &below, err);
 		if (fd < 0)
 			return cis_wrap(err, fd, "layer %zu of %zu (%s)", i + 1, img->n_layers,
 					l->path);
 		holds->fds[holds->n++] = fd;
+		if (strv_add(&below, l->chain) < 0)
+			return cis_fail(err, ENOMEM, "image");
 	}
 	return 0;
 }
 
-static bool is_above(const struct oci_image *img, size_t at)
-{
-	for (size_t i = at + 1; i < img->n_layers; i++)
-		if (strcmp(img->layers[i].diff, img->layers[at].diff) == 0)
-			return true;
-	return false;
-}
-
-/* The topmost first. One that comes twice counts where it is higher: it hides itself. */
+/* The topmost first. */
 static int list_layers(const struct store *s, const struct oci_image *img,
 		       struct image_info *info, struct cis_error *err)
 {
 	for (size_t i = img->n_layers; i-- > 0;) {
 		uint64_t size;
-		int r = layer_size(s, img->layers[i].diff, &size, err);
+		int r = layer_size(s, img->layers[i].chain, &size, err);
 
 		if (r < 0)
 			return r;
-		if (is_above(img, i))
-			continue;
 		info->img.size += size;
-		if (strv_add(&info->layers, img->layers[i].diff) < 0)
+		if (strv_add(&info->layers, img->layers[i].chain) < 0)
 			return cis_fail(err, ENOMEM, "image");
 	}
 	return 0;

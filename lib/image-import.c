@@ -136,7 +136,8 @@ static int extract(const struct work *w, const struct unpacker *u, const struct 
 		return cis_fail(err, errno, "open");
 	if (str_format(&path, "%s/%s", w->path, name) < 0)
 		return cis_fail(err, ENOMEM, "unpack");
-	return unpacker_run(u, UNPACK_TREE, path, in, -1, &got, err);
+	return unpacker_run(u, &(struct unpack_job){UNPACK_TREE, path, in, -1, NULL, NULL}, &got,
+			    err);
 }
 
 /* @w's directory "source" as the tree of an image. */

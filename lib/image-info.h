@@ -12,7 +12,7 @@
 
 struct image_info {
 	struct cis_image img;
-	struct strv layers; /* sha256 in hex, the topmost first; none: it has a tree */
+	struct strv layers; /* chain ids in hex, the topmost first; none: it has a tree */
 };
 void image_info_done(struct image_info *info);
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- *	layers/HEX/root/        what the layer with the diff_id sha256:HEX holds, whiteouts
+ *	layers/HEX/root/        what the layer with the chain id sha256:HEX holds, whiteouts
  *	                        as overlayfs has them
  *	layers/HEX/listing      unpack/listing.c
  *	layers/HEX/layer.json   blob, digest of the listing, size, opaque directories
  *	layers/HEX/corrupt      only if verify found it so: as good as not there
+ *
+ * A chain id is made of the layer's diff_id and those below it, as the OCI says: what a
+ * layer has in it can depend on these (image-fix.c). It is the diff_id of the lowest.
  *
  * A layer appears by one rename, once all its digests are right. Its lock is shared by
  * imports that are about to refer to it; sandboxes hold the images that do.
@@ -19,19 +22,17 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "base/str.h"
-#include "base/sys.h"
+#include "image-fix.h"
 #include "image-tree.h"
 #include "image.h"
 
-#define INFO_MAX (2UL << 20) /* UNPACK_OPAQUE_MAX bytes of names, quoted */
-#define OPAQUE "trusted.overlay.opaque"
+#define INFO_MAX JSON_MAX_TEXT
 
 struct info {
 	char list[UNPACK_HEX];
@@ -149,27 +150,6 @@ int layer_hold(const struct store *s, const char *hex, struct cis_error *err)
 
 /* ---- making one ------------------------------------------------------------------------- */
 
-/* Whoever wrote the archive chose these paths: by descriptors, below the root, no links. */
-static int open_opaque(int root, const char *path)
-{
-	return sys_openat2(root, *path ? path : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0,
-			   RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
-}
-
-static int mark_opaque(int root, const struct strv *paths)
-{
-	for (size_t i = 0; i < paths->n; i++) {
-		cleanup_close int fd = open_opaque(root, paths->v[i]);
-
-		/* The archive has put something else in its place since. */
-		if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
-			continue;
-		if (fd < 0 || fsetxattr(fd, OPAQUE, "y", 1, 0) < 0)
-			return fd < 0 ? fd : -errno;
-	}
-	return 0;
-}
-
 static int check_digests(const struct layer_source *src, const struct unpacked *u,
 			 struct cis_error *err)
 {
@@ -204,20 +184,21 @@ static int make(const struct work *w, const struct unpacker *u, const struct lay
 	cleanup_close int dir = -1, root = -1, listing = -1;
 	cleanup(unpacked_done) struct unpacked got = {0};
 	cleanup_free char *path = NULL;
+	struct layer_fix fix;
 	int r = str_format(&path, "%s/layer/root", w->path);
 
 	if (r == 0)
 		r = make_dirs(w, &dir, &root, &listing);
 	if (r < 0)
 		return cis_fail(err, -r, "make a directory in %s", w->store->path);
-	r = unpacker_run(u, UNPACK_LAYER, path, src->fd, listing, &got, err);
+	fix = (struct layer_fix){.root = root, .w = w, .below = src->below};
+	r = unpacker_run(u, &(struct unpack_job){UNPACK_LAYER, path, src->fd, listing,
+						 layer_fix_turn, &fix}, &got, err);
 	if (r == 0)
 		r = check_digests(src, &got, err);
 	if (r < 0)
 		return r;
-	r = mark_opaque(root, &got.opaque);
-	if (r == 0)
-		r = write_info(dir, &got);
+	r = write_info(dir, &got);
 	/* Or else a power cut could leave a name over empty files. */
 	if (r == 0 && syncfs(dir) < 0)
 		r = -errno;
@@ -252,9 +233,9 @@ int layer_add(const struct work *w, const struct unpacker *u, const struct layer
 	if (r == 0)
 		r = store_lock(w->store, err);
 	if (r == 0) {
-		r = publish(w, src->diff, err);
+		r = publish(w, src->chain, err);
 		if (r == 0)
-			r = fd = layer_hold(w->store, src->diff, err);
+			r = fd = layer_hold(w->store, src->chain, err);
 		store_unlock(w->store);
 	}
 	tree_remove(w->fd, "layer");
@@ -268,10 +249,7 @@ static int check_opaque(int dir, const struct strv *paths, struct cis_error *err
 	cleanup_close int root = tree_open_dir(dir, "root");
 
 	for (size_t i = 0; root >= 0 && i < paths->n; i++) {
-		cleanup_close int fd = open_opaque(root, paths->v[i]);
-		char value[2];
-
-		if (fd >= 0 && (fgetxattr(fd, OPAQUE, value, sizeof value) != 1 || *value != 'y'))
+		if (layer_lost_opaque(root, paths->v[i]))
 			return cis_fail_plain(err, EIO, "%s is not as it was unpacked",
 					      *paths->v[i] ? paths->v[i] : ".");
 	}
@@ -293,7 +271,8 @@ static int compare(const struct store *s, const struct unpacker *u, int dir, con
 		return cis_fail(err, EIO, "its listing");
 	if (read_info(dir, hex, &info, err) < 0)
 		return -EIO;
-	r = unpacker_run(u, UNPACK_VERIFY, path, -1, listing, &got, err);
+	r = unpacker_run(u, &(struct unpack_job){UNPACK_VERIFY, path, -1, listing, NULL, NULL},
+			 &got, err);
 	if (r == 0 && strcmp(got.list, info.list) != 0)
 		r = cis_fail_plain(err, EIO, "the listing of the layer has changed");
 	return r == 0 ? check_opaque(dir, &info.opaque, err) : r;

@@ -18,7 +18,9 @@
 int layer_hold(const struct store *s, const char *hex, struct cis_error *err);
 
 struct layer_source {
+	const char *chain;       /* its name */
 	const char *diff, *blob; /* sha256 in hex; blob may be NULL: only diff is known */
+	const struct strv *below; /* names of layers below it, the lowest first */
 	uint64_t size;           /* of the blob; not looked at without one */
 	int fd;
 };

@@ -547,6 +547,22 @@ static int read_saved(const struct reader *in, struct oci_image *img, struct cis
 	return read_saved_config(in, config, img, err);
 }
 
+/* ---- chain ids --------------------------------------------------------------------------- */
+
+static int set_chains(struct oci_image *img, struct cis_error *err)
+{
+	char text[2 * (7 + UNPACK_HEX)];
+	int r = 0;
+
+	memcpy(img->layers[0].chain, img->layers[0].diff, UNPACK_HEX);
+	for (size_t i = 1; i < img->n_layers && r == 0; i++) {
+		snprintf(text, sizeof text, "sha256:%s sha256:%s", img->layers[i - 1].chain,
+			 img->layers[i].diff);
+		r = sha256_of(text, strlen(text), img->layers[i].chain, err);
+	}
+	return r;
+}
+
 /* ---- both ------------------------------------------------------------------------------- */
 
 static bool has(int dir, const char *name)
@@ -567,6 +583,8 @@ int oci_read(int dir, const char *ref, struct oci_image *ret, struct cis_error *
 	bool is_layout = has(dir, "oci-layout") && !(ref && has(dir, "manifest.json"));
 	int r = is_layout ? read_layout(&in, &img, err) : read_saved(&in, &img, err);
 
+	if (r == 0)
+		r = set_chains(&img, err);
 	if (r < 0)
 		return r;
 	*ret = img;

@@ -14,6 +14,7 @@
 
 struct oci_layer {
 	char diff[UNPACK_HEX], blob[UNPACK_HEX]; /* blob is "" where nobody says */
+	char chain[UNPACK_HEX];                  /* of it and all below */
 	uint64_t size;                           /* of the blob */
 	char *path;                              /* below the directory */
 };

@@ -34,7 +34,8 @@
 #include "isolate/userns.h"
 #include "state.h"
 
-#define REPORT_MAX (UNPACK_OPAQUE_MAX + 65536)
+#define REPORT_MAX (UNPACK_TOLD_MAX + 65536)
+#define RECORD_MAX (UNPACK_PATH_MAX + 512)
 
 /* ---- the namespace ------------------------------------------------------------------ */
 
@@ -111,6 +112,8 @@ void unpacker_done(struct unpacker *u)
 void unpacked_done(struct unpacked *u)
 {
 	strv_done(&u->opaque);
+	strv_done(&u->implied);
+	strv_done(&u->links);
 }
 
 /* ---- the helper's first steps --------------------------------------------------------- */
@@ -215,8 +218,36 @@ static int take_error(char *text, struct cis_error *err)
 	return cis_fail_plain(err, errnum, "%.900s", blank + 1);
 }
 
-static int take_record(struct unpacked *ret, char key, char *text, struct cis_error *err)
+static int take_path(struct strv *ret, const char *text)
 {
+	return is_clean_path(text) ? strv_add(ret, text) : -EBADMSG;
+}
+
+/* What is being heard. */
+struct hearing {
+	int fd, go;
+	const struct unpack_job *job;
+	struct unpacked *got;
+	bool told, done; /* err says all; the helper is through */
+	size_t total, n;
+	char text[2 * RECORD_MAX];
+};
+
+static int take_turn(struct hearing *h, struct cis_error *err)
+{
+	int r = -EBADMSG;
+
+	if (h->job->turn && h->got->links.n % 2 == 0) {
+		r = h->job->turn(h->got, h->job->arg, err);
+		h->told = r < 0;
+	}
+	return r < 0 ? r : io_write_all(h->go, "", 1);
+}
+
+static int take_record(struct hearing *h, char key, char *text, struct cis_error *err)
+{
+	struct unpacked *ret = h->got;
+
 	switch (key) {
 	case WIRE_BLOB:
 		return take_hex(ret->blob, text);
@@ -229,45 +260,72 @@ static int take_record(struct unpacked *ret, char key, char *text, struct cis_er
 	case WIRE_FILES:
 		return str_parse_u64(text, &ret->files);
 	case WIRE_OPAQUE:
-		return is_clean_path(text) ? strv_add(&ret->opaque, text) : -EBADMSG;
+		return take_path(&ret->opaque, text);
+	case WIRE_IMPLIED:
+		return take_path(&ret->implied, text);
+	case WIRE_LINK:
+		return ret->links.n % 2 ? -EBADMSG : take_path(&ret->links, text);
+	case WIRE_TARGET:
+		return ret->links.n % 2 ? take_path(&ret->links, text) : -EBADMSG;
+	case WIRE_WAIT:
+		return take_turn(h, err);
 	case WIRE_ERROR:
+		h->told = true;
 		return take_error(text, err);
+	case WIRE_DONE:
+		h->done = true;
+		return 0;
 	default:
 		return -EBADMSG;
 	}
 }
 
-/* @text has a NUL behind it. */
-static int take_report(char *text, size_t len, struct unpacked *ret, bool *ret_told,
-		       struct cis_error *err)
+/* All whole records of what has been read. */
+static int take_records(struct hearing *h, struct cis_error *err)
 {
 	size_t at = 0;
+	int r = 0;
 
-	while (at < len) {
-		size_t n = strlen(text + at);
-		int r;
+	while (r == 0) {
+		char *end = memchr(h->text + at, '\0', h->n - at);
 
-		if (at + n >= len)
+		if (!end)
+			break;
+		if (h->done || end == h->text + at)
 			return -EBADMSG;
-		if (text[at] == WIRE_DONE)
-			return 0;
-		r = n == 0 ? -EBADMSG : take_record(ret, text[at], text + at + 1, err);
-		*ret_told = text[at] == WIRE_ERROR && r != -EBADMSG;
-		if (r < 0)
-			return r;
-		at += n + 1;
+		r = take_record(h, h->text[at], h->text + at + 1, err);
+		at = (size_t)(end - h->text) + 1;
 	}
-	return -EBADMSG;
+	memmove(h->text, h->text + at, h->n - at);
+	h->n -= at;
+	return r;
 }
 
-static int judge(int status, char *text, size_t len, struct unpacked *ret, struct cis_error *err)
+static int hear(struct hearing *h, struct cis_error *err)
 {
-	bool told = false;
-	int r = take_report(text, len, ret, &told, err);
+	for (;;) {
+		ssize_t n = read(h->fd, h->text + h->n, sizeof h->text - h->n);
+		int r;
 
-	if (told)
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : h->done && !h->n ? 0 : -EBADMSG;
+		h->n += (size_t)n;
+		h->total += (size_t)n;
+		r = h->total > REPORT_MAX ? -EBADMSG : take_records(h, err);
+		if (r < 0)
+			return r;
+		if (h->n == sizeof h->text)
+			return -EBADMSG;
+	}
+}
+
+static int judge(const struct hearing *h, int status, int r, struct cis_error *err)
+{
+	if (h->told)
 		return r;
-	if (status >= 0 && WIFSIGNALED(status))
+	if (status >= 0 && WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
 		return cis_fail_plain(err, EIO, UNPACK_PROGRAM " was killed by signal %d",
 				      WTERMSIG(status));
 	if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) >= 100)
@@ -287,20 +345,22 @@ static int open_root(const struct unpacker *u, const char *path, bool readonly)
 	return r < 0 ? r : steal_fd(&fd);
 }
 
-static int run(const struct unpacker *u, struct birth *b, struct unpacked *ret,
+static int run(const struct unpacker *u, struct birth *b, struct hearing *h,
 	       struct cis_error *err)
 {
 	struct clone_args args = {0};
-	cleanup_close int rd = -1, wr = -1;
-	cleanup_free char *text = NULL;
-	int fds[2], r, status;
-	size_t len = 0;
+	cleanup_close int rd = -1, wr = -1, go = -1, gone = -1;
+	int told[2], turn[2], r, status;
 	pid_t pid;
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
+	if (pipe2(told, O_CLOEXEC) < 0)
 		return cis_fail(err, errno, "run " UNPACK_PROGRAM);
-	rd = fds[0];
-	wr = b->fds[WIRE_REPORT - WIRE_ROOT] = fds[1];
+	rd = h->fd = told[0];
+	wr = b->fds[WIRE_REPORT - WIRE_ROOT] = told[1];
+	if (pipe2(turn, O_CLOEXEC) < 0)
+		return cis_fail(err, errno, "run " UNPACK_PROGRAM);
+	gone = b->fds[WIRE_GO - WIRE_ROOT] = turn[0];
+	go = h->go = turn[1];
 	b->caller = getpid();
 	b->userns = u->userns;
 	pid = process_clone(&args);
@@ -309,37 +369,36 @@ static int run(const struct unpacker *u, struct birth *b, struct unpacked *ret,
 	if (pid < 0)
 		return cis_fail(err, -pid, "run " UNPACK_PROGRAM);
 	wr = fd_close(wr);
-	r = io_read_fd(rd, REPORT_MAX, &text, &len);
+	r = hear(h, err);
 	if (r < 0)
 		kill(pid, SIGKILL);
 	status = wait_for(pid);
-	if (r < 0)
-		return cis_fail(err, -r, "hear from " UNPACK_PROGRAM);
-	return judge(status, text, len, ret, err);
+	return judge(h, status, r, err);
 }
 
-int unpacker_run(const struct unpacker *u, enum unpack_what what, const char *path, int in,
-		 int listing, struct unpacked *ret, struct cis_error *err)
+int unpacker_run(const struct unpacker *u, const struct unpack_job *job, struct unpacked *ret,
+		 struct cis_error *err)
 {
 	static const char *const words[] = {"layer", "tree", "verify"};
 	cleanup_close int program = open(u->program, O_RDONLY | O_CLOEXEC);
 	cleanup_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	cleanup_close int root = open_root(u, path, what == UNPACK_VERIFY);
+	cleanup_close int root = open_root(u, job->path, job->what == UNPACK_VERIFY);
 	cleanup(unpacked_done) struct unpacked got = {0};
-	struct birth b = {.program = program, .null = null, .what = words[what]};
+	struct birth b = {.program = program, .null = null, .what = words[job->what]};
+	struct hearing h = {.job = job, .got = &got};
 	int r;
 
 	if (program < 0 || null < 0)
 		return cis_fail(err, errno, "run %s", u->program);
 	if (root == -EINVAL)
 		return cis_fail_plain(err, EINVAL,
-				      "the file system of %s cannot be id-mapped", path);
+				      "the file system of %s cannot be id-mapped", job->path);
 	if (root < 0)
-		return cis_fail(err, -root, "id-map %s", path);
+		return cis_fail(err, -root, "id-map %s", job->path);
 	b.fds[WIRE_ROOT - WIRE_ROOT] = root;
-	b.fds[WIRE_IN - WIRE_ROOT] = in;
-	b.fds[WIRE_LISTING - WIRE_ROOT] = listing;
-	r = run(u, &b, &got, err);
+	b.fds[WIRE_IN - WIRE_ROOT] = job->in;
+	b.fds[WIRE_LISTING - WIRE_ROOT] = job->listing;
+	r = run(u, &b, &h, err);
 	if (r < 0)
 		return r;
 	*ret = got;

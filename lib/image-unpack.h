@@ -30,7 +30,9 @@ void unpacker_release(const char *owner);
 struct unpacked {
 	char blob[UNPACK_HEX], diff[UNPACK_HEX], list[UNPACK_HEX];
 	uint64_t size, files;
-	struct strv opaque; /* clean relative paths without ".."; "" is the root */
+	/* Clean relative paths without ".."; "" is the root. */
+	struct strv opaque, implied;
+	struct strv links; /* by twos: a name, and the file below that it is to be */
 };
 void unpacked_done(struct unpacked *u);
 
@@ -40,11 +42,21 @@ enum unpack_what {
 	UNPACK_VERIFY, /* @dir is compared with @listing */
 };
 
+/* In the middle of UNPACK_LAYER, while the helper waits: what only the caller can do. */
+typedef int unpack_turn(const struct unpacked *so_far, void *arg, struct cis_error *err);
+
 /*
  * Runs the helper on the directory @path of the host. Owners of what it makes there are
  * 0-based. What it made before it failed stays.
  */
-int unpacker_run(const struct unpacker *u, enum unpack_what what, const char *path, int in,
-		 int listing, struct unpacked *ret, struct cis_error *err);
+struct unpack_job {
+	enum unpack_what what;
+	const char *path;
+	int in, listing; /* -1 where there is none */
+	unpack_turn *turn;
+	void *arg;
+};
+int unpacker_run(const struct unpacker *u, const struct unpack_job *job, struct unpacked *ret,
+		 struct cis_error *err);
 
 #endif

@@ -7,13 +7,14 @@
  *	4  the archive
  *	5  records, each a letter, text and NUL; the last is WIRE_DONE, or WIRE_ERROR
  *	6  the listing of the layer (unpack/listing.c), written or, to verify, read
+ *	7  a byte comes after WIRE_WAIT: the library has done what takes the layers below
  *
  * argv[1]: "layer" (with whiteouts), "tree" (a tar of files as they are) or "verify".
  */
 #ifndef CIS_IMAGE_WIRE_H
 #define CIS_IMAGE_WIRE_H
 
-enum { WIRE_ROOT = 3, WIRE_IN, WIRE_REPORT, WIRE_LISTING, WIRE_END };
+enum { WIRE_ROOT = 3, WIRE_IN, WIRE_REPORT, WIRE_LISTING, WIRE_GO, WIRE_END };
 
 #define WIRE_BLOB 'b'    /* sha256 of the archive as it is, in hex */
 #define WIRE_SIZE 'z'    /* its bytes */
@@ -21,6 +22,10 @@ enum { WIRE_ROOT = 3, WIRE_IN, WIRE_REPORT, WIRE_LISTING, WIRE_END };
 #define WIRE_LIST 'l'    /* sha256 of the listing */
 #define WIRE_FILES 's'   /* bytes of its files */
 #define WIRE_OPAQUE 'o'  /* a directory that hides those below it; "" is the root */
+#define WIRE_IMPLIED 'i' /* a directory that no entry told of, only of what is in it */
+#define WIRE_LINK 'h'    /* a hard link that is to be made to a file of a layer below, */
+#define WIRE_TARGET 't'  /* to this one */
+#define WIRE_WAIT 'w'    /* that was all of it; go on when these are as they are to be */
 #define WIRE_ERROR 'e'   /* errno, blank, a sentence */
 #define WIRE_DONE '.'
 
@@ -31,6 +36,7 @@ enum { WIRE_ROOT = 3, WIRE_IN, WIRE_REPORT, WIRE_LISTING, WIRE_END };
 #define UNPACK_RATIO_FREE (64ULL << 20)
 #define UNPACK_PATH_MAX 4000
 #define UNPACK_IDS 65536 /* of owners, and so of the range that the helper runs in */
-#define UNPACK_OPAQUE_MAX (1UL << 20) /* bytes of names of opaque directories */
+#define UNPACK_OPAQUE_MAX 10000       /* directories that hide those below */
+#define UNPACK_TOLD_MAX (16UL << 20) /* bytes of names of what the library has to do */
 
 #endif

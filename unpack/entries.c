@@ -138,7 +138,7 @@ static void take_dir(struct work *w, int dir, const char *last, struct archive_e
 			fail_errno(errno, "make the directory %s", w->name);
 	}
 	if (hidden)
-		place_tell_opaque(w->name);
+		place_tell(WIRE_OPAQUE, w->name);
 	fd = openat(dir, *last ? last : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		fail_errno(errno, "open the directory %s", w->name);
@@ -241,9 +241,15 @@ static void take_hardlink(struct work *w, int dir, const char *last, const char 
 	if (strcmp(w->target, w->name) == 0)
 		return;
 	to = *w->target ? place_find_parent(&w->there, w->target) : -ENOENT;
-	if (to < 0 || fstatat(to, name_last(w->target), &st, AT_SYMLINK_NOFOLLOW) < 0)
-		fail(EINVAL, "%s is a hard link to %.500s, which is not in the same archive",
-		     w->name, raw);
+	if (to < 0 || fstatat(to, name_last(w->target), &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (!w->is_layer || !*w->target)
+			fail(EINVAL, "%s is a hard link to %.500s, which is not there", w->name,
+			     raw);
+		place_clear(dir, last, false);
+		place_tell(WIRE_LINK, w->name);
+		place_tell(WIRE_TARGET, w->target);
+		return;
+	}
 	if (S_ISDIR(st.st_mode) || S_ISCHR(st.st_mode))
 		fail(EINVAL, "%s is a hard link to %.500s, which is no file", w->name, raw);
 	place_clear(dir, last, false);
@@ -287,7 +293,7 @@ static void hide(struct work *w, int dir, const char *name)
 
 		memcpy(path, w->name, n);
 		memcpy(path + n, name, strlen(name) + 1);
-		place_tell_opaque(path);
+		place_tell(WIRE_OPAQUE, path);
 	}
 }
 
@@ -306,7 +312,7 @@ static bool take_whiteout(struct work *w)
 		return false;
 	if (strcmp(last, META ".opq") == 0) {
 		place_parent(&w->here, w->name);
-		place_tell_opaque(w->here.at);
+		place_tell(WIRE_OPAQUE, w->here.at);
 	} else if (!starts(last, META)) {
 		hide(w, place_parent(&w->here, w->name), last + strlen(WHITEOUT));
 	}
@@ -359,18 +365,51 @@ static void set_times(struct work *w)
 		set_time(WIRE_ROOT, w->times[i].path, w->times[i].when);
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* What an entry told of later is not implied any more. */
+static void tell_implied(const struct work *w)
+{
+	char **known = calloc(w->n_times + 1, sizeof *known);
+
+	if (!known)
+		fail_errno(ENOMEM, "directories");
+	for (size_t i = 0; i < w->n_times; i++)
+		known[i] = w->times[i].path;
+	qsort(known, w->n_times, sizeof *known, by_text);
+	place_tell_implied(known, w->n_times);
+	free(known);
+}
+
+/* Whoever has the layers below does its part of the work. */
+static void wait_for_library(void)
+{
+	char byte;
+
+	report(WIRE_WAIT, "%s", "");
+	if (read(WIRE_GO, &byte, 1) != 1)
+		_exit(1); /* it has given up, and knows why */
+}
+
 void entries_take(struct stream *s, bool is_layer)
 {
 	static struct work w = {.here.dir = -1, .there.dir = -1};
 	struct archive_entry *e;
 
 	w.in = s;
-	w.is_layer = w.here.opens_whiteouts = is_layer;
+	w.is_layer = w.here.is_layer = is_layer;
 	w.hash = hash_new();
 	while ((e = stream_next(s))) {
 		if (++w.entries > UNPACK_ENTRIES_MAX)
 			fail(E2BIG, "more than %d entries", UNPACK_ENTRIES_MAX);
 		take(&w, e);
+	}
+	if (is_layer) {
+		tell_implied(&w);
+		wait_for_library();
 	}
 	set_times(&w);
 	fd_close(w.here.dir);

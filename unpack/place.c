@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -58,20 +59,40 @@ static int open_part(int dir, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Missing ones are root's, 0755, as every engine makes them. */
+static char **implied;
+static size_t n_implied;
+
+static void remember_implied(const char *path)
+{
+	if ((n_implied & (n_implied - 1)) == 0) {
+		char **bigger = reallocarray(implied, n_implied ? 2 * n_implied : 1,
+					     sizeof *bigger);
+
+		if (!bigger)
+			fail_errno(ENOMEM, "%s", path);
+		implied = bigger;
+	}
+	implied[n_implied] = strdup(path);
+	if (!implied[n_implied++])
+		fail_errno(ENOMEM, "%s", path);
+}
+
+/* Missing ones are root's, 0755, as long as no layer below says otherwise. */
 static int make_part(struct place *p, int dir, const char *part, const char *path)
 {
 	int fd = open_part(dir, part);
 
-	if (fd == -ENOTDIR && p->opens_whiteouts && is_whiteout(dir, part)) {
+	if (fd == -ENOTDIR && p->is_layer && is_whiteout(dir, part)) {
 		if (unlinkat(dir, part, 0) < 0)
 			fail_errno(errno, "replace the whiteout of %s", path);
-		place_tell_opaque(path);
+		place_tell(WIRE_OPAQUE, path);
 		fd = -ENOENT;
 	}
 	if (fd == -ENOENT) {
 		if (mkdirat(dir, part, 0755) < 0)
 			fail_errno(errno, "make the directory %s", path);
+		if (p->is_layer)
+			remember_implied(path);
 		fd = open_part(dir, part);
 	}
 	return fd;
@@ -158,12 +179,29 @@ void place_clear(int dir, const char *name, bool keep_dir)
 		fail_errno(-r, "replace %s", name);
 }
 
-void place_tell_opaque(const char *path)
+void place_tell(char key, const char *path)
 {
-	static size_t told;
+	static size_t told, opaque;
 
-	told += strlen(path) + 1;
-	if (told > UNPACK_OPAQUE_MAX)
-		fail(E2BIG, "too many opaque directories");
-	report(WIRE_OPAQUE, "%s", path);
+	told += strlen(path) + 2;
+	opaque += key == WIRE_OPAQUE;
+	if (told > UNPACK_TOLD_MAX || opaque > UNPACK_OPAQUE_MAX)
+		fail(E2BIG, "too many opaque or implied directories, or links to layers below");
+	report(key, "%s", path);
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void place_tell_implied(char *const known[], size_t n_known)
+{
+	const char *const root = ".";
+
+	if (!n_known || !bsearch(&root, known, n_known, sizeof *known, by_text))
+		place_tell(WIRE_IMPLIED, "");
+	for (size_t i = 0; i < n_implied; i++)
+		if (!n_known || !bsearch(&implied[i], known, n_known, sizeof *known, by_text))
+			place_tell(WIRE_IMPLIED, implied[i]);
 }

@@ -60,7 +60,7 @@ void stream_finish(struct stream *s);
 struct place {
 	int dir; /* of the last name; -1 */
 	char at[UNPACK_PATH_MAX + 1];
-	bool opens_whiteouts; /* they give way to directories, and are told of */
+	bool is_layer; /* whiteouts give way to directories, and what is implied is told */
 };
 
 /*
@@ -79,8 +79,10 @@ int place_parent(struct place *p, const char *name);
 int place_find_parent(struct place *p, const char *name);
 /* Takes away what is at @name of @dir, unless it is a directory and @keep_dir. */
 void place_clear(int dir, const char *name, bool keep_dir);
-/* The directory @path is to hide those below. */
-void place_tell_opaque(const char *path);
+/* The directory @path is to hide those below, and the like. */
+void place_tell(char key, const char *path);
+/* The directories that were made without being told of, of which @known (sorted) are now. */
+void place_tell_implied(char *const known[], size_t n_known);
 
 /* ---- entries and listing -------------------------------------------------------- */
 
