@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * image build | import | list | rm.
+ * image build | import | inspect | list | prune | rm | verify.
  *
  * The slow work runs in child processes, so that Ctrl-C and kill find us waiting:
  * mmdebstrap for a build, and a copy of ourselves for the import of what it made. We
@@ -29,16 +29,25 @@
 
 static const char usage[] =
 	"Usage: cisandbox image build [debian]\n"
-	"       cisandbox image import [--name NAME] DIR|TAR\n"
+	"       cisandbox image import [--name NAME] [--ref TAG] DIR|TAR\n"
 	"       cisandbox image list [--json]\n"
+	"       cisandbox image inspect NAME\n"
 	"       cisandbox image rm NAME...\n"
+	"       cisandbox image prune [--json]\n"
+	"       cisandbox image verify [NAME...]\n"
 	"\n"
 	"  build    Make an image with mmdebstrap: Debian 13 with docker, buildx,\n"
 	"           compose, git. CISANDBOX_MIRROR: a mirror other than deb.debian.org\n"
-	"  import   Take in a directory, or a tar, compressed or not, of a root file\n"
-	"           system. The name is that of the file unless --name says another\n"
+	"  import   Take in an image: an OCI layout as directory or tar, what docker save\n"
+	"           wrote, or a root file system as directory or tar; tars compressed or not.\n"
+	"           The name is that of the file unless --name says another. --ref: which,\n"
+	"           of several\n"
 	"  list     Show the images of this host\n"
-	"  rm       Remove images from which no sandbox runs\n";
+	"  inspect  Show one, its layers and its configuration, as JSON\n"
+	"  rm       Remove images from which no sandbox runs; their layers stay\n"
+	"  prune    Remove layers that no image refers to\n"
+	"  verify   Compare all files of images with what was unpacked. What is found\n"
+	"           corrupt is unpacked again by the next import\n";
 
 #define EXIT_SIGNAL 128
 
@@ -192,7 +201,7 @@ static void stop_programs(struct child *c, bool is_new)
 		closedir(proc);
 }
 
-static int import(const char *name, const char *path, struct cis_error *err)
+static int import(const char *name, const char *path, const char *ref, struct cis_error *err)
 {
 	struct child c = {.stop = stop_programs};
 	int fd = -1, status;
@@ -207,7 +216,7 @@ static int import(const char *name, const char *path, struct cis_error *err)
 
 		set_signals(SIG_IGN);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		failed = cis_image_import(name, path, err) < 0;
+		failed = cis_image_import_ref(name, path, ref, err) < 0;
 		_exit(failed && write(fd, err, sizeof *err) ? 1 : failed ? 2 : 0);
 	}
 	status = child_wait(&c, "importing");
@@ -245,10 +254,11 @@ static void print_result(const char *name)
 }
 
 /* Returns the exit status. */
-static int import_and_tell(const char *verb, const char *name, const char *path)
+static int import_and_tell(const char *verb, const char *name, const char *path,
+			   const char *ref)
 {
 	struct cis_error err = {0};
-	int r = import(name, path, &err);
+	int r = import(name, path, ref, &err);
 
 	if (r == 0)
 		print_result(name);
@@ -421,7 +431,7 @@ static int build(const char *name)
 	r = run_mmdebstrap(tar);
 	snprintf(path, sizeof path, "/proc/%d/fd/%d", getpid(), tar);
 	if (r == 0)
-		r = import_and_tell("image build", name, path);
+		r = import_and_tell("image build", name, path, NULL);
 	close(tar);
 	return r;
 }
@@ -430,7 +440,7 @@ static int build(const char *name)
 
 struct options {
 	bool help, json;
-	const char *name;
+	const char *name, *ref;
 };
 
 static int parse(const char *verb, const char *letters, int argc, char **argv,
@@ -440,6 +450,7 @@ static int parse(const char *verb, const char *letters, int argc, char **argv,
 		{"help", no_argument, NULL, 'h'},
 		{"json", no_argument, NULL, 'j'},
 		{"name", required_argument, NULL, 'n'},
+		{"ref", required_argument, NULL, 'r'},
 		{0},
 	};
 	int c, at;
@@ -456,6 +467,8 @@ static int parse(const char *verb, const char *letters, int argc, char **argv,
 			ret->json = true;
 		else if (c == 'n' && strchr(letters, 'n'))
 			ret->name = optarg;
+		else if (c == 'r' && strchr(letters, 'r'))
+			ret->ref = optarg;
 		else
 			return cli_usage_error(verb, "unknown option %s", argv[at]);
 	}
@@ -484,7 +497,7 @@ static int image_import(int argc, char **argv, const struct options *o)
 		name = from_path;
 	}
 	set_signals(on_signal);
-	return import_and_tell(verb, name, argv[0]);
+	return import_and_tell(verb, name, argv[0], o->ref);
 }
 
 static int list_json(void)
@@ -540,6 +553,68 @@ static int image_rm(int argc, char **argv, const struct options *o)
 	return status;
 }
 
+static int image_inspect(int argc, char **argv, const struct options *o)
+{
+	struct cis_error err = {0};
+	char *text = NULL;
+	int r;
+
+	(void)o;
+	if (argc != 1)
+		return cli_usage_error("image inspect", "want one name");
+	r = cis_image_inspect_json(argv[0], &text, &err);
+	return cli_print_json("image inspect", r, text, &err);
+}
+
+static int image_prune(int argc, char **argv, const struct options *o)
+{
+	uint64_t layers = 0, bytes = 0;
+	struct cis_error err = {0};
+
+	(void)argv;
+	if (argc > 0)
+		return cli_usage_error("image prune", "too many names");
+	if (cis_image_prune(&layers, &bytes, &err) < 0)
+		return cli_error("image prune", &err);
+	if (o->json)
+		printf("{\n  \"layers\": %llu,\n  \"bytes\": %llu\n}\n",
+		       (unsigned long long)layers, (unsigned long long)bytes);
+	else
+		printf("%llu layers, %llu MB\n", (unsigned long long)layers,
+		       (unsigned long long)((bytes + 500000) / 1000000));
+	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
+}
+
+static int verify_all(void)
+{
+	struct cis_image *list = NULL;
+	struct cis_error err = {0};
+	int status = 0;
+	size_t n = 0;
+
+	if (cis_image_list(&list, &n, &err) < 0)
+		return cli_error("image verify", &err);
+	for (size_t i = 0; i < n; i++)
+		if (cis_image_verify(list[i].name, &err) < 0)
+			status = cli_error("image verify", &err);
+	free(list);
+	return status;
+}
+
+static int image_verify(int argc, char **argv, const struct options *o)
+{
+	int status = 0;
+
+	(void)o;
+	for (int i = 0; i < argc; i++) {
+		struct cis_error err = {0};
+
+		if (cis_image_verify(argv[i], &err) < 0)
+			status = cli_error("image verify", &err);
+	}
+	return argc > 0 ? status : verify_all();
+}
+
 int cmd_image(int argc, char **argv)
 {
 	static const struct {
@@ -547,14 +622,17 @@ int cmd_image(int argc, char **argv)
 		int (*run)(int argc, char **argv, const struct options *o);
 	} verbs[] = {
 		{"build", "image build", "", image_build},
-		{"import", "image import", "n", image_import},
+		{"import", "image import", "nr", image_import},
+		{"inspect", "image inspect", "j", image_inspect},
 		{"list", "image list", "j", image_list},
+		{"prune", "image prune", "j", image_prune},
 		{"rm", "image rm", "", image_rm},
+		{"verify", "image verify", "", image_verify},
 	};
 	struct options o;
 
 	if (argc < 2)
-		return cli_usage_error("image", "want build, import, list or rm");
+		return cli_usage_error("image", "want build, import, inspect, list, prune, rm or verify");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		fputs(usage, stdout);
 		return 0;

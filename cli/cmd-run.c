@@ -131,8 +131,6 @@ int cmd_run(int argc, char **argv)
 	status = opts_parse(&f, FOR_RUN, argc, argv, &first);
 	if (status == 0 && f.help) {
 		opts_help(FOR_RUN, synopsis);
-	} else if (status == 0 && first >= argc) {
-		status = cli_usage_error("run", "no command given");
 	} else if (status == 0) {
 		status = job_check(&f);
 		if (status == 0)

@@ -455,18 +455,35 @@ int cis_check_json(char **ret, struct cis_error *err);
 
 struct cis_image {
 	char name[128];
-	char digest[80]; /* "sha256:..." over the tree, see cisandbox(1) */
-	uint64_t size;   /* bytes of its files */
+	char digest[80]; /* "sha256:...": of its manifest, or over its tree: see cisandbox(1) */
+	uint64_t size;   /* bytes of its files; layers may be other images', too */
 	int64_t created;
+	uint64_t layers; /* 0: it is one tree */
 };
 int cis_image_list(struct cis_image **ret, size_t *ret_n, struct cis_error *err);
 int cis_image_list_json(char **ret, struct cis_error *err);
 /*
- * Takes a directory, or a tar (compressed or not), into the store under that
- * name, replacing one of that name in one step. Device nodes are left
- * out. Runs tar and sha256sum. -EINVAL: not a root file system.
+ * Takes an image into the store under that name, replacing one of that name in one step.
+ * @path: an OCI layout as directory or tar, what "docker save" wrote, or a root file system
+ * as directory or tar; each tar compressed or not. Layers that the store has are not unpacked
+ * again. Device nodes are left out. Archives are read by cisandbox-unpack, without
+ * privilege; runs sha256sum, and tar for a directory. -EINVAL: none of these, or not sound;
+ * -EIO: truncated, or a digest is wrong; -EFBIG, -E2BIG: beyond the limits; -EBUSY while a
+ * sandbox runs from the image it would replace. The store is as before then.
  */
 int cis_image_import(const char *name, const char *path, struct cis_error *err);
+/* The same; of several images in there the one with that tag. NULL: there is but one. */
+int cis_image_import_ref(const char *name, const char *path, const char *ref,
+			 struct cis_error *err);
+/* Name, digest, size, layers, and the image's own configuration. */
+int cis_image_inspect_json(const char *name, char **ret, struct cis_error *err);
+/*
+ * Compares every file of the image with what was unpacked. -EIO: it, or a layer, is corrupt:
+ * such a layer is of no more use to any image until one that has it is imported again.
+ */
+int cis_image_verify(const char *name, struct cis_error *err);
+/* Deletes layers that no image refers to: how many, and bytes of their files. */
+int cis_image_prune(uint64_t *ret_layers, uint64_t *ret_bytes, struct cis_error *err);
 /* -ENOENT; -EBUSY while a sandbox runs from it. */
 int cis_image_remove(const char *name, struct cis_error *err);
 

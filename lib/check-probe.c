@@ -259,6 +259,7 @@ static int open_userns(pid_t pid)
 /* A work directory of the wrong owner gives an overlay that is read-only: write. */
 static int try_overlay(int image, int scratch)
 {
+	const struct overlay_lowers lowers = {.top = image};
 	cleanup_close int root = -1, file = -1;
 	int r = SYS(unshare, CLONE_NEWNS);
 
@@ -266,14 +267,14 @@ static int try_overlay(int image, int scratch)
 	if (r >= 0)
 		r = SYS(mount, NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 	if (r >= 0)
-		r = overlay_attach_layers_stage(image, scratch, "/sys");
+		r = overlay_attach_layers_stage(&lowers, scratch, "/sys");
 	if (r >= 0)
 		r = path_make(scratch, "root/upper", false);
 	if (r >= 0)
 		r = path_make(scratch, "root/work", false);
 	if (r < 0)
 		return r;
-	root = overlay_mount_stage(image, scratch, "/root", false);
+	root = overlay_mount_stage(&lowers, scratch, "/root", false);
 	if (root < 0)
 		return root;
 	/* A name that the directory below, somebody's, surely does not have. */

@@ -255,6 +255,11 @@ static int bind_scratch(const struct launch *l, const struct op *op)
 static int stage_op(struct launch *l, const struct op *op)
 {
 	int *fds = l->plan->fds;
+	const struct overlay_lowers image = {
+		.top = fds[SLOT_IMAGE],
+		.more = fds + plan_layer_slot(l->plan, 1),
+		.n_more = l->plan->layers.n - 1,
+	};
 
 	switch ((enum op_kind)op->kind) {
 	case OP_JOIN:
@@ -270,15 +275,14 @@ static int stage_op(struct launch *l, const struct op *op)
 	case OP_IDMAP:
 		return mount_idmap(fds[op->slot], l->userns);
 	case OP_ATTACH_LAYERS:
-		return overlay_attach_layers_stage(fds[SLOT_IMAGE], fds[SLOT_SCRATCH],
-						   l->state->path);
+		return overlay_attach_layers_stage(&image, fds[SLOT_SCRATCH], l->state->path);
 	case OP_MKDIR:
 		return make_scratch_dir(l, fds[op->slot], op);
 	case OP_FILE:
 		return make_scratch_file(l, fds[op->slot], op);
 	case OP_OVERLAY:
-		fds[op->slot] = overlay_mount_stage(fds[SLOT_IMAGE], fds[SLOT_SCRATCH],
-						    op->source, op->flags & OP_NODES);
+		fds[op->slot] = overlay_mount_stage(&image, fds[SLOT_SCRATCH], op->source,
+						    op->flags & OP_NODES);
 		return fds[op->slot] < 0 ? fds[op->slot] : attach_root(l, fds[op->slot]);
 	case OP_KEEP_ROOT:
 		return keep_root(l, fds[op->slot]);

@@ -49,6 +49,12 @@ static struct json *binds(const struct spec *s)
 	return a;
 }
 
+/* Of an image of layers the topmost. */
+static const char *first_layer(const struct cis_sandbox *sb)
+{
+	return sb->plan.layers.n ? sb->plan.layers.v[0] : NULL;
+}
+
 int describe_write_state(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
 {
 	cleanup(json_freep) struct json *o = json_object_new();
@@ -65,7 +71,7 @@ int describe_write_state(struct cis_sandbox *sb, char *const argv[], struct cis_
 	json_set_int(o, "init_start_time", (int64_t)started);
 	json_set_int(o, "supervisor", getpid());
 	json_set_string(o, "image", s->image);
-	json_set_string(o, "rootfs", sb->is_bundle ? sb->container.rootfs : sb->plan.rootfs_path);
+	json_set_string(o, "rootfs", sb->is_bundle ? sb->container.rootfs : first_layer(sb));
 	if (sb->is_bundle)
 		json_set_string(o, "bundle", sb->container.bundle);
 	json_set(o, "command", command);

@@ -1,17 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The image store: read-only trees by name, with a digest. */
+/* The image store: read-only trees and stacks of layers by name, with a digest. */
 #ifndef CIS_IMAGE_H
 #define CIS_IMAGE_H
 
 #include "base/error.h"
+#include "base/str.h"
+#include "image-store.h"
 
-/* Host path of the image's root. -EINVAL for a name no image can have, -ENOENT. */
-int image_rootfs_path(const char *name, char **ret, struct cis_error *err);
+/*
+ * Host paths of the directories of which an overlay makes the image's root, the topmost
+ * first; and the image's own directory (image-compose.h). -EINVAL for a name no image can
+ * have, -ENOENT; -EIO: a layer is known to be corrupt.
+ */
+int image_open(const char *name, struct strv *ret_paths, int *ret_dir, struct cis_error *err);
 
 /*
  * A descriptor: as long as it, or a copy of it in any process, is open, the image is
  * neither removed nor replaced. Take it before opening the tree. Errors as above.
  */
 int image_lock(const char *name, struct cis_error *err);
+
+/* Under the lock of the store: no sandbox runs from an image with that layer, or -EBUSY. */
+int image_layer_is_idle(const struct store *s, const char *hex, struct cis_error *err);
 
 #endif

@@ -10,7 +10,7 @@
 #include "base/str.h"
 
 /* Below the directory of this program: of an installation, of a build. */
-static const char *const beside[] = {"../libexec/cisandbox/" INNER_NAME, "../oci/" INNER_NAME};
+static const char *const beside[] = {"../libexec/cisandbox", "../oci", "../unpack"};
 
 static bool is_program(const char *path)
 {
@@ -31,7 +31,8 @@ static int look_in(const char *dir, const char *name, char **ret)
 	return *ret ? 1 : -errno;
 }
 
-int inner_find(char **ret, struct cis_error *err)
+/* 1: found. */
+static int find(const char *name, char **ret, struct cis_error *err)
 {
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -39,16 +40,35 @@ int inner_find(char **ret, struct cis_error *err)
 
 	self[MAX(n, 0)] = '\0';
 	*(strrchr(self, '/') ? strrchr(self, '/') : self) = '\0';
-	for (size_t i = 0; i < ARRAY_SIZE(beside) && *self && r == 0; i++)
-		r = look_in(self, beside[i], ret);
+	for (size_t i = 0; i < ARRAY_SIZE(beside) && *self && r == 0; i++) {
+		cleanup_free char *dir = NULL;
+
+		r = str_format(&dir, "%s/%s", self, beside[i]);
+		if (r == 0)
+			r = look_in(dir, name, ret);
+	}
 	if (r == 0)
-		r = look_in(INNER_DIR, INNER_NAME, ret);
-	if (r < 0)
-		return cis_fail(err, -r, "inner runtime");
-	if (r > 0)
-		return 0;
+		r = look_in(INNER_DIR, name, ret);
+	return r < 0 ? cis_fail(err, -r, "look for %s", name) : r;
+}
+
+int inner_find(char **ret, struct cis_error *err)
+{
+	int r = find(INNER_NAME, ret, err);
+
+	if (r != 0)
+		return MIN(r, 0);
 	return cis_fail_plain(err, ENOENT,
 			      "inner runtime: no " INNER_NAME " in " INNER_DIR
 			      " (a build without static libraries has none; "
 			      "--inner-runtime=image does without)");
+}
+
+int inner_find_helper(const char *name, char **ret, struct cis_error *err)
+{
+	int r = find(name, ret, err);
+
+	if (r != 0)
+		return MIN(r, 0);
+	return cis_fail_plain(err, ENOENT, "no %s in " INNER_DIR, name);
 }

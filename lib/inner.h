@@ -20,4 +20,8 @@
  */
 int inner_find(char **ret, struct cis_error *err);
 
+/* The same for what unpacks archives (image-unpack.h). */
+#define UNPACK_PROGRAM "cisandbox-unpack"
+int inner_find_helper(const char *name, char **ret, struct cis_error *err);
+
 #endif

@@ -9,14 +9,17 @@
 #include "notify/traps.h"
 #include "plan.h"
 
-static const char *slot_name(unsigned int slot, char buf[static 16])
+static const char *slot_name(const struct plan *p, unsigned int slot, char buf[static 16])
 {
 	static const char *const names[] = {"",	  "image", "scratch", "root",
 					    "dev", "vfs",   "runtime", "secrets"};
 
 	if (slot < SLOT_BIND)
 		return names[slot];
-	snprintf(buf, 16, "bind%u", slot - SLOT_BIND);
+	if (slot >= plan_layer_slot(p, 1))
+		snprintf(buf, 16, "layer%u", slot - plan_layer_slot(p, 1) + 1);
+	else
+		snprintf(buf, 16, "bind%u", slot - SLOT_BIND);
 	return buf;
 }
 
@@ -122,7 +125,7 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 	unsigned long long value = op->value;
 	const char *readonly = op->flags & OP_TREE_READONLY ? " read-only" : "";
 	char slot_buf[16];
-	const char *slot = slot_name(op->slot, slot_buf);
+	const char *slot = slot_name(p, op->slot, slot_buf);
 
 	switch ((enum op_kind)op->kind) {
 	case OP_STATE:

@@ -17,6 +17,7 @@
 #include "disk.h"
 #include "fault.h"
 #include "fs/passwd.h"
+#include "fs/overlay.h"
 #include "fs/path.h"
 #include "image.h"
 #include "inner.h"
@@ -70,8 +71,9 @@ static int fill_candidates(struct plan_exec *e, struct cis_error *err)
 		       : 0;
 }
 
-/* Defaults first, so that what the user gave replaces them. */
-static int fill_env(struct plan_exec *e, const struct spec *s, const char *home)
+/* Defaults first, then the image's, so that what the user gave replaces them. */
+static int fill_env(struct plan_exec *e, const struct plan *p, const struct spec *s,
+		    const char *home)
 {
 	cleanup_free char *home_var = NULL;
 	int r = str_format(&home_var, "HOME=%s", home);
@@ -84,6 +86,8 @@ static int fill_env(struct plan_exec *e, const struct spec *s, const char *home)
 		r = spec_add_env(&e->envp, "container=cisandbox");
 	if (r >= 0 && s->tty)
 		r = spec_add_env(&e->envp, "TERM=xterm");
+	for (size_t i = 0; i < p->config.env.n && r >= 0; i++)
+		r = spec_add_env(&e->envp, p->config.env.v[i]);
 	for (size_t i = 0; i < s->env.n && r >= 0; i++)
 		r = spec_add_env(&e->envp, s->env.v[i]);
 	return r;
@@ -103,6 +107,34 @@ static int plan_filter(struct plan *p, uint64_t flags, struct cis_error *err)
 	return r < 0 ? cis_fail(err, -r, "plan") : 0;
 }
 
+static const char *first_of(const char *a, const char *b, const char *c)
+{
+	return a ? a : b ? b : c;
+}
+
+static int append(struct strv *to, char *const *from)
+{
+	int r = 0;
+
+	for (; from && *from && r >= 0; from++)
+		r = strv_add(to, *from);
+	return r;
+}
+
+/* As engines have it: the command comes after an entry point, and in the place of Cmd. */
+static int fill_argv(struct plan_exec *e, const struct plan *p, char *const argv[],
+		     struct cis_error *err)
+{
+	bool is_given = argv && argv[0];
+	int r = append(&e->argv, p->config.entrypoint.v);
+
+	if (r >= 0)
+		r = append(&e->argv, is_given ? argv : p->config.cmd.v);
+	if (r < 0)
+		return cis_fail(err, -r, "plan");
+	return e->argv.n ? 0 : cis_fail_plain(err, EINVAL, "no command given");
+}
+
 int plan_payload(struct plan *p, const struct spec *s, char *const argv[], int rootfd,
 		 struct cis_error *err)
 {
@@ -110,9 +142,9 @@ int plan_payload(struct plan *p, const struct spec *s, char *const argv[], int r
 	struct passwd_entry user = {0};
 	int r;
 
-	if (!argv || !argv[0])
-		return cis_fail_plain(err, EINVAL, "no command given");
-	r = passwd_lookup(rootfd, s->user ? s->user : "0:0", &user, err);
+	r = fill_argv(e, p, argv, err);
+	if (r >= 0)
+		r = passwd_lookup(rootfd, first_of(s->user, p->config.user, "0:0"), &user, err);
 	if (r < 0)
 		return r;
 	e->name = "command";
@@ -120,11 +152,9 @@ int plan_payload(struct plan *p, const struct spec *s, char *const argv[], int r
 	e->gid = user.gid;
 	e->groups = steal_ptr(&user.groups);
 	e->n_groups = user.n_groups;
-	r = strv_set(&e->argv, argv);
+	r = fill_env(e, p, s, user.home);
 	if (r >= 0)
-		r = fill_env(e, s, user.home);
-	if (r >= 0)
-		r = str_set(&e->cwd, s->workdir ? s->workdir : "/");
+		r = str_set(&e->cwd, first_of(s->workdir, p->config.workdir, "/"));
 	passwd_entry_done(&user);
 	if (r < 0)
 		return cis_fail(err, -r, "plan");
@@ -141,7 +171,7 @@ static int plan_service(struct plan *p, struct plan_exec *e, const struct spec_s
 	e->name = svc->name;
 	e->timeout_ms = svc->timeout_ms;
 	if (r >= 0)
-		r = fill_env(e, s, "/root");
+		r = fill_env(e, p, s, "/root");
 	if (r >= 0 && p->inner_path)
 		r = spec_add_env(&e->envp, INNER_ENV "=" INNER_PLACE);
 	if (r >= 0)
@@ -199,9 +229,10 @@ static int plan_host(struct plan *p)
 		r = add(p, (struct op){OP_PUBLISH, BY_CALLER, .value = i});
 	if (r >= 0 && s->net == CIS_NET_EGRESS)
 		r = add(p, (struct op){OP_GATE, BY_CALLER});
-	if (r >= 0)
-		r = add(p, (struct op){OP_CLONE_TREE, BY_CALLER, .slot = SLOT_IMAGE,
-				       .source = p->rootfs_path,
+	for (size_t i = 0; i < p->layers.n && r >= 0; i++)
+		r = add(p, (struct op){OP_CLONE_TREE, BY_CALLER,
+				       .slot = (uint16_t)plan_layer_slot(p, i),
+				       .source = p->layers.v[i],
 				       .flags = OP_TREE_READONLY});
 	for (size_t i = 0; i < s->n_binds && r >= 0; i++)
 		r = add(p, (struct op){OP_CLONE_TREE, BY_CALLER,
@@ -270,7 +301,51 @@ static int plan_resolver(struct plan *p, int rootfd)
 					  .text = "nameserver " EGRESS_GATE4 "\n"});
 }
 
-/* From the host's side: ids, layers, the root with /dev. */
+/* Images may name a working directory that is not there: engines make it. */
+static int plan_workdir(struct plan *p, int rootfd, struct cis_error *err)
+{
+	cleanup_free char *path = NULL;
+	struct stat st;
+	int r;
+
+	if (p->spec->workdir || !p->config.workdir)
+		return 0;
+	r = path_resolve(rootfd, p->config.workdir, &path, err);
+	if (r < 0)
+		return cis_wrap(err, r, "the image's WorkingDir");
+	if (!*path || fstatat(rootfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	for (char *slash = path; slash && r >= 0;) {
+		cleanup_free char *upper = NULL;
+
+		slash = strchr(slash + 1, '/');
+		if (slash)
+			*slash = '\0';
+		r = str_format(&upper, "root/upper/%s", path);
+		if (r >= 0)
+			r = add_scratch_dir(p, rootfd, keep(p, upper), path);
+		if (slash)
+			*slash = '/';
+	}
+	return r < 0 ? cis_fail(err, -r, "plan") : 0;
+}
+
+static int plan_overlay(struct plan *p)
+{
+	int r = add(p, (struct op){OP_OVERLAY, BY_STAGE, .slot = SLOT_ROOT, .source = "/root",
+				   .flags = nodes_flag(p->spec)});
+
+	if (r >= 0 && p->spec->artifacts.n)
+		r = add(p, (struct op){OP_KEEP_ROOT, BY_STAGE, .slot = SLOT_ROOT});
+	if (r >= 0)
+		r = add(p, (struct op){OP_DEV, BY_STAGE, .slot = SLOT_DEV,
+				       .flags = p->spec->tty ? OP_DEV_CONSOLE : 0});
+	if (r >= 0)
+		r = add(p, (struct op){OP_ATTACH, BY_STAGE, .slot = SLOT_DEV, .target = "dev"});
+	return r;
+}
+
+/* From the host's side: ids, layers. */
 static int plan_root(struct plan *p, int rootfd)
 {
 	int r = add(p, (struct op){OP_JOIN, BY_STAGE});
@@ -283,8 +358,8 @@ static int plan_root(struct plan *p, int rootfd)
 		r = add(p, (struct op){OP_CLOCK, BY_STAGE});
 	if (r >= 0)
 		r = add(p, (struct op){OP_OWNER, BY_STAGE});
-	if (r >= 0)
-		r = add_idmap(p, SLOT_IMAGE);
+	for (size_t i = 0; i < p->layers.n && r >= 0; i++)
+		r = add_idmap(p, plan_layer_slot(p, i));
 	/* A tmpfs of ours has the right owners already, and needs no 6.3. */
 	if (r >= 0 && !scratch_is_owned(p->disk))
 		r = add_idmap(p, SLOT_SCRATCH);
@@ -298,16 +373,6 @@ static int plan_root(struct plan *p, int rootfd)
 		r = add_scratch_dir(p, rootfd, "root/work", "");
 	if (r >= 0 && p->spec->net == CIS_NET_EGRESS)
 		r = plan_resolver(p, rootfd);
-	if (r >= 0)
-		r = add(p, (struct op){OP_OVERLAY, BY_STAGE, .slot = SLOT_ROOT,
-				       .source = "/root", .flags = nodes_flag(p->spec)});
-	if (r >= 0 && p->spec->artifacts.n)
-		r = add(p, (struct op){OP_KEEP_ROOT, BY_STAGE, .slot = SLOT_ROOT});
-	if (r >= 0)
-		r = add(p, (struct op){OP_DEV, BY_STAGE, .slot = SLOT_DEV,
-				       .flags = p->spec->tty ? OP_DEV_CONSOLE : 0});
-	if (r >= 0)
-		r = add(p, (struct op){OP_ATTACH, BY_STAGE, .slot = SLOT_DEV, .target = "dev"});
 	return r;
 }
 
@@ -495,17 +560,25 @@ static int plan_policy(struct plan *p, struct cis_error *err)
 static int open_rootfs(struct plan *p, struct cis_error *err)
 {
 	const struct spec *s = p->spec;
+	cleanup_close int dir = -1, names = -1;
 	int fd, r;
 
 	if (s->image)
-		r = image_rootfs_path(s->image, &p->rootfs_path, err);
+		r = image_open(s->image, &p->layers, &dir, err);
 	else
-		r = str_set(&p->rootfs_path, s->rootfs);
+		r = strv_add(&p->layers, s->rootfs);
+	if (r >= 0 && dir >= 0)
+		r = image_config_read(dir, s->image, &p->config, err);
 	if (r < 0)
 		return r;
-	fd = open(p->rootfs_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->layers.n > 1) {
+		names = openat(dir, "l", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		fd = names < 0 ? -errno : overlay_view(names, p->layers.n);
+		return fd < 0 ? cis_fail(err, -fd, "look into the image \"%s\"", s->image) : fd;
+	}
+	fd = open(p->layers.v[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return cis_fail(err, errno, "rootfs %s", p->rootfs_path);
+		return cis_fail(err, errno, "rootfs %s", p->layers.v[0]);
 	return fd;
 }
 
@@ -545,7 +618,11 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 		r = plan_root(p, rootfd);
 	if (r < 0)
 		return cis_fail(err, -r, "plan");
-	r = plan_scratch_dirs(p, rootfd, err);
+	r = plan_workdir(p, rootfd, err);
+	if (r >= 0 && (r = plan_overlay(p)) < 0)
+		return cis_fail(err, -r, "plan");
+	if (r >= 0)
+		r = plan_scratch_dirs(p, rootfd, err);
 	if (r >= 0)
 		r = plan_inner(p, rootfd, err);
 	if (r >= 0)
@@ -558,7 +635,7 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	if (r < 0)
 		return cis_fail(err, -r, "plan");
 
-	p->n_fds = SLOT_BIND + spec->n_binds;
+	p->n_fds = plan_layer_slot(p, p->layers.n);
 	p->fds = calloc(p->n_fds, sizeof *p->fds);
 	if (!p->fds)
 		return cis_fail(err, ENOMEM, "plan");
@@ -580,7 +657,8 @@ void plan_done(struct plan *p)
 	free(p->fds);
 	free(p->ops);
 	strv_done(&p->strings);
-	free(p->rootfs_path);
+	strv_done(&p->layers);
+	image_config_done(&p->config);
 	free(p->inner_path);
 	*p = (struct plan){0};
 }

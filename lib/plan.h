@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/str.h"
+#include "image-config.h"
 #include "spec.h"
 
 /* Who performs an op; see the table in launch.c. */
@@ -70,7 +71,7 @@ enum op_kind {
 #define OP_DEV_CONSOLE 1u
 #define OP_NODES 1u /* device nodes count, and the groups say which may be opened */
 
-/* Descriptors that ops hand on; binds follow from SLOT_BIND. */
+/* Descriptors that ops hand on; binds follow from SLOT_BIND, then layers below the image's top. */
 enum slot {
 	SLOT_NONE, SLOT_IMAGE, SLOT_SCRATCH, SLOT_ROOT, SLOT_DEV, SLOT_VFS, SLOT_INNER, SLOT_SECRETS,
 	SLOT_BIND
@@ -119,8 +120,9 @@ struct plan {
 	const struct sock_filter *filter; /* static, or this one */
 	struct sock_filter *trap_filter;
 	unsigned short n_filter;
-	char *rootfs_path; /* host path of the read-only root */
 	const char *secrets_at; /* path inside; NULL: there are none */
+	struct strv layers; /* host paths of the read-only root's, the topmost first */
+	struct image_config config; /* the image's own wishes */
 	char *inner_path;  /* and of the runtime for engines inside; NULL: none */
 };
 
@@ -131,6 +133,13 @@ struct plan {
 int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	       struct cis_error *err);
 void plan_done(struct plan *p);
+
+/* Where layer @i of the root is, 0 being the topmost. */
+static inline unsigned int plan_layer_slot(const struct plan *p, size_t i)
+{
+	return i == 0 ? SLOT_IMAGE
+		      : SLOT_BIND + (unsigned int)(p->spec->n_binds + i - 1);
+}
 void plan_exec_done(struct plan_exec *e);
 
 /* The payload part alone, for enter(): @rootfd is the root of the live sandbox. */

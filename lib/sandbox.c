@@ -403,6 +403,7 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 	if (r < 0)
 		return r;
 	sb->phase = PHASE_RUNNING;
+	argv = sb->plan.payload.argv.v;
 	r = describe_write_state(sb, argv, err);
 	if (r < 0)
 		return fail_at(r, CIS_STAGE_RUN, err);

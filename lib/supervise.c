@@ -446,6 +446,12 @@ static void kill_all(struct cis_sandbox *sb)
 		sys_pidfd_send_signal(sb->pidfd, SIGKILL);
 }
 
+/* What asks the command to end: the image may say. */
+static int stop_signal(const struct cis_sandbox *sb)
+{
+	return sb->plan.config.stop_signal ? sb->plan.config.stop_signal : SIGTERM;
+}
+
 static void on_timeout(struct cis_sandbox *sb)
 {
 	char text[120];
@@ -458,7 +464,7 @@ static void on_timeout(struct cis_sandbox *sb)
 		 (unsigned long long)sb->spec.timeout_ms % 1000);
 	supervise_post(sb, CIS_EVENT_TIMEOUT, sb->spec.timeout_ms, "timeout", text);
 	if (!sb->payload_runs ||
-	    cis_sandbox_signal(sb, SIGTERM, NULL) < 0 ||
+	    cis_sandbox_signal(sb, stop_signal(sb), NULL) < 0 ||
 	    add_timer(sb, &sb->grace, GRACE_MSEC, false, SRC_GRACE) < 0)
 		kill_all(sb);
 	sb->timeout = fd_close(sb->timeout);

@@ -9,7 +9,10 @@
  */
 #include "overlay.h"
 
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "../base/fd.h"
 #include "../base/num.h"
@@ -19,14 +22,60 @@
 
 #define IMAGE_DIR "image" /* on the scratch, beside the layers */
 
-int overlay_attach_layers_stage(int image_fd, int scratch_fd, const char *at)
+/* 66 of them are no ASCII, but then no sane image has more than 62 layers. */
+char overlay_layer_name(size_t i)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+	return i < sizeof plain - 1 ? plain[i] : (char)(0xA0 + (i - (sizeof plain - 1)));
+}
+
+static int attach_one(int fd, int scratch_fd, size_t i)
+{
+	char name[] = IMAGE_DIR "/?";
+	int r;
+
+	name[sizeof name - 2] = overlay_layer_name(i);
+	r = path_make(scratch_fd, name, false);
+	return r < 0 ? r : mount_attach(fd, scratch_fd, name);
+}
+
+int overlay_attach_layers_stage(const struct overlay_lowers *image, int scratch_fd,
+				const char *at)
 {
 	cleanup_close int dir = SYS(openat, AT_FDCWD, at, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int r = dir < 0 ? dir : sys_move_mount(scratch_fd, dir);
 
 	if (r >= 0)
 		r = path_make(scratch_fd, IMAGE_DIR, false);
-	return r < 0 ? r : mount_attach(image_fd, scratch_fd, IMAGE_DIR);
+	if (r < 0 || image->n_more == 0)
+		return r < 0 ? r : mount_attach(image->top, scratch_fd, IMAGE_DIR);
+	r = attach_one(image->top, scratch_fd, 0);
+	for (size_t i = 0; i < image->n_more && r >= 0; i++)
+		r = attach_one(image->more[i], scratch_fd, i + 1);
+	return r;
+}
+
+/* "a:b:c", for lowerdir in the directory that has them. */
+static void join_names(size_t n, char ret[static 2 * OVERLAY_LAYERS_MAX])
+{
+	for (size_t i = 0; i < n; i++) {
+		ret[2 * i] = overlay_layer_name(i);
+		ret[2 * i + 1] = i + 1 < n ? ':' : '\0';
+	}
+}
+
+/* By names that mean something in @dir alone. The working directory is / after that. */
+static int set_lowers_child(int fs, int dir, size_t n)
+{
+	char names[2 * OVERLAY_LAYERS_MAX];
+	int r = n > OVERLAY_LAYERS_MAX ? -E2BIG : SYS(fchdir, dir);
+
+	if (r < 0)
+		return r;
+	join_names(n, names);
+	return sys_fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir", names);
 }
 
 struct layer_path {
@@ -43,9 +92,20 @@ static struct layer_path layer(int fd, const char *place, const char *below)
 	return p;
 }
 
-int overlay_mount_stage(int image_fd, int scratch_fd, const char *place, bool nodes)
+static int set_image_stage(int fs, const struct overlay_lowers *image, int scratch_fd)
 {
-	struct layer_path lower = layer(image_fd, "", "");
+	struct layer_path lower = layer(image->top, "", "");
+	cleanup_close int dir = -1;
+
+	if (image->n_more == 0)
+		return sys_fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir", lower.text);
+	dir = SYS(openat, scratch_fd, IMAGE_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return dir < 0 ? dir : set_lowers_child(fs, dir, image->n_more + 1);
+}
+
+int overlay_mount_stage(const struct overlay_lowers *image, int scratch_fd, const char *place,
+			bool nodes)
+{
 	struct layer_path upper = layer(scratch_fd, place, "/upper");
 	struct layer_path work = layer(scratch_fd, place, "/work");
 	cleanup_close int fs = sys_fsopen("overlay");
@@ -55,7 +115,7 @@ int overlay_mount_stage(int image_fd, int scratch_fd, const char *place, bool no
 		return fs;
 	r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "source", "cisandbox");
 	if (r >= 0)
-		r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir", lower.text);
+		r = set_image_stage(fs, image, scratch_fd);
 	if (r >= 0)
 		r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "upperdir", upper.text);
 	if (r >= 0)
@@ -65,7 +125,54 @@ int overlay_mount_stage(int image_fd, int scratch_fd, const char *place, bool no
 		r = sys_fsconfig(fs, FSCONFIG_SET_FLAG, "volatile", NULL);
 	if (r >= 0)
 		r = sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL);
+	if (image->n_more)
+		SYS(chdir, "/");
 	if (r < 0)
 		return r;
 	return sys_fsmount(fs, nodes ? 0 : MOUNT_ATTR_NODEV);
+}
+
+/* ---- a look at an image ---------------------------------------------------------- */
+
+struct view {
+	int dir, fd;
+	size_t n;
+};
+
+#define VIEW_STACK 65536
+
+/* Shares memory and descriptors with the caller, but not its working directory. */
+static int view_main(void *arg)
+{
+	struct view *v = arg;
+	cleanup_close int fs = sys_fsopen("overlay");
+	int r = fs < 0 ? fs : set_lowers_child(fs, v->dir, v->n);
+
+	if (r >= 0)
+		r = sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL);
+	v->fd = r < 0 ? r
+		      : sys_fsmount(fs, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV |
+						MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	return 0;
+}
+
+int overlay_view(int dir, size_t n)
+{
+	_Alignas(16) char stack[VIEW_STACK];
+	struct view v = {.dir = dir, .fd = -EIO, .n = n};
+	sigset_t all, before;
+	pid_t pid;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid = clone(view_main, stack + sizeof stack,
+		    CLONE_VM | CLONE_VFORK | CLONE_FILES, &v);
+	r = -errno;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (pid < 0)
+		return r;
+	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+		;
+	return v.fd;
 }

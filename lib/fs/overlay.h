@@ -4,12 +4,19 @@
 #define CIS_FS_OVERLAY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /*
  * Runs in a mount namespace of our own: the scratch goes over the directory @at, the
  * image into it. They stay there, below what is attached at @at next.
  */
-int overlay_attach_layers_stage(int image_fd, int scratch_fd, const char *at);
+struct overlay_lowers {
+	int top;
+	const int *more; /* those below it */
+	size_t n_more;
+};
+int overlay_attach_layers_stage(const struct overlay_lowers *image, int scratch_fd,
+				const char *at);
 
 /*
  * Runs in the stage, whose file-system ids are the sandbox's root: whatever
@@ -17,6 +24,21 @@ int overlay_attach_layers_stage(int image_fd, int scratch_fd, const char *at);
  * belongs to it. Both must exist, and the layers be attached. @nodes: device nodes count.
  * fd of the detached overlay, or -errno.
  */
-int overlay_mount_stage(int image_fd, int scratch_fd, const char *place, bool nodes);
+int overlay_mount_stage(const struct overlay_lowers *image, int scratch_fd, const char *place,
+			bool nodes);
+
+/*
+ * One character, of which no two are alike, for each of OVERLAY_LAYERS_MAX layers: the
+ * kernel takes 255 bytes in one option, and only since 6.7 a layer at a time.
+ */
+#define OVERLAY_LAYERS_MAX 128
+char overlay_layer_name(size_t i);
+
+/*
+ * A detached read-only overlay of the @n (2 or more) layers called so in the directory @dir,
+ * the first on top: to look at an image before there is a sandbox. In the caller, which
+ * may have threads. fd or -errno.
+ */
+int overlay_view(int dir, size_t n);
 
 #endif

@@ -349,6 +349,41 @@ static int add_artifact_rules(scmp_filter_ctx ctx)
 	return r;
 }
 
+/*
+ * unpack/: files below the directory that it is rooted in, and memory that holds no code.
+ * Nothing that makes a process, a socket, a mount or a namespace.
+ */
+static int add_unpack_rules(scmp_filter_ctx ctx)
+{
+	static const int calls[] = {
+		SCMP_SYS(brk),		SCMP_SYS(clock_gettime), SCMP_SYS(close),
+		SCMP_SYS(exit),		SCMP_SYS(exit_group),	 SCMP_SYS(fchmod),
+		SCMP_SYS(fchmodat),	SCMP_SYS(fchownat),	 SCMP_SYS(fcntl),
+		SCMP_SYS(fgetxattr),	SCMP_SYS(flistxattr),	 SCMP_SYS(fsetxattr),
+		SCMP_SYS(fstat),	SCMP_SYS(fstatfs),	 SCMP_SYS(ftruncate),
+		SCMP_SYS(futex),	SCMP_SYS(getdents64),	 SCMP_SYS(getrandom),
+		SCMP_SYS(linkat),	SCMP_SYS(lseek),	 SCMP_SYS(madvise),
+		SCMP_SYS(mkdirat),	SCMP_SYS(mknodat),	 SCMP_SYS(mremap),
+		SCMP_SYS(munmap),	SCMP_SYS(newfstatat),	 SCMP_SYS(openat),
+		SCMP_SYS(pread64),	SCMP_SYS(pwrite64),	 SCMP_SYS(read),
+		SCMP_SYS(readlink),	SCMP_SYS(readlinkat),	 SCMP_SYS(renameat),
+		SCMP_SYS(open),		SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
+		SCMP_SYS(symlinkat),	SCMP_SYS(unlinkat),	 SCMP_SYS(utimensat),
+		SCMP_SYS(write)};
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+				 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+
+	if (r >= 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	for (size_t i = 0; i < ARRAY_SIZE(calls) && r >= 0; i++) {
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+		if (r == -EDOM) /* open and readlink, where there is only openat */
+			r = 0;
+	}
+	return r;
+}
+
 int seccomp_compile_helper(enum seccomp_helper helper, struct sock_filter **ret,
 			   unsigned short *ret_n, struct cis_error *err)
 {
@@ -358,6 +393,7 @@ int seccomp_compile_helper(enum seccomp_helper helper, struct sock_filter **ret,
 		[SECCOMP_NAMES] = add_names_rules,
 		[SECCOMP_INBOUND] = add_inbound_rules,
 		[SECCOMP_ARTIFACT] = add_artifact_rules,
+		[SECCOMP_UNPACK] = add_unpack_rules,
 	};
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	char *program = NULL;

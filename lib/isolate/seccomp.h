@@ -25,6 +25,7 @@ enum seccomp_helper {
 	SECCOMP_NAMES,
 	SECCOMP_INBOUND,
 	SECCOMP_ARTIFACT,
+	SECCOMP_UNPACK,
 	SECCOMP_HELPERS
 };
 const struct sock_filter *seccomp_helper_filter(enum seccomp_helper helper,

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* An image of layers, made from a directory that has them all as blobs. */
+#ifndef CIS_IMAGE_COMPOSE_H
+#define CIS_IMAGE_COMPOSE_H
+
+#include "base/error.h"
+#include "image-layer.h"
+
+/* Layers that are not to be pruned before the image refers to them. */
+struct holds {
+	int fds[IMAGE_LAYERS_MAX];
+	size_t n;
+};
+void holds_done(struct holds *h);
+
+/*
+ * The image @ref (or the only one) of @dir becomes @w's directory "image", to be renamed to
+ * @name; layers that the store lacks are unpacked into it.
+ */
+int compose_image(const struct work *w, const struct unpacker *u, const char *name, int dir,
+		  const char *ref, struct holds *holds, struct cis_error *err);
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "image-info.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/io.h"
+#include "image-layer.h"
+
+void image_info_done(struct image_info *info)
+{
+	strv_done(&info->layers);
+}
+
+struct json *image_info_json(const struct image_info *info)
+{
+	struct json *doc = json_object_new();
+
+	json_set_string(doc, "name", info->img.name);
+	json_set_string(doc, "digest", info->img.digest);
+	json_set_int(doc, "size", (int64_t)info->img.size);
+	json_set_int(doc, "created", info->img.created);
+	if (info->layers.n)
+		json_set_strv(doc, "layers", &info->layers);
+	return doc;
+}
+
+int image_info_write(int dir, const struct image_info *info)
+{
+	cleanup(json_freep) struct json *doc = image_info_json(info);
+	cleanup_free char *text = NULL;
+	cleanup_close int fd = -1;
+	int r = doc ? json_write(doc, JSON_PRETTY, &text) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	fd = openat(dir, "image.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	return fd < 0 ? -errno : io_write_all(fd, text, strlen(text));
+}
+
+static int parse_layers(const struct json *v, struct image_info *ret, struct cis_error *err)
+{
+	int r = v ? json_want_strv(v, &ret->layers, err) : 0;
+
+	if (r == 0 && ret->layers.n > IMAGE_LAYERS_MAX)
+		r = json_fail(v, err, EINVAL, "has too many layers");
+	for (size_t i = 0; i < ret->layers.n && r == 0; i++)
+		if (strlen(ret->layers.v[i]) != UNPACK_HEX - 1 ||
+		    strspn(ret->layers.v[i], "0123456789abcdef") != UNPACK_HEX - 1)
+			r = json_fail(v, err, EINVAL, "has what is no digest");
+	ret->img.layers = ret->layers.n;
+	return r;
+}
+
+static int parse(const struct json *doc, const char *name, struct image_info *ret,
+		 struct cis_error *err)
+{
+	const struct json *name_v, *digest_v, *size_v, *created_v;
+	const char *own_name, *digest;
+	int64_t size;
+	int r = json_need(doc, "name", &name_v, err);
+
+	if (r == 0)
+		r = json_need(doc, "digest", &digest_v, err);
+	if (r == 0)
+		r = json_need(doc, "size", &size_v, err);
+	if (r == 0)
+		r = json_need(doc, "created", &created_v, err);
+	if (r == 0)
+		r = json_want_string(name_v, &own_name, err);
+	if (r == 0)
+		r = json_want_string(digest_v, &digest, err);
+	if (r == 0)
+		r = json_want_int(size_v, 0, INT64_MAX, &size, err);
+	if (r == 0)
+		r = json_want_int(created_v, INT64_MIN, INT64_MAX, &ret->img.created, err);
+	if (r < 0)
+		return r;
+	if (strcmp(own_name, name) != 0)
+		return json_fail(name_v, err, EINVAL, "is not \"%s\"", name);
+	if (strlen(digest) >= sizeof ret->img.digest || !str_starts(digest, "sha256:"))
+		return json_fail(digest_v, err, EINVAL, "is not \"sha256:...\"");
+	memcpy(ret->img.name, name, strlen(name) + 1);
+	memcpy(ret->img.digest, digest, strlen(digest) + 1);
+	ret->img.size = (uint64_t)size;
+	return parse_layers(json_get(doc, "layers"), ret, err);
+}
+
+int image_info_read(const struct store *s, int dir, const char *name, struct image_info *ret,
+		    struct cis_error *err)
+{
+	cleanup(json_freep) struct json *doc = NULL;
+	cleanup(image_info_done) struct image_info info = {0};
+	cleanup_free char *path = NULL, *text = NULL;
+	size_t len;
+	int r = str_format(&path, "%s/%s/image.json", s->path, name);
+
+	if (r == 0)
+		r = io_read_file_at(dir, "image.json", 65536, &text, &len);
+	if (r < 0)
+		return cis_fail(err, -r, "%s", path ? path : name);
+	r = json_parse(text, len, 0, path, &doc, err);
+	if (r == 0)
+		r = parse(doc, name, &info, err);
+	if (r < 0)
+		return r;
+	*ret = info;
+	info = (struct image_info){0};
+	return 0;
+}
