@@ -545,11 +545,12 @@ int cmd_image(int argc, char **argv)
 	static const struct {
 		const char *name, *verb, *letters;
 		int (*run)(int argc, char **argv, const struct options *o);
+		bool has_trees; /* whose owners are not us alone */
 	} verbs[] = {
-		{"build", "image build", "", image_build},
-		{"import", "image import", "n", image_import},
-		{"list", "image list", "j", image_list},
-		{"rm", "image rm", "", image_rm},
+		{"build", "image build", "", image_build, true},
+		{"import", "image import", "n", image_import, true},
+		{"list", "image list", "j", image_list, false},
+		{"rm", "image rm", "", image_rm, true},
 	};
 	struct options o;
 
@@ -568,6 +569,10 @@ int cmd_image(int argc, char **argv)
 		if (r == 0 && o.help)
 			fputs(usage, stdout);
 		if (r != 0 || o.help)
+			return r;
+		r = verbs[i].has_trees ? cli_become_root(verbs[i].verb, argv)
+				       : cli_find_places(verbs[i].verb);
+		if (r != 0)
 			return r;
 		return verbs[i].run(argc - 1 - optind, argv + 1 + optind, &o);
 	}

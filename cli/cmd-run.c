@@ -133,7 +133,9 @@ int cmd_run(int argc, char **argv)
 	} else if (status == 0 && first >= argc) {
 		status = cli_usage_error("run", "no command given");
 	} else if (status == 0) {
-		status = open_audit(&f);
+		status = cli_become_root("run", argv);
+		if (status == 0)
+			status = open_audit(&f);
 		if (status == 0)
 			status = egress_open(&f);
 		if (status == 0 && f.dry_run)

@@ -69,6 +69,38 @@ struct cis_error {
 	char message[496]; /* one line, no newline at its end */
 };
 
+/* ---- 0. without root ------------------------------------------------- */
+
+/*
+ * For programs that ordinary users start; the host's root is left as it is. All three are
+ * called first thing in main(), in a process with one thread, by whoever trusts its
+ * environment; what one does by setuid or capabilities is not meant. The limits of it: README.
+ */
+
+/*
+ * Sets CISANDBOX_STATE and CISANDBOX_ROOT, where they are not set, to directories of the
+ * user's ($XDG_RUNTIME_DIR/cisandbox, $XDG_DATA_HOME/cisandbox). Enough for list(), open() and
+ * signal(), wait(), reap(), image_list(). -ENOENT: such a variable is missing. -EPERM: the
+ * directory is another user's.
+ */
+int cis_user_places(struct cis_error *err);
+
+/*
+ * Does that, then executes the program anew, with the same @argv, as root of a user namespace
+ * of its own (with ids of /etc/subuid and /etc/subgid, by newuidmap and newgidmap) and a mount
+ * namespace: enough for start(), image_import(), image_remove(). Returns 0 in there, and for
+ * root; does not return otherwise, unless with an error. -EPERM: too few ids, or the host
+ * forbids it; -ENOENT: newuidmap is missing too.
+ */
+int cis_user_become_root(char *const argv[], struct cis_error *err);
+
+/*
+ * The same with the user namespace that the sandbox @id was started in: for open() and enter(),
+ * usage(), inspect_json() and stats_json(), which look into it. -ENOENT, -ESRCH: no such
+ * sandbox lives.
+ */
+int cis_user_join(char *const argv[], const char *id, struct cis_error *err);
+
 /* ---- 1. make one ----------------------------------------------------- */
 
 struct cis_sandbox;
@@ -305,6 +337,7 @@ enum cis_event_kind {
 	CIS_EVENT_TRAPS,
 	CIS_EVENT_INNER, /* no runtime of ours for engines inside; value: errno */
 	CIS_EVENT_EGRESS,       /* the upload budget is spent, or a helper of the gate died */
+	CIS_EVENT_UNHELD,       /* limits of a built-in profile that do not hold without root */
 };
 struct cis_event {
 	int kind; /* enum cis_event_kind */

@@ -273,7 +273,7 @@ static int try_overlay(int image, int scratch)
 		r = path_make(scratch, "root/work", false);
 	if (r < 0)
 		return r;
-	root = overlay_mount_stage(image, scratch, "/root", false);
+	root = overlay_mount_stage(image, scratch, "/root", 0);
 	if (root < 0)
 		return root;
 	/* A name that the directory below, somebody's, surely does not have. */
@@ -313,7 +313,7 @@ int probe_overlay(const char *dir, int scratch_fd, bool idmap_scratch)
 
 static int stage_dev(const void *arg)
 {
-	cleanup_close int dev = dev_make_stage(0, false);
+	cleanup_close int dev = dev_make_stage(0, false, false);
 	cleanup_close int null = -1;
 
 	(void)arg;

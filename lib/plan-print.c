@@ -7,6 +7,7 @@
 
 #include "notify/traps.h"
 #include "plan.h"
+#include "rootless.h"
 
 static const char *slot_name(unsigned int slot, char buf[static 16])
 {
@@ -21,6 +22,7 @@ static const char *slot_name(unsigned int slot, char buf[static 16])
 
 static void describe_limits(const struct spec *s, char *buf, size_t n)
 {
+	char unheld[200];
 	int k = snprintf(buf, n, "make control groups");
 
 	if (s->memory)
@@ -34,6 +36,8 @@ static void describe_limits(const struct spec *s, char *buf, size_t n)
 		k += snprintf(buf + k, n - (size_t)k, ", pids %llu", (unsigned long long)s->pids);
 	if (s->flags & TRAPS_WITH_DEVICES)
 		snprintf(buf + k, n - (size_t)k, ", harmless devices only");
+	if (rootless_say_unheld(s, unheld, sizeof unheld))
+		snprintf(buf + k, n - (size_t)k, "; %s", unheld);
 }
 
 static void describe_gate(const struct spec_egress *e, char *buf, size_t n)
@@ -55,6 +59,8 @@ static void describe_overlay(const struct op *op, char *buf, size_t n)
 {
 	snprintf(buf, n, "mount the overlay of image and scratch%s%s", op->source,
 		 op->flags & OP_NODES ? ", with device nodes" : "");
+	if (op->flags & OP_OVERLAY_USER)
+		strncat(buf, ", marked by user.overlay.*", n - strlen(buf) - 1);
 }
 
 static void describe_traps(const struct spec *s, char *buf, size_t n)
@@ -101,7 +107,8 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 		snprintf(buf, n, "make the state directory of %s", op->text);
 		break;
 	case OP_IDS:
-		snprintf(buf, n, "take %llu host ids", value);
+		snprintf(buf, n, op->flags & OP_IDS_OURS ? "take our own first %llu ids, one to one"
+							  : "take %llu host ids", value);
 		break;
 	case OP_CGROUP:
 		describe_limits(p->spec, buf, n);
@@ -143,6 +150,9 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 	case OP_DEV:
 		snprintf(buf, n, "make /dev%s",
 			 op->flags & OP_DEV_CONSOLE ? " with a console" : "");
+		break;
+	case OP_DEV_BIND:
+		snprintf(buf, n, "bind the host's device nodes into /%s", op->target);
 		break;
 	case OP_ATTACH:
 		snprintf(buf, n, "attach %s at /%s%s", slot, op->target,

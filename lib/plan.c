@@ -190,7 +190,8 @@ static int plan_host(struct plan *p)
 	int r = add(p, (struct op){OP_STATE, BY_CALLER, .text = s->id ? s->id : "(random)"});
 
 	if (r >= 0)
-		r = add(p, (struct op){OP_IDS, BY_CALLER, .value = ids});
+		r = add(p, (struct op){OP_IDS, BY_CALLER, .value = ids,
+				       .flags = p->rootless ? OP_IDS_OURS : 0});
 	if (r >= 0)
 		r = add(p, (struct op){OP_FOUND, BY_CALLER});
 	for (size_t i = 0; i < s->egress.n_published && r >= 0; i++)
@@ -209,7 +210,8 @@ static int plan_host(struct plan *p)
 	if (r >= 0)
 		r = add(p, (struct op){OP_SCRATCH, BY_CALLER, .slot = SLOT_SCRATCH,
 				       .value = disk,
-				       .text = disk > SPEC_DISK_IN_MEMORY ? "ext4" : "tmpfs"});
+				       .text = disk > SPEC_DISK_IN_MEMORY && !p->rootless
+						       ? "ext4" : "tmpfs"});
 	if (r >= 0 && p->inner_path)
 		r = add(p, (struct op){OP_CLONE_TREE, BY_CALLER, .slot = SLOT_INNER,
 				       .source = p->inner_path,
@@ -272,7 +274,7 @@ static int plan_resolver(struct plan *p, int rootfd)
 /* From the host's side: ids, layers, the root with /dev. */
 static int plan_root(struct plan *p, int rootfd)
 {
-	bool on_disk = p->spec->disk > SPEC_DISK_IN_MEMORY;
+	bool on_disk = p->spec->disk > SPEC_DISK_IN_MEMORY && !p->rootless;
 	int r = add(p, (struct op){OP_JOIN, BY_STAGE});
 
 	if (r >= 0 && p->has_vfs && p->spec->cpus_milli)
@@ -283,12 +285,12 @@ static int plan_root(struct plan *p, int rootfd)
 		r = add(p, (struct op){OP_CLOCK, BY_STAGE});
 	if (r >= 0)
 		r = add(p, (struct op){OP_OWNER, BY_STAGE});
-	if (r >= 0)
+	if (r >= 0 && !p->rootless)
 		r = add_idmap(p, SLOT_IMAGE);
 	/* A tmpfs of ours has the right owners already, and needs no 6.3. */
 	if (r >= 0 && on_disk)
 		r = add_idmap(p, SLOT_SCRATCH);
-	for (size_t i = 0; i < p->spec->n_binds && r >= 0; i++)
+	for (size_t i = 0; i < p->spec->n_binds && r >= 0 && !p->rootless; i++)
 		r = add_idmap(p, SLOT_BIND + (unsigned int)i);
 	if (r >= 0)
 		r = add(p, (struct op){OP_ATTACH_LAYERS, BY_STAGE});
@@ -300,12 +302,17 @@ static int plan_root(struct plan *p, int rootfd)
 		r = plan_resolver(p, rootfd);
 	if (r >= 0)
 		r = add(p, (struct op){OP_OVERLAY, BY_STAGE, .slot = SLOT_ROOT,
-				       .source = "/root", .flags = nodes_flag(p->spec)});
+				       .source = "/root",
+				       .flags = nodes_flag(p->spec) |
+						(p->rootless ? OP_OVERLAY_USER : 0)});
 	if (r >= 0)
 		r = add(p, (struct op){OP_DEV, BY_STAGE, .slot = SLOT_DEV,
-				       .flags = p->spec->tty ? OP_DEV_CONSOLE : 0});
+				       .flags = (p->spec->tty ? OP_DEV_CONSOLE : 0) |
+						(p->rootless ? OP_DEV_EMPTY : 0)});
 	if (r >= 0)
 		r = add(p, (struct op){OP_ATTACH, BY_STAGE, .slot = SLOT_DEV, .target = "dev"});
+	if (r >= 0 && p->rootless)
+		r = add(p, (struct op){OP_DEV_BIND, BY_STAGE, .target = "dev"});
 	return r;
 }
 
@@ -489,6 +496,7 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	r = spec_validate(spec, err);
 	if (r < 0)
 		return r;
+	p->rootless = process_is_rootless();
 	p->has_vfs = spec->vfs == CIS_VFS_ON || (spec->vfs == CIS_VFS_AUTO && vfs_probe() == 0);
 	if (spec->inner == CIS_INNER_AUTO)
 		inner_find(&p->inner_path, NULL);

@@ -28,10 +28,14 @@ static int make_state(struct cis_sandbox *sb, struct cis_error *err)
 
 static int take_ids(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
 {
-	cleanup_close int dir = state_open_ids(err);
-	int r = dir < 0 ? dir : state_journal(&sb->state, JOURNAL_IDS, err);
+	cleanup_close int dir = -1;
+	int r;
 
 	sb->count = (uint32_t)op->value;
+	if (op->flags & OP_IDS_OURS)
+		return 0; /* from 0 */
+	dir = state_open_ids(err);
+	r = dir < 0 ? dir : state_journal(&sb->state, JOURNAL_IDS, err);
 	return r < 0 ? r : ids_alloc(dir, sb->state.id, sb->count, &sb->base, err);
 }
 
@@ -58,7 +62,7 @@ static int make_groups(struct cis_sandbox *sb, const struct op *op, struct cis_e
 		.pids = sb->spec.pids,
 	};
 	char name[STATE_GROUP_NAME_MAX];
-	cleanup_close int root = state_open_root(err);
+	cleanup_close int root = state_open_cache(&sb->state, err);
 	int r = root < 0 ? root : state_journal(&sb->state, JOURNAL_CGROUP, err);
 
 	if (r < 0)

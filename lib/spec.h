@@ -45,6 +45,8 @@ struct spec_egress {
 	size_t n_published;
 };
 
+enum spec_limit { LIMIT_MEMORY, LIMIT_CPUS, LIMIT_PIDS, LIMIT_DISK, N_LIMITS };
+
 struct spec {
 	char *id, *image, *rootfs, *user, *workdir, *hostname;
 	struct strv env, labels;
@@ -56,6 +58,8 @@ struct spec {
 	struct spec_service *services;
 	size_t n_services;
 	uint64_t memory, cpus_milli, pids, disk, ids, timeout_ms;
+	unsigned int builtin; /* limits that only a built-in profile names: 1 << enum spec_limit */
+	unsigned int unheld;  /* of these, what cannot be had without root (rootless.h) */
 	uint64_t flags; /* CIS_NO_NEW_PRIVS, CIS_ALLOW_*, CIS_TRAP_* */
 	enum cis_net net;
 	struct spec_egress egress;
@@ -88,6 +92,11 @@ void spec_service_done(struct spec_service *svc);
 int spec_add_publish(struct spec *s, const char *text, struct cis_error *err);
 /* "K=V" replaces an earlier K; "K" takes the caller's value. */
 int spec_add_env(struct strv *env, const char *assignment);
+
+/* Its value; 0: none. */
+uint64_t *spec_limit(struct spec *s, enum spec_limit which);
+/* By its name, not by way of a profile. */
+void spec_demand(struct spec *s, enum spec_limit which, uint64_t value);
 
 bool spec_id_is_valid(const char *id);
 bool spec_hostname_is_valid(const char *name);

@@ -22,6 +22,7 @@
 #include "bundle.h"
 #include "fs/path.h"
 #include "fs/scratch.h"
+#include "rootless.h"
 #include "sandbox.h"
 #include "sync.h"
 
@@ -414,6 +415,14 @@ void supervise_note_no_inner(struct cis_sandbox *sb)
 	post(sb, CIS_EVENT_INNER, ENOENT, "inner.off",
 	     "containers inside see the limits of their engine's runtime: there is no static "
 	     "cisandbox-oci for them (--inner-runtime=image to say so)");
+}
+
+void supervise_note_unheld(struct cis_sandbox *sb)
+{
+	char text[200];
+
+	if (rootless_say_unheld(&sb->spec, text, sizeof text))
+		post(sb, CIS_EVENT_UNHELD, sb->spec.unheld, "limits.unheld", text);
 }
 
 static void start_helper(struct cis_sandbox *sb)

@@ -23,7 +23,7 @@ struct group_limits {
 };
 
 struct group {
-	struct hierarchies hs;
+	struct hierarchies hs;         /* none of them: a user without groups */
 	char name[104];                /* "cisandbox-NAME" */
 	int dirs[CTL_COUNT + 1];       /* by hierarchy */
 	int tasks[CTL_COUNT + 1];      /* v1: open for joining; -1 on v2 */
@@ -41,7 +41,7 @@ int group_check_limits(const struct hierarchies *hs, const struct group_limits *
 		       struct cis_error *err);
 
 /*
- * Makes everything. On failure group_remove() takes away what is there.
+ * Makes everything; nothing where a user has no groups. On failure group_remove() takes away what is there.
  * @cache_dirfd: as for hierarchies_find().
  */
 int group_create(struct group *g, const char *name, const struct group_limits *l, uid_t owner,

@@ -10,6 +10,7 @@
 #include "overlay.h"
 
 #include <string.h>
+#include <sys/xattr.h>
 
 #include "../base/fd.h"
 #include "../base/num.h"
@@ -43,7 +44,20 @@ static struct layer_path layer(int fd, const char *place, const char *below)
 	return p;
 }
 
-int overlay_mount_stage(int image_fd, int scratch_fd, const char *place, bool nodes)
+/*
+ * The kernel mounts without them too, and then fails later, when a directory of the image is
+ * replaced. So they are tried here: a tmpfs has them from 6.6 on.
+ */
+static int use_user_xattrs(int fs, const char *upper)
+{
+	int r = SYS(setxattr, upper, "user.cisandbox", "", 0, 0);
+
+	if (r >= 0)
+		r = SYS(removexattr, upper, "user.cisandbox");
+	return r < 0 ? r : sys_fsconfig(fs, FSCONFIG_SET_FLAG, "userxattr", NULL);
+}
+
+int overlay_mount_stage(int image_fd, int scratch_fd, const char *place, unsigned int how)
 {
 	struct layer_path lower = layer(image_fd, "", "");
 	struct layer_path upper = layer(scratch_fd, place, "/upper");
@@ -63,9 +77,11 @@ int overlay_mount_stage(int image_fd, int scratch_fd, const char *place, bool no
 	/* The scratch dies with the sandbox: waiting for its disk buys nothing. */
 	if (r >= 0)
 		r = sys_fsconfig(fs, FSCONFIG_SET_FLAG, "volatile", NULL);
+	if (r >= 0 && how & OVERLAY_USER)
+		r = use_user_xattrs(fs, upper.text);
 	if (r >= 0)
 		r = sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL);
 	if (r < 0)
 		return r;
-	return sys_fsmount(fs, nodes ? 0 : MOUNT_ATTR_NODEV);
+	return sys_fsmount(fs, how & OVERLAY_NODES ? 0 : MOUNT_ATTR_NODEV);
 }

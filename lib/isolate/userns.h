@@ -18,6 +18,12 @@ int userns_become_owner_child(uid_t base);
 /* Ids 0..count-1 of @pid's user namespace are @base.. on the host. Raw calls only. */
 int userns_write_maps(pid_t pid, uid_t base, uint32_t count);
 
+/*
+ * Ids 0..count-1 of it are the same of ours, where these are pieces: the kernel takes no range
+ * that spans two. Not for children.
+ */
+int userns_write_same_maps(pid_t pid, uint32_t count);
+
 /* A descriptor of @pid's user namespace. */
 int userns_open(pid_t pid);
 
