@@ -98,8 +98,6 @@ static void hint_op(const struct op *op, int errnum, struct cis_error *err)
 {
 	if (op->kind == OP_OVERLAY && op->flags & OP_OVERLAY_USER && errnum == EOPNOTSUPP)
 		cis_hint(err, "without root it needs Linux 6.6, whose tmpfs has user.* attributes");
-	else if (op->kind == OP_CLONE_TREE && errnum == EINVAL)
-		cis_hint(err, "something is mounted below it, which without root cannot be left out");
 	else if (op->kind == OP_IDMAP && errnum == EINVAL)
 		cis_hint(err, "its file system cannot be id-mapped; put it on ext4, xfs or "
 			      "btrfs");

@@ -77,7 +77,12 @@ static int clone_tree(struct cis_sandbox *sb, const struct op *op, struct cis_er
 	int fd = mount_clone_tree(op->source, op->flags & OP_TREE_READONLY);
 
 	if (fd < 0)
-		return cis_fail(err, -fd, "clone the mount of %s", op->source);
+		cis_fail(err, -fd, "clone the mount of %s", op->source);
+	if (fd == -EINVAL && sb->plan.rootless)
+		cis_hint(err, "something is mounted below it, which without root cannot be left "
+			      "out: name a directory without mounts");
+	if (fd < 0)
+		return fd;
 	sb->plan.fds[op->slot] = fd;
 	return 0;
 }

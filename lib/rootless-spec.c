@@ -87,12 +87,15 @@ static int check_ids(const struct spec *s, struct cis_error *err)
 		if (sscanf(line, "%u %u %u", &inside, &outside, &count) == 3 && inside == n)
 			n += count;
 	}
-	if (s->ids <= SPEC_IDS_UNIT && n > SPEC_IDS_UNIT)
+	if (s->ids > SPEC_IDS_UNIT)
+		return cis_fail_plain(err, ERANGE, "%llu ids: without root a sandbox has %llu",
+				      (unsigned long long)s->ids, SPEC_IDS_UNIT);
+	if (n > SPEC_IDS_UNIT)
 		return 0;
 	return cis_fail_plain(err, ERANGE,
-			      "ids: without root a sandbox has %llu, and %llu more than those of "
-			      "it are needed; this user namespace has %llu", SPEC_IDS_UNIT, 1ULL,
-			      (unsigned long long)n);
+			      "ids: this user namespace has %llu from 0 on, and %llu are needed "
+			      "(cisandbox makes one that has, when a user starts it)",
+			      (unsigned long long)n, SPEC_IDS_UNIT + 1);
 }
 
 int rootless_fit(struct spec *s, struct cis_error *err)

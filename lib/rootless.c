@@ -255,20 +255,39 @@ static int use_namespaces(struct cis_error *err)
 			     "kernel.apparmor_restrict_unprivileged_userns=0");
 }
 
+static int look(struct mapper *m, struct cis_error *err)
+{
+	char name[64];
+	int r = cis_user_places(err);
+
+	find_name(name);
+	if (r >= 0)
+		r = read_subids("/etc/subuid", "--add-subuids", name, &m->uids, err);
+	if (r >= 0)
+		r = read_subids("/etc/subgid", "--add-subgids", name, &m->gids, err);
+	return r;
+}
+
+int rootless_look(struct cis_error *err)
+{
+	cleanup_free char *uidmap = NULL, *gidmap = NULL;
+	struct mapper m;
+	int r = look(&m, err);
+
+	if (r >= 0 && (spawn_find("newuidmap", &uidmap) < 0 ||
+		       spawn_find("newgidmap", &gidmap) < 0))
+		r = cis_fail_plain(err, ENOENT, "newuidmap is not installed (apt install uidmap)");
+	return r;
+}
+
 int cis_user_become_root(char *const argv[], struct cis_error *err)
 {
 	struct mapper m = {.go = -1, .said = -1};
-	char name[64];
 	int r;
 
 	if (geteuid() == 0)
 		return process_is_in_userns() ? cis_oci_seal(argv, err) : 0;
-	r = cis_user_places(err);
-	find_name(name);
-	if (r >= 0)
-		r = read_subids("/etc/subuid", "--add-subuids", name, &m.uids, err);
-	if (r >= 0)
-		r = read_subids("/etc/subgid", "--add-subgids", name, &m.gids, err);
+	r = look(&m, err);
 	if (r >= 0)
 		r = start_mapper(&m, err);
 	if (r < 0)

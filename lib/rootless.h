@@ -15,6 +15,9 @@
  */
 int rootless_fit(struct spec *s, struct cis_error *err);
 
+/* Whether cis_user_become_root() could, as far as can be told without doing it. */
+int rootless_look(struct cis_error *err);
+
 /* "no pids limit, ..." of spec.unheld. False: there is nothing to say. */
 bool rootless_say_unheld(const struct spec *s, char *buf, size_t n);
 
