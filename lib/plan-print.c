@@ -20,10 +20,12 @@ static const char *slot_name(unsigned int slot, char buf[static 16])
 	return buf;
 }
 
-static void describe_limits(const struct spec *s, char *buf, size_t n)
+static void describe_limits(const struct plan *p, char *buf, size_t n)
 {
+	const struct spec *s = p->spec;
 	char unheld[200];
-	int k = snprintf(buf, n, "make control groups");
+	int k = snprintf(buf, n, "make control groups%s",
+			 p->rootless ? " where the user has any" : "");
 
 	if (s->memory)
 		k += snprintf(buf + k, n - (size_t)k, ", memory %llu",
@@ -111,7 +113,7 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 							  : "take %llu host ids", value);
 		break;
 	case OP_CGROUP:
-		describe_limits(p->spec, buf, n);
+		describe_limits(p, buf, n);
 		break;
 	case OP_CPUS:
 		snprintf(buf, n, "run on as many cpus as %llu.%03llu come to", value / 1000,

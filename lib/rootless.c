@@ -325,9 +325,9 @@ int cis_user_join(char *const argv[], const char *id, struct cis_error *err)
 	struct described d = {.pidfd = -1};
 	int outer, r;
 
+	state_init(&st);
 	if (geteuid() == 0)
 		return 0;
-	state_init(&st);
 	r = cis_user_places(err);
 	if (r >= 0)
 		r = state_open(&st, id, err);
