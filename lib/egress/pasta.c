@@ -121,7 +121,7 @@ static int make_tun(void)
 	return r < 0 ? r : bind_file(TUN_NODE, TUN);
 }
 
-/* Nobody else sees these mounts. pasta's log does not get to the host's, where a job could fill it. */
+/* Nobody else sees these mounts. The host's log is out of reach: a job could fill it. */
 static int make_run(int netns)
 {
 	static const char *const dirs[] = {"/run/user", "/run/user/0", "/run/user/0/netns"};
@@ -130,7 +130,8 @@ static int make_run(int netns)
 
 	num_append(file, sizeof file, (unsigned long long)netns);
 	if (r >= 0)
-		r = SYS(mount, "tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k");
+		r = SYS(mount, "tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NOEXEC,
+			"mode=755,size=64k");
 	for (size_t i = 0; i < ARRAY_SIZE(dirs) && r >= 0; i++)
 		r = SYS(mkdirat, AT_FDCWD, dirs[i], 0755);
 	if (r >= 0)
@@ -242,7 +243,7 @@ int pasta_start(struct pasta *p, const struct pasta_site *s, struct cis_error *e
 				      "network: the program pasta is not installed (apt install "
 				      PASTA_PACKAGE ")");
 	r = p->links = hear_links(s->netns);
-	/* Never read before its end: what it says beyond a pipe's size is lost, and holds up nobody. */
+	/* Not read before its end: what is too much for a pipe is lost, and holds up nobody. */
 	if (r >= 0)
 		r = addresses;
 	if (r >= 0 && pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)

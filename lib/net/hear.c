@@ -36,6 +36,21 @@ int hear_addresses(void)
 	return r < 0 ? r : steal_fd(&fd);
 }
 
+/* And, as to connect() it is the same, ::ffff: with it. */
+static int shut(int nft, const struct egress_element *e)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, 0xff};
+	struct egress_element six = {.six = true};
+	int r = egress_shut_child(nft, e);
+
+	if (r < 0 || e->six)
+		return r;
+	memcpy(six.low, mapped, sizeof mapped);
+	memcpy(six.low + sizeof mapped, e->low, 4);
+	memcpy(six.high, six.low, sizeof six.high);
+	return egress_shut_child(nft, &six);
+}
+
 int hear_shut_child(int fd, int nft)
 {
 	_Alignas(struct nlmsghdr) char text[32768];
@@ -50,7 +65,7 @@ int hear_shut_child(int fd, int nft)
 	for (const struct nlmsghdr *h = (const struct nlmsghdr *)text;
 	     NLMSG_OK(h, (unsigned int)len) && r >= 0; h = NLMSG_NEXT(h, len))
 		if (egress_read_address(h, &e))
-			r = egress_shut_child(nft, &e);
+			r = shut(nft, &e);
 	return r;
 }
 
