@@ -211,6 +211,14 @@ int cis_sandbox_add_egress_rule(struct cis_sandbox *sb, enum cis_egress_rule kin
 				const char *text, struct cis_error *err);
 /* Whether TLS and HTTP on ports 443 and 80 must name what was allowed. Default: yes. */
 int cis_sandbox_set_egress_verify(struct cis_sandbox *sb, int on);
+/*
+ * How it leaves: by a link to the host, which takes root, net.ipv4.ip_forward and a firewall
+ * that lets forwarded packets pass; or by the program pasta, which takes none of these. AUTO,
+ * the default: the link if packets pass, else pasta if it is installed. start() fails with
+ * -EACCES or -EPERM where the link cannot be, with -ENOENT without pasta. Since 0.1.
+ */
+enum cis_uplink { CIS_UPLINK_AUTO, CIS_UPLINK_VETH, CIS_UPLINK_PASTA };
+int cis_sandbox_set_egress_uplink(struct cis_sandbox *sb, enum cis_uplink uplink);
 /* What leaves the sandbox: bytes a second, bytes in all; 0: no limit. */
 int cis_sandbox_set_egress_limits(struct cis_sandbox *sb, uint64_t rate, uint64_t bytes);
 /*

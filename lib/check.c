@@ -496,7 +496,7 @@ static void check_network(const struct host *h, struct cis_check *c)
 	struct cis_error err = {0};
 
 	(void)h;
-	if (egress_look(0, &a, &err) < 0) {
+	if (egress_look(0, EGRESS_VETH, &a, &err) < 0) {
 		check_found(c, "%s", err.message);
 		check_lacks(c, CIS_CHECK_WARNING,
 			    "have a default route, and forward packets: sysctl "

@@ -44,9 +44,12 @@ static void describe_limits(const struct plan *p, char *buf, size_t n)
 
 static void describe_gate(const struct spec_egress *e, char *buf, size_t n)
 {
-	snprintf(buf, n, "build the gate: %s, %zu rule(s)%s, resolver, links",
+	static const char *const ways[] = {[CIS_UPLINK_AUTO] = "", [CIS_UPLINK_VETH] = " by veth",
+					   [CIS_UPLINK_PASTA] = " by pasta"};
+
+	snprintf(buf, n, "build the gate: %s, %zu rule(s)%s, resolver, links%s",
 		 e->rules.audit ? "audit" : "block", e->rules.allow.n,
-		 e->no_verify ? "" : ", names verified");
+		 e->no_verify ? "" : ", names verified", ways[e->uplink]);
 }
 
 static void describe_publish(const struct publish *p, char *buf, size_t n)

@@ -126,6 +126,7 @@ static int clone_gate(struct cis_sandbox *sb, struct cis_error *err)
 
 	g->policy = steal_ptr(&sb->plan.policy);
 	g->verify = !e->no_verify;
+	g->wanted = e->uplink;
 	g->rate = e->rate;
 	g->budget = e->bytes;
 	return gate_clone(g, sb->base / SPEC_IDS_UNIT, ids_of_helper(sb->base, sb->count), err);

@@ -40,6 +40,7 @@ struct spec_service {
 struct spec_egress {
 	struct ruleset rules;
 	bool is_set, no_verify;
+	enum cis_uplink uplink;
 	uint64_t rate, bytes; /* 0: no limit */
 	struct publish published[PUBLISH_MAX];
 	size_t n_published;

@@ -44,6 +44,7 @@ enum source {
 	SRC_RESPAWN,
 	SRC_KEEPER,
 	SRC_NAMES,
+	SRC_PASTA,
 	SRC_TRAPS, /* one for each helper */
 	SRC_TRAP_PAUSE = SRC_TRAPS + N_ANSWERERS,
 	SRC_RELAY = SRC_TRAP_PAUSE + N_ANSWERERS,
@@ -154,6 +155,8 @@ int supervise_begin(struct cis_sandbox *sb, struct cis_error *err)
 		r = watch(sb, sb->gate.keeper, EPOLLIN, SRC_KEEPER);
 	if (r >= 0 && sb->gate.names >= 0)
 		r = watch(sb, sb->gate.names, EPOLLIN, SRC_NAMES);
+	if (r >= 0 && sb->gate.pasta.pidfd >= 0)
+		r = watch(sb, sb->gate.pasta.pidfd, EPOLLIN, SRC_PASTA);
 	for (size_t i = 0; i < N_RELAYS && r >= 0; i++)
 		r = rewatch(sb, i);
 	return r < 0 ? cis_fail(err, -r, "watch the sandbox") : 0;
@@ -478,6 +481,21 @@ static int on_gate_death(struct cis_sandbox *sb, int *pidfd, struct cis_error *e
 	return r < 0 ? r : watch(sb, *pidfd, EPOLLIN, keeper ? SRC_KEEPER : SRC_NAMES);
 }
 
+/* Its device went with it: nothing leaves any more. Flows would not live on in another. */
+static void on_pasta_death(struct cis_sandbox *sb)
+{
+	char word[128], text[256];
+
+	pasta_read_word(&sb->gate.pasta, word, sizeof word);
+	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->gate.pasta.pidfd, NULL);
+	pasta_end(&sb->gate.pasta);
+	if (sb->payload_ended)
+		return;
+	snprintf(text, sizeof text, "pasta died%s%s: the sandbox has no network any more",
+		 *word ? ", saying: " : "", word);
+	post(sb, CIS_EVENT_EGRESS, 0, "egress.down", text);
+}
+
 static void check_gate(struct cis_sandbox *sb)
 {
 	char text[160];
@@ -703,6 +721,9 @@ static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err
 		return on_gate_death(sb, &sb->gate.keeper, err);
 	case SRC_NAMES:
 		return on_gate_death(sb, &sb->gate.names, err);
+	case SRC_PASTA:
+		on_pasta_death(sb);
+		return 0;
 	default:
 		break;
 	}

@@ -26,6 +26,7 @@
 #include "keeper.h"
 #include "names.h"
 #include "policy.h"
+#include "uplink.h"
 
 #define BACKLOG 512
 /* The last records are waited for so long, and no longer. */
@@ -36,7 +37,7 @@ void gate_init(struct gate *g)
 	*g = (struct gate){
 		.founder = -1, .wire = {-1, -1}, .userns = -1, .netns = -1,
 		.asks = {-1, -1}, .questions = {-1, -1}, .life = {-1, -1},
-		.records = -1, .keeper = -1, .names = -1,
+		.records = -1, .keeper = -1, .names = -1, .pasta = {-1, -1, -1},
 	};
 	for (size_t i = 0; i < GATE_SOCKETS; i++)
 		g->sockets[i] = -1;
@@ -85,6 +86,7 @@ void gate_close(struct gate *g)
 	g->founder = end_process(g->founder);
 	g->keeper = end_process(g->keeper);
 	g->names = end_process(g->names);
+	pasta_end(&g->pasta);
 	close_pair(g->wire);
 	close_pair(g->asks);
 	close_pair(g->questions);
@@ -222,7 +224,7 @@ int gate_clone(struct gate *g, uint32_t number, uid_t id, struct cis_error *err)
 		.flags = CLONE_PIDFD,
 		.pidfd = (uint64_t)(uintptr_t)&g->founder,
 	};
-	int r = egress_look(number, &g->addresses, err);
+	int r = uplink_choose(g, number, err);
 
 	if (r < 0)
 		return r;
@@ -415,6 +417,8 @@ static int open_netfilters(void *arg)
 		r = g->sockets[GATE_FLOWS] = open_netfilter(flows_subscribe);
 	if (r >= 0)
 		r = g->sockets[GATE_REFUSALS] = open_netfilter(refusals_subscribe);
+	if (r >= 0)
+		r = g->sockets[GATE_NEVER] = open_netfilter(NULL);
 	return r;
 }
 
@@ -466,7 +470,7 @@ int gate_build(struct gate *g, int box, struct cis_error *err)
 		return cis_fail(err, -r, "gate: make its namespaces");
 	r = make_rules(g, err);
 	if (r >= 0)
-		r = egress_make_uplink(g->netns, &g->addresses, err);
+		r = uplink_begin(g, err);
 	if (r >= 0)
 		r = egress_make_link(g->netns, box, &g->addresses, err);
 	if (r < 0)
@@ -476,7 +480,8 @@ int gate_build(struct gate *g, int box, struct cis_error *err)
 	close_pair(g->wire);
 	if (r < 0)
 		return cis_fail(err, -r, "gate: listen in it");
-	return upstreams_await(&g->upstreams, err);
+	r = uplink_finish(g, err);
+	return r < 0 ? r : upstreams_await(&g->upstreams, err);
 }
 
 /* ---- processes ------------------------------------------------------------------------------ */
@@ -517,4 +522,5 @@ void gate_finish(struct gate *g)
 		poll(&p, 1, FINISH_MSEC);
 	g->keeper = end_process(g->keeper);
 	g->names = end_process(g->names);
+	pasta_end(&g->pasta);
 }

@@ -16,13 +16,16 @@
  *	           let pass and refused. CAP_NET_ADMIN over the gate, and nothing else.
  *	cis:names  names.c: reads all that is hostile: DNS, names in TLS and HTTP. No power
  *	           but to ask the keeper, whose never-list no request can change.
+ *	cis:uplink pasta.c: where nothing is forwarded, the parent of the program pasta.
  */
 #ifndef CIS_EGRESS_GATE_H
 #define CIS_EGRESS_GATE_H
 
+#include <cisandbox.h>
 #include <sys/types.h>
 
 #include "../net/egress.h"
+#include "pasta.h"
 #include "publish.h"
 #include "shared.h"
 #include "upstreams.h"
@@ -40,6 +43,7 @@ enum gate_socket {
 	GATE_TLS_6,
 	GATE_HTTP_4,
 	GATE_HTTP_6,
+	GATE_NEVER,      /* the uplink's, where that is pasta */
 	GATE_SOCKETS
 };
 
@@ -50,6 +54,9 @@ struct gate {
 	const struct policy *policy; /* owned */
 	bool verify;
 	uint64_t rate, budget;
+	enum cis_uplink wanted;
+	enum egress_uplink way;
+	struct pasta pasta;        /* if that is it */
 	uid_t id;                  /* of both processes, on the host */
 	int founder, wire[2];      /* pidfd; the caller's end, the founder's */
 	pid_t founder_pid;

@@ -29,11 +29,20 @@ struct egress_addresses {
 	uint8_t host6[16], up6[16];
 };
 
-/* @number: see above. What the host is like decides MTU and IPv6. 0 or -errno. */
-int egress_look(uint32_t number, struct egress_addresses *ret, struct cis_error *err);
+/* How a gate gets out: by a link to the host, which forwards, or by the program pasta. */
+enum egress_uplink { EGRESS_VETH, EGRESS_PASTA };
+/*
+ * @number: see above. What the host is like decides MTU and IPv6. 0 or -errno: -EACCES and
+ * -EPERM say that the host does not forward, or that no link to it can be made.
+ */
+int egress_look(uint32_t number, enum egress_uplink way, struct egress_addresses *ret,
+		struct cis_error *err);
 
 /* The host's own addresses, for the never-list: how many there are, at most @max. */
 int egress_host_addresses(struct egress_element *ret, size_t max, struct cis_error *err);
+struct nlmsghdr;
+/* Whether it says that there is an address, and which. */
+bool egress_read_address(const struct nlmsghdr *h, struct egress_element *ret);
 
 struct egress_policy {
 	bool audit, verify;
@@ -48,11 +57,15 @@ int egress_make_rules(int nft, const struct egress_addresses *a,
 		      const struct egress_policy *p, struct cis_error *err);
 /* The host's table, unless it is there; then the link. @gate: network namespace. */
 int egress_make_uplink(int gate, const struct egress_addresses *a, struct cis_error *err);
+/* pasta's device, which is there: its addresses, routes. */
+int egress_set_up_tap(int gate, const struct egress_addresses *a, struct cis_error *err);
 /* @box: the sandbox's network namespace, in which there is but lo. */
 int egress_make_link(int gate, int box, const struct egress_addresses *a,
 		     struct cis_error *err);
 
 /* One element into the live gate, by the keeper; waits for the kernel's word. Raw calls. */
 int egress_admit_child(int nft, enum egress_set set, const struct egress_element *e);
+/* Into the never-list; one that is there, or in a range that is, needs no adding. Raw calls. */
+int egress_shut_child(int nft, const struct egress_element *e);
 
 #endif

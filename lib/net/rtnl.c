@@ -50,6 +50,14 @@ void rtnl_end(struct rtnl_request *q, struct rtattr *nest)
 	nest->rta_len = (unsigned short)((char *)tail(q) - (char *)nest);
 }
 
+const struct rtattr *rtnl_attr(const struct rtattr *at, int left, int type)
+{
+	for (; RTA_OK(at, left); at = RTA_NEXT(at, left))
+		if (at->rta_type == type)
+			return at;
+	return NULL;
+}
+
 int rtnl_open(int netns)
 {
 	cleanup_close int ours = -1;
