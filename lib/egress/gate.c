@@ -22,6 +22,7 @@
 #include "../base/sys.h"
 #include "../isolate/userns.h"
 #include "../net/gate-messages.h"
+#include "../net/visit.h"
 #include "flows.h"
 #include "keeper.h"
 #include "names.h"
@@ -422,22 +423,6 @@ static int open_netfilters(void *arg)
 	return r;
 }
 
-/* @work in the gate's namespace. The thread's: nobody else comes along. */
-static int visit(const struct gate *g, int (*work)(void *arg), void *arg)
-{
-	cleanup_close int ours = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	int r, back;
-
-	if (ours < 0)
-		return -errno;
-	r = SYS(setns, g->netns, CLONE_NEWNET);
-	if (r < 0)
-		return r;
-	r = work(arg);
-	back = SYS(setns, ours, CLONE_NEWNET);
-	return back < 0 ? back : r;
-}
-
 static int open_rest(struct gate *g)
 {
 	g->records = open("/dev/shm", O_TMPFILE | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
@@ -463,7 +448,7 @@ int gate_build(struct gate *g, int box, struct cis_error *err)
 	int r = take_namespaces(g);
 
 	if (r >= 0)
-		r = visit(g, open_netfilters, g);
+		r = netns_visit(g->netns, open_netfilters, g);
 	if (r >= 0)
 		r = open_rest(g);
 	if (r < 0)
@@ -475,7 +460,7 @@ int gate_build(struct gate *g, int box, struct cis_error *err)
 		r = egress_make_link(g->netns, box, &g->addresses, err);
 	if (r < 0)
 		return r;
-	r = visit(g, open_listeners, g);
+	r = netns_visit(g->netns, open_listeners, g);
 	g->founder = end_process(g->founder);
 	close_pair(g->wire);
 	if (r < 0)
