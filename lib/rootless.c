@@ -28,6 +28,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -280,13 +281,27 @@ int rootless_look(struct cis_error *err)
 	return r;
 }
 
+/* Already there; what is executed by its descriptor has no name of its own. */
+static int be_root(char *const argv[], struct cis_error *err)
+{
+	const char *slash = argv[0] ? strrchr(argv[0], '/') : NULL;
+	int r;
+
+	if (!process_is_in_userns())
+		return 0;
+	r = cis_oci_seal(argv, err);
+	if (r >= 0 && argv[0])
+		SYS(prctl, PR_SET_NAME, slash ? slash + 1 : argv[0], 0, 0, 0);
+	return r;
+}
+
 int cis_user_become_root(char *const argv[], struct cis_error *err)
 {
 	struct mapper m = {.go = -1, .said = -1};
 	int r;
 
 	if (geteuid() == 0)
-		return process_is_in_userns() ? cis_oci_seal(argv, err) : 0;
+		return be_root(argv, err);
 	r = look(&m, err);
 	if (r >= 0)
 		r = start_mapper(&m, err);

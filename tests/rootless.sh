@@ -41,6 +41,10 @@ if [ -z "${CISANDBOX_USER_DIR-}" ]; then
 		mknod -m 666 "$CISANDBOX_USER_DIR/dev/fuse" c 10 229
 		mount --bind "$CISANDBOX_USER_DIR/dev/fuse" /dev/fuse
 	fi
+	if [ -c /dev/net/tun ]; then
+		mknod -m 666 "$CISANDBOX_USER_DIR/dev/tun" c 10 200
+		mount --bind "$CISANDBOX_USER_DIR/dev/tun" /dev/net/tun
+	fi
 	# In place of the command: scripts call what $CISANDBOX names.
 	cp "$user_program" "$CISANDBOX_USER_DIR/cisandbox"
 	cat >"$CISANDBOX_USER_DIR/as-user" <<-END

@@ -223,7 +223,8 @@ nothing_left() { # NAME TRACES-BEFORE
 make_rootfs "$rootfs"
 # The command is an ordinary user's (rootless.sh): so is all that it needs.
 if [ -n "${CISANDBOX_USER-}" ]; then
-	chmod 755 "$work"
+	umask 0 # what the script makes is also for the command to write
+	chmod 777 "$work"
 	own "$rootfs"
 	install -d -m 700 -o "$CISANDBOX_USER" -g "$CISANDBOX_USER" "$CISANDBOX_STATE" "$CISANDBOX_ROOT"
 fi
