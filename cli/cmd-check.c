@@ -133,7 +133,7 @@ int cmd_check(int argc, char **argv)
 	if (json && *argv)
 		return cli_usage_error("check",
 				       "--json lists everything: no names with it");
-	/* A user's host is what one finds as root of a namespace; failing that the list says why. */
+	/* A user's host is what root of a namespace finds; else the list says why. */
 	if (cis_user_become_root(whole, &err) < 0)
 		cli_error("check", &err);
 	if (cis_check(&list, &n, &err) < 0)

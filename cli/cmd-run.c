@@ -133,7 +133,7 @@ int cmd_run(int argc, char **argv)
 	} else if (status == 0 && first >= argc) {
 		status = cli_usage_error("run", "no command given");
 	} else if (status == 0) {
-		status = cli_become_root("run", argv);
+		status = f.dry_run ? cli_find_places("run") : cli_become_root("run", argv);
 		if (status == 0)
 			status = open_audit(&f);
 		if (status == 0)

@@ -47,7 +47,8 @@ enum op_kind {
 	OP_ATTACH_LAYERS, /* scratch and image, in the stage's own namespace */
 	OP_MKDIR,       /* slot, target: on the scratch, parents too; value: mode; uid, gid */
 	OP_FILE,        /* slot, target, text: a small file of root's, 0644 */
-	OP_OVERLAY,     /* source: where on the scratch; slot: gets the root; flags: OP_NODES, OP_OVERLAY_USER */
+	OP_OVERLAY,     /* source: where on the scratch; slot: gets the root; flags: OP_NODES,
+			 * OP_OVERLAY_USER */
 	OP_DEV,         /* slot: gets the tmpfs with its nodes; flags: OP_DEV_* */
 	OP_DEV_BIND,    /* target: /dev in the new root; the host's nodes over its empty files */
 	OP_ATTACH,      /* slot at target in the new root; flags: OP_TARGET_FILE */

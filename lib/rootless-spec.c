@@ -56,6 +56,7 @@ static int fit_limits(struct spec *s, struct cis_error *err)
 	int r = hierarchies_find(&hs, -1, 0, err);
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(limits) && r >= 0; i++) {
+		const char *controller = controller_name(limits[i].controller);
 		uint64_t *value = spec_limit(s, i);
 
 		if (!*value || hierarchy_of(&hs, limits[i].controller) >= 0)
@@ -65,7 +66,7 @@ static int fit_limits(struct spec *s, struct cis_error *err)
 					      "%s limit: this user has no control group with the "
 					      "%s controller (systemd-run --user --scope -p "
 					      "Delegate=yes gives one; or use sudo)",
-					      limits[i].name, controller_name(limits[i].controller));
+					      limits[i].name, controller);
 		*value = 0;
 		s->unheld |= 1u << i;
 	}

@@ -82,8 +82,8 @@ static int find_state(struct cis_error *err)
 	/* Another's would tell us what runs, and of whom. */
 	if (st.st_uid != geteuid())
 		return cis_fail_plain(err, EPERM,
-				      "XDG_RUNTIME_DIR %s belongs to another user (after su: log in "
-				      "anew, or set CISANDBOX_STATE)", dir);
+				      "XDG_RUNTIME_DIR %s belongs to another user (after su: log "
+				      "in anew, or set CISANDBOX_STATE)", dir);
 	return set_place("CISANDBOX_STATE", dir, "", err);
 }
 
@@ -141,8 +141,8 @@ static int read_subids(const char *file, const char *option, const char *name,
 			       (unsigned long long)ret->total, file, IDS);
 	else
 		cis_fail_plain(err, EPERM, "%s has no ids in %s", name, file);
-	return cis_hint(err, "as root: usermod %s FIRST-LAST %s, with %u ids that nobody has", option,
-			name, IDS);
+	return cis_hint(err, "as root: usermod %s FIRST-LAST %s, with %u ids that nobody has",
+			option, name, IDS);
 }
 
 /* newuidmap PID 0 UID 1 1 FIRST COUNT...: it checks all of it again, and is who may. */

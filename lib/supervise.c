@@ -407,8 +407,8 @@ void supervise_note_no_vfs(struct cis_sandbox *sb)
 	int r = -vfs_probe();
 
 	snprintf(text, sizeof text,
-		 "/proc and /sys show the host's numbers: /dev/fuse: %s (%s, or --vfs=off to say so)",
-		 strerror(r), r == EACCES ? "chmod 666 /dev/fuse, as udev does"
+		 "/proc and /sys show the host's numbers: /dev/fuse: %s (%s, or --vfs=off to "
+		 "say so)", strerror(r), r == EACCES ? "chmod 666 /dev/fuse, as udev does"
 					  : "\"modprobe fuse\"");
 	post(sb, CIS_EVENT_VFS, (uint64_t)r, "vfs.off", text);
 }

@@ -41,7 +41,8 @@ int group_check_limits(const struct hierarchies *hs, const struct group_limits *
 		       struct cis_error *err);
 
 /*
- * Makes everything; nothing where a user has no groups. On failure group_remove() takes away what is there.
+ * Makes everything; nothing where a user has no groups. On failure group_remove() takes
+ * away what is there.
  * @cache_dirfd: as for hierarchies_find().
  */
 int group_create(struct group *g, const char *name, const struct group_limits *l, uid_t owner,
