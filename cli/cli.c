@@ -44,6 +44,27 @@ int cli_start_error(const char *verb, const struct cis_error *err)
 	return err->code == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXECUTE;
 }
 
+int cli_find_places(const char *verb)
+{
+	struct cis_error err = {0};
+
+	return cis_user_places(&err) < 0 ? cli_error(verb, &err) : 0;
+}
+
+int cli_become_root(const char *verb, char **argv)
+{
+	struct cis_error err = {0};
+
+	return cis_user_become_root(argv - 1, &err) < 0 ? cli_error(verb, &err) : 0;
+}
+
+int cli_join(const char *verb, char **argv, const char *id)
+{
+	struct cis_error err = {0};
+
+	return cis_user_join(argv - 1, id, &err) < 0 ? cli_error(verb, &err) : 0;
+}
+
 int cli_print_json(const char *verb, int r, char *text, const struct cis_error *err)
 {
 	if (r < 0)

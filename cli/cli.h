@@ -20,6 +20,14 @@ int cli_usage_error(const char *verb, const char *fmt, ...)
 /* EXIT_OURS, or 126/127 when the error is that of an execve. */
 int cli_start_error(const char *verb, const struct cis_error *err);
 
+/*
+ * Before a verb does anything, if an ordinary user may have said it: see cis_user_*(). Each
+ * returns an exit status. @argv: the verb's; the program's own name stands before it.
+ */
+int cli_find_places(const char *verb);
+int cli_become_root(const char *verb, char **argv);
+int cli_join(const char *verb, char **argv, const char *id);
+
 /* Prints JSON text of the library and frees it. Returns the exit status. */
 int cli_print_json(const char *verb, int r, char *text, const struct cis_error *err);
 

@@ -20,6 +20,9 @@ static int parse_twice(struct front *f, int argc, char **argv, int *ret_first)
 	if (*ret_first + 1 >= argc)
 		return cli_usage_error("exec", *ret_first < argc ? "no command given"
 								  : "no sandbox named");
+	status = cli_join("exec", argv, argv[*ret_first]);
+	if (status)
+		return status;
 	if (cis_sandbox_open(&f->sb, argv[*ret_first], &err) < 0)
 		return cli_error("exec", &err);
 	return opts_parse(f, FOR_EXEC, argc, argv, ret_first);

@@ -88,7 +88,7 @@ int cmd_list(int argc, char **argv)
 
 	if (r || o.help)
 		return r;
-	if (want_ids("list", argc, 0))
+	if (want_ids("list", argc, 0) || cli_find_places("list"))
 		return EXIT_OURS;
 	if (o.json) {
 		r = cis_list_json(&text, &err);
@@ -119,7 +119,7 @@ int cmd_inspect(int argc, char **argv)
 
 	if (r || o.help)
 		return r;
-	if (want_ids("inspect", argc, 1))
+	if (want_ids("inspect", argc, 1) || cli_join("inspect", argv, argv[optind]))
 		return EXIT_OURS;
 	r = cis_inspect_json(argv[optind], &text, &err);
 	return cli_print_json("inspect", r, text, &err);
@@ -136,7 +136,7 @@ int cmd_stats(int argc, char **argv)
 
 	if (r || o.help)
 		return r;
-	if (want_ids("stats", argc, 1))
+	if (want_ids("stats", argc, 1) || cli_join("stats", argv, argv[optind]))
 		return EXIT_OURS;
 	if (o.json) {
 		r = cis_stats_json(argv[optind], &text, &err);
@@ -188,7 +188,7 @@ int cmd_kill(int argc, char **argv)
 
 	if (r || o.help)
 		return r;
-	if (want_ids("kill", argc, -1))
+	if (want_ids("kill", argc, -1) || cli_find_places("kill"))
 		return EXIT_OURS;
 	sig = o.signal ? parse_signal(o.signal) : SIGKILL;
 	if (sig < 0)
@@ -212,7 +212,7 @@ int cmd_wait(int argc, char **argv)
 
 	if (r || o.help)
 		return r;
-	if (want_ids("wait", argc, -1))
+	if (want_ids("wait", argc, -1) || cli_find_places("wait"))
 		return EXIT_OURS;
 	for (int i = optind; i < argc; i++) {
 		struct cis_error err = {0};
@@ -235,7 +235,7 @@ int cmd_reap(int argc, char **argv)
 
 	if (r || o.help)
 		return r;
-	if (want_ids("reap", argc, 0))
+	if (want_ids("reap", argc, 0) || cli_find_places("reap"))
 		return EXIT_OURS;
 	r = cis_reap(&n, &err);
 	if (n)

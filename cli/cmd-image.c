@@ -620,14 +620,15 @@ int cmd_image(int argc, char **argv)
 	static const struct {
 		const char *name, *verb, *letters;
 		int (*run)(int argc, char **argv, const struct options *o);
+		bool has_trees; /* whose owners are not us alone */
 	} verbs[] = {
-		{"build", "image build", "", image_build},
-		{"import", "image import", "nr", image_import},
-		{"inspect", "image inspect", "j", image_inspect},
-		{"list", "image list", "j", image_list},
-		{"prune", "image prune", "j", image_prune},
-		{"rm", "image rm", "", image_rm},
-		{"verify", "image verify", "", image_verify},
+		{"build", "image build", "", image_build, true},
+		{"import", "image import", "nr", image_import, true},
+		{"inspect", "image inspect", "j", image_inspect, false},
+		{"list", "image list", "j", image_list, false},
+		{"prune", "image prune", "j", image_prune, true},
+		{"rm", "image rm", "", image_rm, true},
+		{"verify", "image verify", "", image_verify, true},
 	};
 	struct options o;
 
@@ -646,6 +647,10 @@ int cmd_image(int argc, char **argv)
 		if (r == 0 && o.help)
 			fputs(usage, stdout);
 		if (r != 0 || o.help)
+			return r;
+		r = verbs[i].has_trees ? cli_become_root(verbs[i].verb, argv)
+				       : cli_find_places(verbs[i].verb);
+		if (r != 0)
 			return r;
 		return verbs[i].run(argc - 1 - optind, argv + 1 + optind, &o);
 	}

@@ -134,6 +134,8 @@ int cmd_run(int argc, char **argv)
 	} else if (status == 0) {
 		status = job_check(&f);
 		if (status == 0)
+			status = f.dry_run ? cli_find_places("run") : cli_become_root("run", argv);
+		if (status == 0)
 			status = open_audit(&f);
 		if (status == 0)
 			status = egress_open(&f);

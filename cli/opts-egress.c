@@ -67,6 +67,17 @@ int egress_undeny(struct front *f, const char *v)
 	return add(f, CIS_EGRESS_UNDENY, v);
 }
 
+int egress_set_uplink(struct front *f, const char *v)
+{
+	static const char *const names[] = {[CIS_UPLINK_AUTO] = "auto", [CIS_UPLINK_VETH] = "veth",
+					    [CIS_UPLINK_PASTA] = "pasta"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(v, names[i]) == 0)
+			return cis_sandbox_set_egress_uplink(f->sb, (enum cis_uplink)i);
+	return -EINVAL;
+}
+
 int egress_set_verify(struct front *f, const char *v)
 {
 	if (strcmp(v, "on") == 0)

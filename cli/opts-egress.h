@@ -14,6 +14,7 @@ int egress_allow_file(struct front *f, const char *v);
 int egress_deny(struct front *f, const char *v);
 int egress_undeny(struct front *f, const char *v);
 int egress_set_verify(struct front *f, const char *v);
+int egress_set_uplink(struct front *f, const char *v);
 int egress_set_rate(struct front *f, const char *v);
 int egress_set_bytes(struct front *f, const char *v);
 int egress_publish(struct front *f, const char *v);

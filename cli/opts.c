@@ -377,6 +377,7 @@ static const struct opt {
 	{"deny", 0, RUN, "HOST|NET", egress_deny, "never to reach, whatever allows it"},
 	{"undeny", 0, RUN, "no-lan|NET|NAME", egress_undeny, "of what is denied by default"},
 	{"egress-verify", 0, RUN, "on|off", egress_set_verify, "read names in TLS and HTTP (on)"},
+	{"egress-uplink", 0, RUN, "auto|veth|pasta", egress_set_uplink, "how the gate gets out"},
 	{"egress-rate", 0, RUN, "SIZE", egress_set_rate, "upload, a second"},
 	{"egress-bytes", 0, RUN, "SIZE", egress_set_bytes, "upload, in all"},
 	{"publish", 'p', RUN, "[IP:]PORT:PORT[/PROTO]", egress_publish,

@@ -69,6 +69,38 @@ struct cis_error {
 	char message[496]; /* one line, no newline at its end */
 };
 
+/* ---- 0. without root ------------------------------------------------- */
+
+/*
+ * For programs that ordinary users start; the host's root is left as it is. All three are
+ * called first thing in main(), in a process with one thread, by whoever trusts its
+ * environment; what one does by setuid or capabilities is not meant. The limits of it: README.
+ */
+
+/*
+ * Sets CISANDBOX_STATE and CISANDBOX_ROOT, where they are not set, to directories of the
+ * user's ($XDG_RUNTIME_DIR/cisandbox, $XDG_DATA_HOME/cisandbox). Enough for list(), open() and
+ * signal(), wait(), reap(), image_list(). -ENOENT: such a variable is missing. -EPERM: the
+ * directory is another user's.
+ */
+int cis_user_places(struct cis_error *err);
+
+/*
+ * Does that, then executes the program anew, with the same @argv, as root of a user namespace
+ * of its own (with ids of /etc/subuid and /etc/subgid, by newuidmap and newgidmap) and a mount
+ * namespace: enough for start(), image_import(), image_remove(). Returns 0 in there, and for
+ * root; does not return otherwise, unless with an error. -EPERM: too few ids, or the host
+ * forbids it; -ENOENT: newuidmap is missing too.
+ */
+int cis_user_become_root(char *const argv[], struct cis_error *err);
+
+/*
+ * The same with the user namespace that the sandbox @id was started in: for open() and enter(),
+ * usage(), inspect_json() and stats_json(), which look into it. -ENOENT, -ESRCH: no such
+ * sandbox lives.
+ */
+int cis_user_join(char *const argv[], const char *id, struct cis_error *err);
+
 /* ---- 1. make one ----------------------------------------------------- */
 
 struct cis_sandbox;
@@ -243,6 +275,14 @@ int cis_sandbox_add_egress_rule(struct cis_sandbox *sb, enum cis_egress_rule kin
 				const char *text, struct cis_error *err);
 /* Whether TLS and HTTP on ports 443 and 80 must name what was allowed. Default: yes. */
 int cis_sandbox_set_egress_verify(struct cis_sandbox *sb, int on);
+/*
+ * How it leaves: by a link to the host, which takes root, net.ipv4.ip_forward and a firewall
+ * that lets forwarded packets pass; or by the program pasta, which takes none of these. AUTO,
+ * the default: the link if packets pass, else pasta if it is installed. start() fails with
+ * -EACCES or -EPERM where the link cannot be, with -ENOENT without pasta. Since 0.1.
+ */
+enum cis_uplink { CIS_UPLINK_AUTO, CIS_UPLINK_VETH, CIS_UPLINK_PASTA };
+int cis_sandbox_set_egress_uplink(struct cis_sandbox *sb, enum cis_uplink uplink);
 /* What leaves the sandbox: bytes a second, bytes in all; 0: no limit. */
 int cis_sandbox_set_egress_limits(struct cis_sandbox *sb, uint64_t rate, uint64_t bytes);
 /*
@@ -373,6 +413,7 @@ enum cis_event_kind {
 	CIS_EVENT_EGRESS,       /* the upload budget is spent, or a helper of the gate died */
 	/* The host's file system under the disk is full, not the disk; value: bytes left. */
 	CIS_EVENT_HOST_DISK,
+	CIS_EVENT_UNHELD,       /* limits of a built-in profile that do not hold without root */
 };
 struct cis_event {
 	int kind; /* enum cis_event_kind */

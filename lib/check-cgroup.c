@@ -18,7 +18,11 @@
 
 #include "base/fd.h"
 #include "base/io.h"
+#include "base/process.h"
 #include "base/str.h"
+
+#define DELEGATE "start it by systemd-run --user --scope -p Delegate=yes, or in a unit with " \
+		 "Delegate=yes"
 
 static const char *unified_mount(const struct host *h)
 {
@@ -50,7 +54,7 @@ void check_try_group(struct host *h)
 	char name[64];
 
 	h->group_result = h->into_result = -ENOENT;
-	if (h->hs_result < 0)
+	if (h->hs_result < 0 || !h->hs.n)
 		return;
 	root = hierarchy_open(&h->hs.h[h->hs.unified]);
 	snprintf(name, sizeof name, "cisandbox-check-%d", getpid());
@@ -75,6 +79,11 @@ void check_cgroup(const struct host *h, struct cis_check *c)
 	if (h->hs_result < 0) {
 		check_found(c, "cannot tell how they are mounted");
 		check_lacks(c, CIS_CHECK_MISSING, "mount -t cgroup2 cgroup2 /sys/fs/cgroup");
+		return;
+	}
+	if (!h->hs.n) {
+		check_found(c, "none is this user's: no limits but those of time and disk");
+		check_lacks(c, CIS_CHECK_WARNING, DELEGATE);
 		return;
 	}
 	if (check_judge(h, c, r, CIS_CHECK_MISSING, "",
@@ -164,7 +173,10 @@ static void check_controller(const struct host *h, struct cis_check *c,
 	int i = h->hs_result < 0 ? -1 : hierarchy_of(&h->hs, ctl);
 	const struct hierarchy *at = &h->hs.h[i < 0 ? 0 : i];
 
-	if (h->hs_result < 0 || h->hs.n == 0) {
+	if (h->hs_result >= 0 && process_is_rootless() && i < 0) {
+		check_found(c, "no group of this user's has the %s controller", name);
+		check_lacks(c, CIS_CHECK_WARNING, DELEGATE);
+	} else if (h->hs_result < 0 || h->hs.n == 0) {
 		check_found(c, "no control groups are mounted");
 		check_lacks(c, CIS_CHECK_WARNING, "first what \"cgroup\" says");
 	} else if (i < 0) {
@@ -253,6 +265,10 @@ void check_swap(const struct host *h, struct cis_check *c)
 
 void check_cgroup_kill(const struct host *h, struct cis_check *c)
 {
+	if (h->hs_result >= 0 && !h->hs.n) {
+		check_found(c, "not needed: no groups, and the end of init ends all");
+		return;
+	}
 	if (h->group_kill) {
 		check_found(c, "there");
 		return;

@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/num.h"
+#include "base/process.h"
 #include "base/sys.h"
 #include "fs/dev.h"
 #include "fs/mount.h"
@@ -30,6 +31,17 @@
 	(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWCGROUP)
 
 typedef int (*probe_fn)(const void *arg);
+
+/* Of root of a user namespace all ids are its own, and one is enough to try. */
+static uid_t probe_base(void)
+{
+	return process_is_in_userns() ? 0 : PROBE_BASE;
+}
+
+static uint32_t probe_count(void)
+{
+	return process_is_in_userns() ? 1 : PROBE_COUNT;
+}
 
 /* ---- the stage ----------------------------------------------------------------- */
 
@@ -153,7 +165,7 @@ static int start_inside(struct inside *in)
 	in->privileged = is_privileged();
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
-	r = in->privileged ? userns_become_owner_child(PROBE_BASE) : 0;
+	r = in->privileged ? userns_become_owner_child(probe_base()) : 0;
 	if (r >= 0)
 		r = in->pid = sys_clone3(&args);
 	if (r == 0) {
@@ -166,7 +178,7 @@ static int start_inside(struct inside *in)
 		return r;
 	}
 	in->gate = fds[1];
-	r = in->privileged ? userns_write_maps(in->pid, PROBE_BASE, PROBE_COUNT)
+	r = in->privileged ? userns_write_maps(in->pid, probe_base(), probe_count())
 			   : map_self(in->pid);
 	if (r < 0)
 		end_inside(in);
@@ -274,7 +286,8 @@ static int try_overlay(int image, int scratch)
 		r = path_make(scratch, "root/work", false);
 	if (r < 0)
 		return r;
-	root = overlay_mount_stage(&lowers, scratch, "/root", false);
+	root = overlay_mount_stage(&lowers, scratch, "/root",
+				   process_is_in_userns() ? OVERLAY_USER : 0);
 	if (root < 0)
 		return root;
 	/* A name that the directory below, somebody's, surely does not have. */
@@ -293,7 +306,9 @@ static int stage_layers(const void *arg)
 	if (r < 0)
 		return r;
 	userns = open_userns(in.pid);
-	r = userns < 0 ? userns : mount_idmap(image, userns);
+	r = userns;
+	if (r >= 0 && !process_is_in_userns())
+		r = mount_idmap(image, userns);
 	if (r >= 0 && l->idmap_scratch)
 		r = mount_idmap(l->scratch, userns);
 	if (r >= 0 && l->scratch >= 0)
@@ -314,7 +329,7 @@ int probe_overlay(const char *dir, int scratch_fd, bool idmap_scratch)
 
 static int stage_dev(const void *arg)
 {
-	cleanup_close int dev = dev_make_stage(0, false);
+	cleanup_close int dev = dev_make_stage(0, false, false);
 	cleanup_close int null = -1;
 
 	(void)arg;

@@ -32,6 +32,7 @@
 #include "fs/scratch.h"
 #include "isolate/ids.h"
 #include "net/egress.h"
+#include "rootless.h"
 #include "spec.h"
 #include "state.h"
 
@@ -185,22 +186,20 @@ static void check_privilege(const struct host *h, struct cis_check *c)
 	for (size_t i = 0; i < ARRAY_SIZE(needed_caps); i++)
 		if (!has_cap(h, needed_caps[i]))
 			add_cap(missing, sizeof missing, needed_caps[i]);
-	if (h->inner) {
-		check_found(c, "uid %u of a user namespace, not of the host", geteuid());
-		check_lacks(c, CIS_CHECK_MISSING, "run as root of the host");
-	} else if (missing[0]) {
+	if (missing[0]) {
 		check_found(c, "uid %u without %s", geteuid(), missing);
 		check_lacks(c, CIS_CHECK_MISSING,
 		      "run as root; in a container or unit, with these capabilities "
 		      "(docker: --privileged)");
 	} else {
-		check_found(c, "uid %u with the capabilities needed", geteuid());
+		check_found(c, "uid %u with the capabilities needed%s", geteuid(),
+			    h->inner ? ", of a user namespace" : "");
 	}
 }
 
 static void check_rlimits(const struct host *h, struct cis_check *c)
 {
-	if (has_cap(h, CAP_SYS_RESOURCE)) {
+	if (has_cap(h, CAP_SYS_RESOURCE) && !h->inner) {
 		check_found(c, "may be raised");
 		return;
 	}
@@ -288,8 +287,13 @@ static void check_namespaces(const struct host *h, struct cis_check *c)
 
 static void check_idmap(const struct host *h, struct cis_check *c)
 {
-	int r = probe_idmap(h->data);
+	int r;
 
+	if (h->inner) {
+		check_found(c, "not needed without root: ids are one to one");
+		return;
+	}
+	r = probe_idmap(h->data);
 	if (!check_judge(h, c, r, CIS_CHECK_MISSING, "",
 		   "move the images to ext4, xfs or btrfs: set CISANDBOX_ROOT, or mount "
 		   "one at /var/lib/cisandbox"))
@@ -306,16 +310,23 @@ static int small_tmpfs(uid_t base)
 
 static void check_overlay(const struct host *h, struct cis_check *c)
 {
-	cleanup_close int scratch = small_tmpfs(PROBE_BASE);
+	cleanup_close int scratch = small_tmpfs(h->inner ? 0 : PROBE_BASE);
 	int r = scratch < 0 ? scratch : probe_overlay(h->data, scratch, false);
 
-	check_judge(h, c, r, CIS_CHECK_MISSING, "mounted one over an id-mapped layer",
+	if (h->inner)
+		check_judge(h, c, r, CIS_CHECK_MISSING, "mounted one, marked by user.overlay.*",
+			    "modprobe overlay; without root, Linux 6.6 or later");
+	else
+		check_judge(h, c, r, CIS_CHECK_MISSING, "mounted one over an id-mapped layer",
 	      "modprobe overlay; Linux 5.19 or later, and images on ext4, xfs or btrfs");
 }
 
 static void check_tmpfs(const struct host *h, struct cis_check *c)
 {
-	check_judge(h, c, probe_dev(), CIS_CHECK_MISSING, "with device nodes that open",
+	if (h->inner)
+		check_found(c, "with the host's device nodes, bound");
+	else
+		check_judge(h, c, probe_dev(), CIS_CHECK_MISSING, "with device nodes that open",
 	      "run on the host, or in a container whose device rules allow the usual "
 	      "nodes (docker: --privileged)");
 }
@@ -388,15 +399,22 @@ static void check_backend(const struct host *h, struct cis_check *c, enum cis_di
 
 static void check_disk(const struct host *h, struct cis_check *c)
 {
-	check_backend(h, c, CIS_DISK_LOOP, "mounted an id-mapped ext4 on a loop device",
-		      "modprobe loop; apt install e2fsprogs; in a container, give it "
-		      "/dev/loop-control and /dev/loop*; the file system of the images must be "
-		      "writable and know O_TMPFILE");
+	if (h->inner)
+		check_found(c, "in memory without root: a tmpfs of at most half of it");
+	else
+		check_backend(h, c, CIS_DISK_LOOP, "mounted an id-mapped ext4 on a loop device",
+			      "modprobe loop; apt install e2fsprogs; in a container, give it "
+			      "/dev/loop-control and /dev/loop*; the file system of the images "
+			      "must be writable and know O_TMPFILE");
 }
 
 /* Nobody lacks it who has the other: it is faster, that is all. */
 static void check_disk_quota(const struct host *h, struct cis_check *c)
 {
+	if (h->inner) {
+		check_found(c, "root's to use");
+		return;
+	}
 	check_backend(h, c, CIS_DISK_QUOTA, "project quotas are enforced there",
 		      "for CISANDBOX_ROOT: XFS, or ext4 after tune2fs -O quota,project, mounted "
 		      "with prjquota; a kernel with CONFIG_XFS_QUOTA or CONFIG_QFMT_V2");
@@ -404,6 +422,10 @@ static void check_disk_quota(const struct host *h, struct cis_check *c)
 
 static void check_disk_btrfs(const struct host *h, struct cis_check *c)
 {
+	if (h->inner) {
+		check_found(c, "root's to use");
+		return;
+	}
 	check_backend(h, c, CIS_DISK_BTRFS, "quota groups are on",
 		      "a btrfs for CISANDBOX_ROOT, with btrfs quota enable --simple");
 }
@@ -414,10 +436,13 @@ static void check_device(const struct host *h, struct cis_check *c, const char *
 	cleanup_close int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	int r = fd < 0 ? -errno : 0;
 
-	if (check_judge(h, c, r, CIS_CHECK_WARNING, "", remedy))
+	if (check_judge(h, c, r, CIS_CHECK_WARNING, "", remedy)) {
 		check_found(c, "%s opens", path);
-	else
-		check_found(c, "%s: %s", path, strerror(-r));
+		return;
+	}
+	if (r == -EACCES)
+		check_lacks(c, CIS_CHECK_WARNING, "as root: chmod 666 %s, as udev does", path);
+	check_found(c, "%s: %s", path, strerror(-r));
 }
 
 static void check_fuse(const struct host *h, struct cis_check *c)
@@ -507,7 +532,7 @@ static void check_network(const struct host *h, struct cis_check *c)
 	struct cis_error err = {0};
 
 	(void)h;
-	if (egress_look(0, &a, &err) < 0) {
+	if (egress_look(0, EGRESS_VETH, &a, &err) < 0) {
 		check_found(c, "%s", err.message);
 		check_lacks(c, CIS_CHECK_WARNING,
 			    "have a default route, and forward packets: sysctl "
@@ -607,6 +632,10 @@ static void check_ids(const struct host *h, struct cis_check *c)
 	uint32_t base = 0;
 	unsigned int lent;
 
+	if (h->inner) {
+		check_found(c, "those of our user namespace, one to one");
+		return;
+	}
 	if (table < 0) {
 		check_judge(h, c, table, CIS_CHECK_MISSING, "", "tmpfs must be mountable");
 		return;
@@ -679,11 +708,30 @@ static void check_tar(const struct host *h, struct cis_check *c)
 	check_program(c, "tar");
 }
 
+/* What an ordinary user needs before all else; where it is there, all else was tried in it. */
+static void check_rootless(const struct host *h, struct cis_check *c)
+{
+	struct cis_error err = {0};
+
+	if (h->inner)
+		check_found(c, "root of a user namespace");
+	else if (geteuid() == 0)
+		check_found(c, "not needed: this is the host's root");
+	else if (rootless_look(&err) >= 0)
+		check_found(c, "sub-ids, newuidmap and places are there");
+	if (!err.code)
+		return;
+	check_found(c, "%s", err.message);
+	check_lacks(c, CIS_CHECK_MISSING,
+		    "what is said there, or run as root; cisandbox(1), \"WITHOUT ROOT\"");
+}
+
 /* ---- the report -------------------------------------------------------------- */
 
 static const struct item items[] = {
 	{"kernel", "everything", check_kernel},
 	{"privilege", "everything", check_privilege},
+	{"rootless", "everything, for users who are not root", check_rootless},
 	{"userns", "everything", check_userns},
 	{"namespaces", "everything", check_namespaces},
 	{"idmap", "everything: images and --bind", check_idmap},

@@ -167,14 +167,21 @@ static void init_setup(struct launch *l) __attribute__((noreturn));
 static int spawn_init(struct launch *l)
 {
 	struct clone_args args = {
-		.flags = INIT_NAMESPACES | CLONE_PARENT | CLONE_PARENT_SETTID |
-			 CLONE_INTO_CGROUP,
+		.flags = INIT_NAMESPACES | CLONE_PARENT | CLONE_PARENT_SETTID,
 		.parent_tid = (uint64_t)(uintptr_t)l->init,
-		.cgroup = (uint64_t)l->group->leaf,
 	};
 	struct sync_msg m;
 	int r;
 
+	if (l->group->leaf >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)l->group->leaf;
+	}
+	/*
+	 * Nobody inside may look at init, which is a copy of us. A change of ids sees to that,
+	 * but without root there is none.
+	 */
+	SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	/* Not before there are rules: the founder's network is linked to the gate by now. */
 	if (l->built[1] >= 0 && sync_recv(l->built[1], &m, NULL, 0) <= 0)
 		_exit(1);
@@ -252,6 +259,12 @@ static int bind_scratch(const struct launch *l, const struct op *op)
 	return tree < 0 ? tree : attach(tree, fds[SLOT_ROOT], op->target, false);
 }
 
+static unsigned int overlay_flags(const struct op *op)
+{
+	return (op->flags & OP_NODES ? OVERLAY_NODES : 0) |
+	       (op->flags & OP_OVERLAY_USER ? OVERLAY_USER : 0);
+}
+
 static int stage_op(struct launch *l, const struct op *op)
 {
 	int *fds = l->plan->fds;
@@ -282,13 +295,16 @@ static int stage_op(struct launch *l, const struct op *op)
 		return make_scratch_file(l, fds[op->slot], op);
 	case OP_OVERLAY:
 		fds[op->slot] = overlay_mount_stage(&image, fds[SLOT_SCRATCH], op->source,
-						    op->flags & OP_NODES);
+						    overlay_flags(op));
 		return fds[op->slot] < 0 ? fds[op->slot] : attach_root(l, fds[op->slot]);
 	case OP_KEEP_ROOT:
 		return keep_root(l, fds[op->slot]);
 	case OP_DEV:
-		fds[op->slot] = dev_make_stage(l->base, op->flags & OP_DEV_CONSOLE);
+		fds[op->slot] = dev_make_stage(l->base, op->flags & OP_DEV_CONSOLE,
+					       op->flags & OP_DEV_EMPTY);
 		return fds[op->slot] < 0 ? fds[op->slot] : 0;
+	case OP_DEV_BIND:
+		return dev_bind_stage(fds[SLOT_ROOT], op->target);
 	case OP_ATTACH:
 		return attach(fds[op->slot], fds[SLOT_ROOT], op->target,
 			      op->flags & OP_TARGET_FILE);

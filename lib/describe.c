@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,35 +136,9 @@ int describe_read_state(const struct state *st, struct described *ret, struct ci
 	return 0;
 }
 
-static bool has_subuids(const char *name)
-{
-	cleanup_free char *text = NULL;
-	size_t n = strlen(name);
-
-	if (io_read_file_at(AT_FDCWD, "/etc/subuid", 1 << 20, &text, NULL) < 0)
-		return false;
-	for (const char *line = text; line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (strncmp(line, name, n) == 0 && line[n] == ':')
-			return true;
-	}
-	return false;
-}
-
 int describe_unprivileged(struct cis_error *err)
 {
-	char name[64] = "this user";
-	FILE *f = fopen("/etc/passwd", "re");
-	const struct passwd *pw;
-
-	/* Not getpwuid(), which loads modules of the C library that a static command has not. */
-	while (f && (pw = fgetpwent(f)))
-		if (pw->pw_uid == geteuid())
-			snprintf(name, sizeof name, "%s", pw->pw_name);
-	if (f)
-		fclose(f);
 	return cis_fail_plain(err, EPERM,
-			      "%s is not root%s (use sudo; this version cannot yet start sandboxes "
-			      "without root)",
-			      name, has_subuids(name) ? "" : ", and has no ids in /etc/subuid");
+			      "uid %u is not root (use sudo; a program for users calls "
+			      "cis_user_become_root() first)", geteuid());
 }

@@ -59,7 +59,7 @@ int cis_sandbox_open(struct cis_sandbox **ret, const char *id, struct cis_error 
 	if (r >= 0)
 		r = describe_read_state(&sb->state, &d, err);
 	if (r >= 0)
-		r = root = state_open_root(err);
+		r = root = state_open_cache(&sb->state, err);
 	if (r >= 0)
 		state_group_name(&sb->state, name);
 	if (r >= 0)
@@ -194,11 +194,16 @@ static void joiner_main(struct join *j)
 static int clone_joiner(struct join *j, int *ret_pidfd)
 {
 	struct clone_args args = {
-		.flags = CLONE_PIDFD | CLONE_INTO_CGROUP,
+		.flags = CLONE_PIDFD,
 		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
-		.cgroup = (uint64_t)j->group->leaf,
 	};
-	int r = process_clone(&args);
+	int r;
+
+	if (j->group->leaf >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)j->group->leaf;
+	}
+	r = process_clone(&args);
 
 	if (r == 0)
 		joiner_main(j);

@@ -215,7 +215,7 @@ static struct json *usage(const struct state *st, const struct json *doc)
 	struct group_stat stat;
 	struct group g;
 	struct scratch_usage disk = {0};
-	cleanup_close int root = state_open_root(NULL);
+	cleanup_close int root = state_open_cache(st, NULL);
 
 	if (bundle_stat_of(st->id, &stat) < 0) {
 		group_init(&g);

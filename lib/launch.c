@@ -96,7 +96,9 @@ static bool makes_namespaces(const struct op *op)
 
 static void hint_op(const struct op *op, int errnum, struct cis_error *err)
 {
-	if (op->kind == OP_IDMAP && errnum == EINVAL)
+	if (op->kind == OP_OVERLAY && op->flags & OP_OVERLAY_USER && errnum == EOPNOTSUPP)
+		cis_hint(err, "without root it needs Linux 6.6, whose tmpfs has user.* attributes");
+	else if (op->kind == OP_IDMAP && errnum == EINVAL)
 		cis_hint(err, "its file system cannot be id-mapped; put it on ext4, xfs or "
 			      "btrfs");
 	else if (makes_namespaces(op) && (errnum == ENOSPC || errnum == EUSERS))
@@ -270,7 +272,8 @@ int launch_map(struct launch *l, struct cis_error *err)
 	if (r == 0)
 		return founder_died(l, err);
 	if (r > 0)
-		r = userns_write_maps(l->founder_pid, l->base, l->count);
+		r = l->plan->rootless ? userns_write_same_maps(l->founder_pid, l->count)
+				      : userns_write_maps(l->founder_pid, l->base, l->count);
 	if (r >= 0)
 		r = l->userns = userns_open(l->founder_pid);
 	if (r >= 0)
@@ -448,8 +451,10 @@ static int start_vfs(struct launch *l, struct cis_error *err)
 
 int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 {
-	int r = clone_child(l, CLONE_NEWNS | CLONE_INTO_CGROUP,
-			    l->group->dirs[l->group->hs.unified], &l->stage, stage_main);
+	const bool grouped = l->group->leaf >= 0;
+	int r = clone_child(l, CLONE_NEWNS | (grouped ? CLONE_INTO_CGROUP : 0),
+			    grouped ? l->group->dirs[l->group->hs.unified] : 0, &l->stage,
+			    stage_main);
 
 	*ret = (struct launched){.sync = -1, .pidfd = -1, .tty = -1, .root = -1,
 				  .listener = -1};

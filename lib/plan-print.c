@@ -8,6 +8,7 @@
 #include "fs/scratch.h"
 #include "notify/traps.h"
 #include "plan.h"
+#include "rootless.h"
 
 static const char *slot_name(const struct plan *p, unsigned int slot, char buf[static 16])
 {
@@ -23,9 +24,12 @@ static const char *slot_name(const struct plan *p, unsigned int slot, char buf[s
 	return buf;
 }
 
-static void describe_limits(const struct spec *s, char *buf, size_t n)
+static void describe_limits(const struct plan *p, char *buf, size_t n)
 {
-	int k = snprintf(buf, n, "make control groups");
+	const struct spec *s = p->spec;
+	char unheld[200];
+	int k = snprintf(buf, n, "make control groups%s",
+			 p->rootless ? " where the user has any" : "");
 
 	if (s->memory)
 		k += snprintf(buf + k, n - (size_t)k, ", memory %llu",
@@ -40,6 +44,8 @@ static void describe_limits(const struct spec *s, char *buf, size_t n)
 		k += snprintf(buf + k, n - (size_t)k, ", io of the disk");
 	if (s->flags & TRAPS_WITH_DEVICES)
 		snprintf(buf + k, n - (size_t)k, ", harmless devices only");
+	if (rootless_say_unheld(s, unheld, sizeof unheld))
+		snprintf(buf + k, n - (size_t)k, "; %s", unheld);
 }
 
 static void describe_scratch(const struct spec *s, const struct op *op, char *buf, size_t n)
@@ -56,9 +62,12 @@ static void describe_scratch(const struct spec *s, const struct op *op, char *bu
 
 static void describe_gate(const struct spec_egress *e, char *buf, size_t n)
 {
-	snprintf(buf, n, "build the gate: %s, %zu rule(s)%s, resolver, links",
+	static const char *const ways[] = {[CIS_UPLINK_AUTO] = "", [CIS_UPLINK_VETH] = " by veth",
+					   [CIS_UPLINK_PASTA] = " by pasta"};
+
+	snprintf(buf, n, "build the gate: %s, %zu rule(s)%s, resolver, links%s",
 		 e->rules.audit ? "audit" : "block", e->rules.allow.n,
-		 e->no_verify ? "" : ", names verified");
+		 e->no_verify ? "" : ", names verified", ways[e->uplink]);
 }
 
 /* Their names; nobody is told how long they are. */
@@ -84,6 +93,8 @@ static void describe_overlay(const struct op *op, char *buf, size_t n)
 {
 	snprintf(buf, n, "mount the overlay of image and scratch%s%s", op->source,
 		 op->flags & OP_NODES ? ", with device nodes" : "");
+	if (op->flags & OP_OVERLAY_USER)
+		strncat(buf, ", marked by user.overlay.*", n - strlen(buf) - 1);
 }
 
 static void describe_traps(const struct spec *s, char *buf, size_t n)
@@ -132,10 +143,11 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 		snprintf(buf, n, "make the state directory of %s", op->text);
 		break;
 	case OP_IDS:
-		snprintf(buf, n, "take %llu host ids", value);
+		snprintf(buf, n, op->flags & OP_IDS_OURS ? "take our own first %llu ids, one to one"
+							  : "take %llu host ids", value);
 		break;
 	case OP_CGROUP:
-		describe_limits(p->spec, buf, n);
+		describe_limits(p, buf, n);
 		break;
 	case OP_SECRETS:
 		describe_secrets(&p->spec->secrets, buf, n);
@@ -180,6 +192,9 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 	case OP_DEV:
 		snprintf(buf, n, "make /dev%s",
 			 op->flags & OP_DEV_CONSOLE ? " with a console" : "");
+		break;
+	case OP_DEV_BIND:
+		snprintf(buf, n, "bind the host's device nodes into /%s", op->target);
 		break;
 	case OP_ATTACH:
 		snprintf(buf, n, "attach %s at /%s%s", slot, op->target,

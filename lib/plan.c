@@ -220,7 +220,8 @@ static int plan_host(struct plan *p)
 	int r = add(p, (struct op){OP_STATE, BY_CALLER, .text = s->id ? s->id : "(random)"});
 
 	if (r >= 0)
-		r = add(p, (struct op){OP_IDS, BY_CALLER, .value = ids});
+		r = add(p, (struct op){OP_IDS, BY_CALLER, .value = ids,
+				       .flags = p->rootless ? OP_IDS_OURS : 0});
 	if (r >= 0 && s->secrets.n)
 		r = add(p, (struct op){OP_SECRETS, BY_CALLER, .slot = SLOT_SECRETS});
 	if (r >= 0)
@@ -333,15 +334,19 @@ static int plan_workdir(struct plan *p, int rootfd, struct cis_error *err)
 static int plan_overlay(struct plan *p)
 {
 	int r = add(p, (struct op){OP_OVERLAY, BY_STAGE, .slot = SLOT_ROOT, .source = "/root",
-				   .flags = nodes_flag(p->spec)});
+				   .flags = nodes_flag(p->spec) |
+					    (p->rootless ? OP_OVERLAY_USER : 0)});
 
 	if (r >= 0 && p->spec->artifacts.n)
 		r = add(p, (struct op){OP_KEEP_ROOT, BY_STAGE, .slot = SLOT_ROOT});
 	if (r >= 0)
 		r = add(p, (struct op){OP_DEV, BY_STAGE, .slot = SLOT_DEV,
-				       .flags = p->spec->tty ? OP_DEV_CONSOLE : 0});
+				       .flags = (p->spec->tty ? OP_DEV_CONSOLE : 0) |
+						(p->rootless ? OP_DEV_EMPTY : 0)});
 	if (r >= 0)
 		r = add(p, (struct op){OP_ATTACH, BY_STAGE, .slot = SLOT_DEV, .target = "dev"});
+	if (r >= 0 && p->rootless)
+		r = add(p, (struct op){OP_DEV_BIND, BY_STAGE, .target = "dev"});
 	return r;
 }
 
@@ -358,12 +363,12 @@ static int plan_root(struct plan *p, int rootfd)
 		r = add(p, (struct op){OP_CLOCK, BY_STAGE});
 	if (r >= 0)
 		r = add(p, (struct op){OP_OWNER, BY_STAGE});
-	for (size_t i = 0; i < p->layers.n && r >= 0; i++)
+	for (size_t i = 0; i < p->layers.n && r >= 0 && !p->rootless; i++)
 		r = add_idmap(p, plan_layer_slot(p, i));
 	/* A tmpfs of ours has the right owners already, and needs no 6.3. */
 	if (r >= 0 && !scratch_is_owned(p->disk))
 		r = add_idmap(p, SLOT_SCRATCH);
-	for (size_t i = 0; i < p->spec->n_binds && r >= 0; i++)
+	for (size_t i = 0; i < p->spec->n_binds && r >= 0 && !p->rootless; i++)
 		r = add_idmap(p, SLOT_BIND + (unsigned int)i);
 	if (r >= 0)
 		r = add(p, (struct op){OP_ATTACH_LAYERS, BY_STAGE});
@@ -592,6 +597,7 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	r = spec_validate(spec, err);
 	if (r < 0)
 		return r;
+	p->rootless = process_is_rootless();
 	p->has_vfs = spec->vfs == CIS_VFS_ON || (spec->vfs == CIS_VFS_AUTO && vfs_probe() == 0);
 	if (spec->inner == CIS_INNER_AUTO)
 		inner_find(&p->inner_path, NULL);

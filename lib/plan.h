@@ -22,7 +22,7 @@ enum op_who { BY_CALLER, BY_FOUNDER, BY_STAGE, BY_INIT };
 enum op_kind {
 	/* caller, on the host; each is journalled before it is made (prepare.c) */
 	OP_STATE,       /* the state directory, its lock and its journal */
-	OP_IDS,         /* value: how many */
+	OP_IDS,         /* value: how many; flags: OP_IDS_OURS */
 	OP_SECRETS,     /* slot: gets the tmpfs with them; before anything is cloned */
 	OP_FOUND,       /* the founder, cloned */
 	OP_CLONE_TREE,  /* source: host path; slot: gets a detached copy of the mount */
@@ -49,9 +49,11 @@ enum op_kind {
 	OP_ATTACH_LAYERS, /* scratch and image, in the stage's own namespace */
 	OP_MKDIR,       /* slot, target: on the scratch, parents too; value: mode; uid, gid */
 	OP_FILE,        /* slot, target, text: a small file of root's, 0644 */
-	OP_OVERLAY,     /* source: where on the scratch; slot: gets the root; flags: OP_NODES */
+	OP_OVERLAY,     /* source: where on the scratch; slot: gets the root; flags: OP_NODES,
+			 * OP_OVERLAY_USER */
 	OP_KEEP_ROOT,   /* slot: a clone of it, with nothing attached, goes to the caller */
-	OP_DEV,         /* slot: gets the tmpfs with its nodes; flags: OP_DEV_CONSOLE */
+	OP_DEV,         /* slot: gets the tmpfs with its nodes; flags: OP_DEV_* */
+	OP_DEV_BIND,    /* target: /dev in the new root; the host's nodes over its empty files */
 	OP_ATTACH,      /* slot at target in the new root; flags: OP_TARGET_FILE */
 	OP_BIND_SCRATCH, /* source: directory on the scratch, at target */
 	OP_SPAWN,       /* into the founder's namespaces, and init into the rest */
@@ -69,7 +71,10 @@ enum op_kind {
 #define OP_TREE_READONLY 1u
 #define OP_TARGET_FILE 1u
 #define OP_DEV_CONSOLE 1u
+#define OP_DEV_EMPTY 2u     /* files for nodes to be bound over: only the host's root makes any */
+#define OP_IDS_OURS 1u      /* those of our own namespace, one to one */
 #define OP_NODES 1u /* device nodes count, and the groups say which may be opened */
+#define OP_OVERLAY_USER 2u  /* its marks are user.overlay.*: trusted.* is the host's */
 
 /* Descriptors that ops hand on; binds follow from SLOT_BIND, then layers below the image's top. */
 enum slot {
@@ -106,6 +111,7 @@ struct plan {
 	const struct spec *spec; /* borrowed: outlives the plan */
 	struct op *ops;
 	size_t n_ops;
+	bool rootless;      /* we are root of a user namespace, or nobody (rootless.h) */
 	bool has_vfs;       /* virtual files, asked for or by default */
 	enum cis_disk disk; /* what the scratch is made of: never CIS_DISK_AUTO */
 	struct policy *policy; /* what may be reached; who builds the gate takes it over */

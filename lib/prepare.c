@@ -28,10 +28,14 @@ static int make_state(struct cis_sandbox *sb, struct cis_error *err)
 
 static int take_ids(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
 {
-	cleanup_close int dir = state_open_ids(err);
-	int r = dir < 0 ? dir : state_journal(&sb->state, JOURNAL_IDS, err);
+	cleanup_close int dir = -1;
+	int r;
 
 	sb->count = (uint32_t)op->value;
+	if (op->flags & OP_IDS_OURS)
+		return 0; /* from 0 */
+	dir = state_open_ids(err);
+	r = dir < 0 ? dir : state_journal(&sb->state, JOURNAL_IDS, err);
 	return r < 0 ? r : ids_alloc(dir, sb->state.id, sb->count, &sb->base, err);
 }
 
@@ -59,7 +63,7 @@ static int make_groups(struct cis_sandbox *sb, const struct op *op, struct cis_e
 		.io.most = sb->spec.io,
 	};
 	char name[STATE_GROUP_NAME_MAX];
-	cleanup_close int root = state_open_root(err);
+	cleanup_close int root = state_open_cache(&sb->state, err);
 	int r = root < 0 ? root : state_journal(&sb->state, JOURNAL_CGROUP, err);
 
 	if (r >= 0 && io_is_limited(&limits.io))
@@ -92,7 +96,12 @@ static int clone_tree(struct cis_sandbox *sb, const struct op *op, struct cis_er
 	int fd = mount_clone_tree(op->source, op->flags & OP_TREE_READONLY);
 
 	if (fd < 0)
-		return cis_fail(err, -fd, "clone the mount of %s", op->source);
+		cis_fail(err, -fd, "clone the mount of %s", op->source);
+	if (fd == -EINVAL && sb->plan.rootless)
+		cis_hint(err, "something is mounted below it, which without root cannot be left "
+			      "out: name a directory without mounts");
+	if (fd < 0)
+		return fd;
 	sb->plan.fds[op->slot] = fd;
 	return 0;
 }
@@ -126,6 +135,7 @@ static int clone_gate(struct cis_sandbox *sb, struct cis_error *err)
 
 	g->policy = steal_ptr(&sb->plan.policy);
 	g->verify = !e->no_verify;
+	g->wanted = e->uplink;
 	g->rate = e->rate;
 	g->budget = e->bytes;
 	g->state = sb->state.dir;

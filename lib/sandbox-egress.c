@@ -28,6 +28,15 @@ int cis_sandbox_set_egress_verify(struct cis_sandbox *sb, int on)
 	return 0;
 }
 
+int cis_sandbox_set_egress_uplink(struct cis_sandbox *sb, enum cis_uplink uplink)
+{
+	if (uplink != CIS_UPLINK_AUTO && uplink != CIS_UPLINK_VETH && uplink != CIS_UPLINK_PASTA)
+		return -EINVAL;
+	sb->spec.egress.is_set = true;
+	sb->spec.egress.uplink = uplink;
+	return 0;
+}
+
 int cis_sandbox_set_egress_limits(struct cis_sandbox *sb, uint64_t rate, uint64_t bytes)
 {
 	sb->spec.egress.is_set = true;

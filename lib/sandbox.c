@@ -21,6 +21,7 @@
 #include "describe.h"
 #include "fs/scratch.h"
 #include "image.h"
+#include "rootless.h"
 
 const char *cis_version(void)
 {
@@ -97,6 +98,22 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 
 /* ---- setters ---------------------------------------------------------------------- */
 
+/* What it changed is the word of a built-in profile, or that of whoever wrote a file. */
+static int load_profile(struct spec *s, const char *text, size_t len, const char *name,
+			bool builtin, struct cis_error *err)
+{
+	uint64_t before[N_LIMITS];
+	int r;
+
+	for (unsigned int i = 0; i < N_LIMITS; i++)
+		before[i] = *spec_limit(s, i);
+	r = spec_load_json(s, text, len, name, err);
+	for (unsigned int i = 0; i < N_LIMITS; i++)
+		if (*spec_limit(s, i) != before[i])
+			s->builtin = (s->builtin & ~(1u << i)) | (builtin ? 1u << i : 0);
+	return r;
+}
+
 int cis_sandbox_load_profile(struct cis_sandbox *sb, const char *name, struct cis_error *err)
 {
 	const char *text = strchr(name, '/') ? NULL : spec_builtin_profile(name);
@@ -105,7 +122,7 @@ int cis_sandbox_load_profile(struct cis_sandbox *sb, const char *name, struct ci
 	int r;
 
 	if (text)
-		return spec_load_json(&sb->spec, text, strlen(text), name, err);
+		return load_profile(&sb->spec, text, strlen(text), name, true, err);
 	if (!strchr(name, '/'))
 		return cis_fail_plain(err, ENOENT,
 				      "no built-in profile \"%s\" (a file is named with a "
@@ -114,7 +131,7 @@ int cis_sandbox_load_profile(struct cis_sandbox *sb, const char *name, struct ci
 	r = io_read_file_at(AT_FDCWD, name, JSON_MAX_TEXT, &file, &len);
 	if (r < 0)
 		return cis_fail(err, -r, "profile %s", name);
-	return spec_load_json(&sb->spec, file, len, name, err);
+	return load_profile(&sb->spec, file, len, name, false, err);
 }
 
 int cis_sandbox_set_id(struct cis_sandbox *sb, const char *id)
@@ -186,25 +203,25 @@ int cis_sandbox_add_ulimit(struct cis_sandbox *sb, const char *name, uint64_t so
 
 int cis_sandbox_set_memory(struct cis_sandbox *sb, uint64_t bytes)
 {
-	sb->spec.memory = bytes;
+	spec_demand(&sb->spec, LIMIT_MEMORY, bytes);
 	return 0;
 }
 
 int cis_sandbox_set_cpus(struct cis_sandbox *sb, uint64_t thousandths)
 {
-	sb->spec.cpus_milli = thousandths;
+	spec_demand(&sb->spec, LIMIT_CPUS, thousandths);
 	return 0;
 }
 
 int cis_sandbox_set_pids(struct cis_sandbox *sb, uint64_t processes)
 {
-	sb->spec.pids = processes;
+	spec_demand(&sb->spec, LIMIT_PIDS, processes);
 	return 0;
 }
 
 int cis_sandbox_set_disk(struct cis_sandbox *sb, uint64_t bytes)
 {
-	sb->spec.disk = bytes;
+	spec_demand(&sb->spec, LIMIT_DISK, bytes);
 	return 0;
 }
 
@@ -307,7 +324,9 @@ int cis_sandbox_plan(struct cis_sandbox *sb, char *const argv[], char **ret,
 
 	if (sb->is_bundle)
 		return cis_fail_plain(err, EINVAL, "a bundle has no plan");
-	r = spec_shut_host(&sb->spec, err);
+	r = rootless_fit(&sb->spec, err);
+	if (r >= 0)
+		r = spec_shut_host(&sb->spec, err);
 	if (r >= 0)
 		r = plan_build(&p, &sb->spec, argv, err);
 	if (r >= 0 && plan_print(&p, ret) < 0)
@@ -385,7 +404,7 @@ static int make(struct cis_sandbox *sb, bool *ret_payload_runs, struct cis_error
 static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
 {
 	bool payload_runs;
-	int r = geteuid() == 0 ? 0 : describe_unprivileged(err);
+	int r = geteuid() == 0 ? rootless_fit(&sb->spec, err) : describe_unprivileged(err);
 
 	if (r >= 0 && sb->is_bundle)
 		return start_bundle(sb, argv, err);
@@ -415,6 +434,7 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 		supervise_note_no_inner(sb);
 	if (sb->not_masked)
 		supervise_note_not_masked(sb);
+	supervise_note_unheld(sb);
 	if (payload_runs)
 		supervise_payload_runs(sb);
 	return 0;

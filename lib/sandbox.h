@@ -131,6 +131,8 @@ void supervise_note_no_vfs(struct cis_sandbox *sb);
 void supervise_note_no_inner(struct cis_sandbox *sb);
 /* Some values of secrets cannot be told from other text. */
 void supervise_note_not_masked(struct cis_sandbox *sb);
+/* Limits of a built-in profile that do not hold without root, if there are any. */
+void supervise_note_unheld(struct cis_sandbox *sb);
 /* Everybody dies, everything made is removed. Idempotent. */
 void supervise_finish(struct cis_sandbox *sb);
 void supervise_usage(struct cis_sandbox *sb);

@@ -64,6 +64,22 @@ static int read_mode(struct spec *s, const struct json *v, struct cis_error *err
 	return 0;
 }
 
+static int read_uplink(struct spec *s, const struct json *v, struct cis_error *err)
+{
+	static const char *const names[] = {[CIS_UPLINK_AUTO] = "auto", [CIS_UPLINK_VETH] = "veth",
+					    [CIS_UPLINK_PASTA] = "pasta"};
+	const char *text;
+	int r = json_want_string(v, &text, err);
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && r >= 0; i++)
+		if (strcmp(names[i], text) == 0) {
+			s->egress.uplink = (enum cis_uplink)i;
+			return 0;
+		}
+	return r < 0 ? r : json_fail(v, err, EINVAL,
+				     "\"%s\" is not an uplink (auto, veth, pasta)", text);
+}
+
 static int read_rules(struct spec *s, const struct json *v, enum cis_egress_rule kind,
 		      struct cis_error *err)
 {
@@ -111,6 +127,8 @@ static int read_member(struct spec *s, const struct json *v, struct cis_error *e
 			return read_rules(s, v, lists[i].kind, err);
 	if (strcmp(v->key, "mode") == 0)
 		return read_mode(s, v, err);
+	if (strcmp(v->key, "uplink") == 0)
+		return read_uplink(s, v, err);
 	if (strcmp(v->key, "rate") == 0)
 		return read_size(v, &s->egress.rate, err);
 	if (strcmp(v->key, "bytes") == 0)
@@ -123,7 +141,7 @@ static int read_member(struct spec *s, const struct json *v, struct cis_error *e
 int spec_read_egress(struct spec *s, const struct json *v, struct cis_error *err)
 {
 	static const char *const keys[] = {"mode",  "allow", "presets", "deny", "undeny",
-					   "verify", "rate",  "bytes",	 NULL};
+					   "verify", "uplink", "rate", "bytes", NULL};
 	int r = json_check_keys(v, keys, err);
 
 	s->egress.is_set = true;

@@ -177,6 +177,24 @@ int spec_add_env(struct strv *env, const char *assignment)
 	return strv_add(env, assignment);
 }
 
+uint64_t *spec_limit(struct spec *s, enum spec_limit which)
+{
+	uint64_t *const limits[N_LIMITS] = {
+		[LIMIT_MEMORY] = &s->memory,
+		[LIMIT_CPUS] = &s->cpus_milli,
+		[LIMIT_PIDS] = &s->pids,
+		[LIMIT_DISK] = &s->disk,
+	};
+
+	return limits[which];
+}
+
+void spec_demand(struct spec *s, enum spec_limit which, uint64_t value)
+{
+	*spec_limit(s, which) = value;
+	s->builtin &= ~(1u << which);
+}
+
 bool spec_id_is_valid(const char *id)
 {
 	size_t n = strlen(id);

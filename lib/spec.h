@@ -42,10 +42,13 @@ struct spec_service {
 struct spec_egress {
 	struct ruleset rules;
 	bool is_set, no_verify;
+	enum cis_uplink uplink;
 	uint64_t rate, bytes; /* 0: no limit */
 	struct publish published[PUBLISH_MAX];
 	size_t n_published;
 };
+
+enum spec_limit { LIMIT_MEMORY, LIMIT_CPUS, LIMIT_PIDS, LIMIT_DISK, N_LIMITS };
 
 struct spec {
 	char *id, *image, *rootfs, *user, *workdir, *hostname;
@@ -63,6 +66,8 @@ struct spec {
 	uint64_t disk_inodes; /* 0: the back end's ratio */
 	enum cis_disk disk_kind;
 	struct cis_io io;
+	unsigned int builtin; /* limits that only a built-in profile names: 1 << enum spec_limit */
+	unsigned int unheld;  /* of these, what cannot be had without root (rootless.h) */
 	uint64_t flags; /* CIS_NO_NEW_PRIVS, CIS_ALLOW_*, CIS_TRAP_* */
 	enum cis_net net;
 	struct spec_egress egress;
@@ -102,6 +107,10 @@ int spec_add_env(struct strv *env, const char *assignment);
  * quotes and trailing blanks included; empty lines and #comments are passed over.
  */
 int spec_add_env_file(struct strv *env, const char *path, struct cis_error *err);
+/* Its value; 0: none. */
+uint64_t *spec_limit(struct spec *s, enum spec_limit which);
+/* By its name, not by way of a profile. */
+void spec_demand(struct spec *s, enum spec_limit which, uint64_t value);
 
 bool spec_id_is_valid(const char *id);
 bool spec_hostname_is_valid(const char *name);

@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/io.h"
+#include "base/process.h"
 #include "bundle.h"
 #include "cgroup/group.h"
 #include "fs/scratch.h"
@@ -77,6 +78,16 @@ int state_open_root(struct cis_error *err)
 		return r;
 	fd = open(state_root(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? cis_fail(err, errno, "open %s", state_root()) : fd;
+}
+
+int state_open_cache(const struct state *st, struct cis_error *err)
+{
+	int fd;
+
+	if (!process_is_rootless())
+		return state_open_root(err);
+	fd = fcntl(st->dir, F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? cis_fail(err, errno, "state of %s", st->id) : fd;
 }
 
 /* A directory of the state root that is no sandbox's. */
@@ -268,7 +279,7 @@ static int undo_cgroup(const struct state *st, const struct group *known,
 	if (known) {
 		r = group_remove(known);
 	} else {
-		root = state_open_root(NULL);
+		root = state_open_cache(st, NULL);
 		state_group_name(st, name);
 		group_open(&found, name, root, NULL);
 		r = group_kill(&found);
@@ -290,8 +301,8 @@ static int undo_disk(const struct state *st, struct cis_error *err)
 
 int state_undo(struct state *st, const struct group *known, struct cis_error *err)
 {
-	static const char *const files[] = {"state.json", "state.json.new", "journal", "gate",
-					      "lock"};
+	static const char *const files[] = {"state.json", "state.json.new", "journal",
+					    ".cgroups", "gate", "lock"};
 	cleanup_free char *journal = NULL;
 	int r = io_read_file_at(st->dir, "journal", 4096, &journal, NULL);
 

@@ -41,6 +41,8 @@ const char *state_data_root(void);
 int state_make_dir(const char *path, struct cis_error *err);
 
 /* Descriptors of the state root and of its tables, made where missing. */
+/* Where a group's hierarchies are kept: for all sandboxes, or, without root, with its own. */
+int state_open_cache(const struct state *st, struct cis_error *err);
 int state_open_root(struct cis_error *err);
 int state_open_ids(struct cis_error *err);
 int state_open_claims(struct cis_error *err);

@@ -22,6 +22,7 @@
 #include "bundle.h"
 #include "disk.h"
 #include "fs/path.h"
+#include "rootless.h"
 #include "sandbox.h"
 #include "sync.h"
 
@@ -48,6 +49,7 @@ enum source {
 	SRC_INBOUND,
 	SRC_MASK,
 	SRC_ARTIFACT,
+	SRC_PASTA,
 	SRC_TRAPS, /* one for each helper */
 	SRC_TRAP_PAUSE = SRC_TRAPS + N_ANSWERERS,
 	SRC_RELAY = SRC_TRAP_PAUSE + N_ANSWERERS,
@@ -170,6 +172,8 @@ int supervise_begin(struct cis_sandbox *sb, struct cis_error *err)
 		r = watch(sb, sb->gate.names, EPOLLIN, SRC_NAMES);
 	if (r >= 0 && sb->gate.inbound >= 0)
 		r = watch(sb, sb->gate.inbound, EPOLLIN, SRC_INBOUND);
+	if (r >= 0 && sb->gate.pasta.pidfd >= 0)
+		r = watch(sb, sb->gate.pasta.pidfd, EPOLLIN, SRC_PASTA);
 	for (size_t i = 0; i < N_RELAYS && r >= 0; i++)
 		r = rewatch(sb, i);
 	return r < 0 ? cis_fail(err, -r, "watch the sandbox") : 0;
@@ -478,9 +482,10 @@ void supervise_note_no_vfs(struct cis_sandbox *sb)
 	int r = -vfs_probe();
 
 	snprintf(text, sizeof text,
-		 "/proc and /sys show the host's numbers: /dev/fuse: %s (\"modprobe fuse\", "
-		 "or --vfs=off to say so)",
-		 strerror(r));
+		 "/proc and /sys show the host's numbers: /dev/fuse: %s (%s, or --vfs=off to "
+		 "say so)",
+		 strerror(r), r == EACCES ? "chmod 666 /dev/fuse, as udev does"
+					  : "\"modprobe fuse\"");
 	supervise_post(sb, CIS_EVENT_VFS, (uint64_t)r, "vfs.off", text);
 }
 
@@ -502,6 +507,14 @@ void supervise_note_not_masked(struct cis_sandbox *sb)
 			snprintf(text + k, sizeof text - k, " %s", sb->spec.secrets.v[i].name);
 	}
 	supervise_post(sb, CIS_EVENT_SECRET, sb->not_masked, "secret.not_masked", text);
+}
+
+void supervise_note_unheld(struct cis_sandbox *sb)
+{
+	char text[200];
+
+	if (rootless_say_unheld(&sb->spec, text, sizeof text))
+		supervise_post(sb, CIS_EVENT_UNHELD, sb->spec.unheld, "limits.unheld", text);
 }
 
 static void start_helper(struct cis_sandbox *sb)
@@ -581,6 +594,21 @@ static void end_records(struct cis_sandbox *sb)
 
 	if (sb->log_mask && sb->egress_log >= 0 && mask_stream_holds(sb->log_mask))
 		io_write_all(sb->egress_log, buf, mask_stream_let_go(sb->log_mask, buf));
+}
+
+/* Its device went with it: nothing leaves any more. Flows would not live on in another. */
+static void on_pasta_death(struct cis_sandbox *sb)
+{
+	char word[128], text[256];
+
+	pasta_read_word(&sb->gate.pasta, word, sizeof word);
+	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->gate.pasta.pidfd, NULL);
+	pasta_end(&sb->gate.pasta);
+	if (sb->payload_ended)
+		return;
+	snprintf(text, sizeof text, "pasta died%s%s: the sandbox has no network any more",
+		 *word ? ", saying: " : "", word);
+	supervise_post(sb, CIS_EVENT_EGRESS, 0, "egress.down", text);
 }
 
 static void check_gate(struct cis_sandbox *sb)
@@ -863,6 +891,9 @@ static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err
 		return on_gate_death(sb, &sb->gate.names, source, err);
 	case SRC_INBOUND:
 		return on_gate_death(sb, &sb->gate.inbound, source, err);
+	case SRC_PASTA:
+		on_pasta_death(sb);
+		return 0;
 	default:
 		break;
 	}

@@ -41,6 +41,7 @@ cleanup() {
 		sleep 0.05
 	done
 	rm -rf "$work"
+	! declare -F user_done >/dev/null || user_done
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
@@ -60,6 +61,11 @@ make_rootfs() { # DIR
 }
 
 rootfs=$work/rootfs
+
+# To whom the command belongs, if that is not root (rootless.sh).
+own() { # PATH...
+	[ -z "${CISANDBOX_USER-}" ] || chown -R "$CISANDBOX_USER:$CISANDBOX_USER" "$@"
+}
 
 report() { # STATUS NAME
 	count=$((count + 1))
@@ -215,3 +221,10 @@ nothing_left() { # NAME TRACES-BEFORE
 
 [ "$(id -u)" -eq 0 ] || bail "needs root"
 make_rootfs "$rootfs"
+# The command is an ordinary user's (rootless.sh): so is all that it needs.
+if [ -n "${CISANDBOX_USER-}" ]; then
+	umask 0 # what the script makes is also for the command to write
+	chmod 777 "$work"
+	own "$rootfs"
+	install -d -m 700 -o "$CISANDBOX_USER" -g "$CISANDBOX_USER" "$CISANDBOX_STATE" "$CISANDBOX_ROOT"
+fi

@@ -101,3 +101,8 @@ bool process_is_in_userns(void)
 
 	return stat("/proc/self/ns/user", &st) == 0 && st.st_ino != FIRST_USERNS;
 }
+
+bool process_is_rootless(void)
+{
+	return geteuid() != 0 || process_is_in_userns();
+}

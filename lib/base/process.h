@@ -42,6 +42,8 @@ int process_candidates(struct strv *ret, const char *name, const struct strv *en
  * no.
  */
 bool process_is_in_userns(void);
+/* A user, or root of a user namespace: the host's groups, devices, ids are not ours. */
+bool process_is_rootless(void);
 
 /* The last value of @key, or NULL. */
 const char *process_env(const struct strv *env, const char *key);

@@ -8,6 +8,7 @@
 
 #include "../base/fd.h"
 #include "../base/io.h"
+#include "../base/process.h"
 #include "../base/str.h"
 #include "../base/sys.h"
 
@@ -195,7 +196,7 @@ int group_create(struct group *g, const char *name, const struct group_limits *l
 
 	if (r >= 0)
 		r = group_check_limits(&g->hs, l, err);
-	if (r < 0)
+	if (r < 0 || !g->hs.n)
 		return r;
 	n = render(&g->hs, l, settings);
 	for (size_t i = 0; i < g->hs.n; i++) {
@@ -219,8 +220,12 @@ int group_create(struct group *g, const char *name, const struct group_limits *l
 
 int group_open(struct group *g, const char *name, int cache_dirfd, struct cis_error *err)
 {
-	int r = find(g, name, cache_dirfd, 0, err);
+	int r;
 
+	/* Of what is a user's the sandbox's own directory says where, or there is none. */
+	if (process_is_rootless() && !hierarchies_are_known(cache_dirfd))
+		return 0;
+	r = find(g, name, cache_dirfd, 0, err);
 	if (r < 0)
 		return r;
 	r = open_dirs(g);

@@ -25,7 +25,7 @@ struct group_limits {
 };
 
 struct group {
-	struct hierarchies hs;
+	struct hierarchies hs;         /* none of them: a user without groups */
 	char name[104];                /* "cisandbox-NAME" */
 	int dirs[CTL_COUNT + 1];       /* by hierarchy; -1: no group there */
 	int tasks[CTL_COUNT + 1];      /* v1: open for joining; -1 on v2 */
@@ -43,7 +43,8 @@ int group_check_limits(const struct hierarchies *hs, const struct group_limits *
 		       struct cis_error *err);
 
 /*
- * Makes everything. On failure group_remove() takes away what is there.
+ * Makes everything; nothing where a user has no groups. On failure group_remove() takes
+ * away what is there.
  * @cache_dirfd: as for hierarchies_find().
  */
 int group_create(struct group *g, const char *name, const struct group_limits *l, uid_t owner,

@@ -15,7 +15,9 @@
 #include "../base/fd.h"
 #include "../base/io.h"
 #include "../base/str.h"
+#include "../base/process.h"
 #include "../base/sys.h"
+#include "own.h"
 
 #define CACHE_NAME ".cgroups"
 
@@ -147,6 +149,10 @@ int hierarchy_open(const struct hierarchy *h)
 /* Pure v1: cgroup2 without controllers is still what the sandbox is rooted in. */
 static void set_mode(struct hierarchies *hs)
 {
+	if (hs->unified < 0 && process_is_rootless()) {
+		*hs = (struct hierarchies){.mode = "none"};
+		return;
+	}
 	if (hs->unified < 0) {
 		struct hierarchy *h = get_hierarchy(hs, "");
 
@@ -211,6 +217,13 @@ static void write_cache(int dirfd, const struct hierarchies *hs)
 		unlinkat(dirfd, CACHE_NAME ".new", 0);
 }
 
+bool hierarchies_are_known(int cache_dirfd)
+{
+	struct hierarchies hs;
+
+	return read_cache(cache_dirfd, &hs);
+}
+
 int hierarchies_find(struct hierarchies *ret, int cache_dirfd, unsigned int needed,
 		     struct cis_error *err)
 {
@@ -218,8 +231,8 @@ int hierarchies_find(struct hierarchies *ret, int cache_dirfd, unsigned int need
 
 	if (cache_dirfd < 0 || !read_cache(cache_dirfd, ret) ||
 	    (hierarchies_controllers(ret) & needed) != needed) {
-		r = ask_libcgroup(ret, err);
-		if (r >= 0 && cache_dirfd >= 0)
+		r = process_is_rootless() ? own_find(ret, err) : ask_libcgroup(ret, err);
+		if (r >= 0 && ret->n && cache_dirfd >= 0)
 			write_cache(cache_dirfd, ret);
 	}
 	set_mode(ret);

@@ -22,11 +22,12 @@ struct hierarchy {
 	unsigned controllers;  /* bits 1 << enum controller */
 };
 
+/* Without root: what was delegated to the user (own.h), or nothing: then n is 0. */
 struct hierarchies {
 	struct hierarchy h[CTL_COUNT + 1];
 	size_t n;
 	int unified;           /* index of cgroup2 */
-	const char *mode;      /* "unified", "hybrid", "legacy" */
+	const char *mode;      /* "unified", "hybrid", "legacy"; "none": no groups for us */
 };
 
 /*
@@ -49,6 +50,9 @@ int hierarchy_of(const struct hierarchies *hs, enum controller c);
  */
 int hierarchies_find(struct hierarchies *ret, int cache_dirfd, unsigned int needed,
 		     struct cis_error *err);
+
+/* Whether @cache_dirfd holds an answer that is still true. */
+bool hierarchies_are_known(int cache_dirfd);
 
 /* Bits of all controllers that there are. */
 unsigned int hierarchies_controllers(const struct hierarchies *hs);

@@ -5,6 +5,8 @@
  * inside can then write to. So we are executed from a mount of our own that is read-only
  * and in nobody's mount namespace; where the kernel has none of that, from a sealed copy.
  */
+#include "seal.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -15,7 +17,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "../base/error.h"
 #include "../base/fd.h"
 #include "../base/sys.h"
 
@@ -61,17 +62,19 @@ static int copy_to_memory(void)
 	return steal_fd(&copy);
 }
 
-int cis_oci_seal(char *const argv[], struct cis_error *err)
+int seal_execute(char *const argv[], struct cis_error *err)
 {
-	cleanup_close int fd = -1;
+	cleanup_close int fd = clone_mount();
 
-	if (is_sealed())
-		return 0;
-	fd = clone_mount();
 	if (fd < 0)
 		fd = copy_to_memory();
 	if (fd < 0)
 		return cis_fail(err, -fd, "make a copy of this program that cannot be changed");
 	execveat(fd, "", argv, environ, AT_EMPTY_PATH);
 	return cis_fail(err, errno, "execute a copy of this program that cannot be changed");
+}
+
+int cis_oci_seal(char *const argv[], struct cis_error *err)
+{
+	return is_sealed() ? 0 : seal_execute(argv, err);
 }

@@ -40,7 +40,7 @@ static int make_root(const struct box *b, int *ret_root)
 /* With real nodes: those that the config names too, owned as it says. */
 static int make_dev(const struct box *b)
 {
-	cleanup_close int dev = dev_make_stage(b->base, b->c->process.terminal);
+	cleanup_close int dev = dev_make_stage(b->base, b->c->process.terminal, false);
 	int r = dev < 0 ? dev : 0;
 
 	for (size_t i = 0; i < b->n_devices && r >= 0; i++) {

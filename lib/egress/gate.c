@@ -22,11 +22,13 @@
 #include "../base/sys.h"
 #include "../isolate/userns.h"
 #include "../net/gate-messages.h"
+#include "../net/visit.h"
 #include "flows.h"
 #include "inbound.h"
 #include "keeper.h"
 #include "names.h"
 #include "policy.h"
+#include "uplink.h"
 
 #define BACKLOG 512
 /* The last records are waited for so long, and no longer. */
@@ -38,6 +40,7 @@ void gate_init(struct gate *g)
 		.founder = -1, .wire = {-1, -1}, .userns = -1, .netns = -1,
 		.asks = {-1, -1}, .questions = {-1, -1}, .life = {-1, -1},
 		.records = -1, .keeper = -1, .names = -1, .inbound = -1,
+		.pasta = {-1, -1, -1},
 	};
 	for (size_t i = 0; i < GATE_SOCKETS; i++)
 		g->sockets[i] = -1;
@@ -87,6 +90,7 @@ void gate_close(struct gate *g)
 	g->keeper = end_process(g->keeper);
 	g->names = end_process(g->names);
 	g->inbound = end_process(g->inbound);
+	pasta_end(&g->pasta);
 	close_pair(g->wire);
 	close_pair(g->asks);
 	close_pair(g->questions);
@@ -351,7 +355,7 @@ static int clone_founder(struct gate *g, const struct egress_rules *rules)
 int gate_clone(struct gate *g, uint32_t number, uid_t id, struct cis_error *err)
 {
 	struct egress_rules rules = {0};
-	int r = egress_look(number, &g->addresses, err);
+	int r = uplink_choose(g, number, err);
 
 	if (r < 0)
 		return r;
@@ -481,23 +485,9 @@ static int open_netfilters(void *arg)
 		r = g->sockets[GATE_FLOWS] = open_netfilter(flows_subscribe);
 	if (r >= 0)
 		r = g->sockets[GATE_REFUSALS] = open_netfilter(refusals_subscribe);
+	if (r >= 0)
+		r = g->sockets[GATE_NEVER] = open_netfilter(NULL);
 	return r;
-}
-
-/* @work in the gate's namespace. The thread's: nobody else comes along. */
-static int visit(const struct gate *g, int (*work)(void *arg), void *arg)
-{
-	cleanup_close int ours = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	int r, back;
-
-	if (ours < 0)
-		return -errno;
-	r = SYS(setns, g->netns, CLONE_NEWNET);
-	if (r < 0)
-		return r;
-	r = work(arg);
-	back = SYS(setns, ours, CLONE_NEWNET);
-	return back < 0 ? back : r;
 }
 
 /* Counts from none, in a file that goes with the state directory. */
@@ -554,7 +544,7 @@ int gate_build(struct gate *g, int box, struct cis_error *err)
 
 	if (r < 0)
 		return r;
-	r = visit(g, open_netfilters, g);
+	r = netns_visit(g->netns, open_netfilters, g);
 	if (r >= 0)
 		r = open_rest(g);
 	if (r < 0)
@@ -562,15 +552,16 @@ int gate_build(struct gate *g, int box, struct cis_error *err)
 	/* No link before there are rules: the founder makes them. */
 	r = hear_founder(g, STEP_RULES, err);
 	if (r >= 0)
-		r = egress_make_uplink(g->netns, &g->addresses, err);
+		r = uplink_begin(g, err);
 	if (r >= 0)
 		r = egress_make_link(g->netns, box, &g->addresses, err);
 	if (r < 0)
 		return r;
-	r = visit(g, open_listeners, g);
+	r = netns_visit(g->netns, open_listeners, g);
 	if (r < 0)
 		return cis_fail(err, -r, "gate: listen in it");
-	return upstreams_await(&g->upstreams, err);
+	r = uplink_finish(g, err);
+	return r < 0 ? r : upstreams_await(&g->upstreams, err);
 }
 
 /* ---- processes ------------------------------------------------------------------------------ */
@@ -622,4 +613,5 @@ void gate_finish(struct gate *g)
 			g->was_cut = true;
 		*helpers[i] = end_process(*helpers[i]);
 	}
+	pasta_end(&g->pasta);
 }

@@ -19,13 +19,16 @@
  *	           but to ask the keeper, whose never-list no request can change.
  *	cis:publish  inbound.c: if ports are published: moves bytes from the host to the
  *	           sandbox. It has sockets of the host, and reads nothing.
+ *	cis:uplink pasta.c: where nothing is forwarded, the parent of the program pasta.
  */
 #ifndef CIS_EGRESS_GATE_H
 #define CIS_EGRESS_GATE_H
 
+#include <cisandbox.h>
 #include <sys/types.h>
 
 #include "../net/egress.h"
+#include "pasta.h"
 #include "publish.h"
 #include "shared.h"
 #include "upstreams.h"
@@ -43,6 +46,7 @@ enum gate_socket {
 	GATE_TLS_6,
 	GATE_HTTP_4,
 	GATE_HTTP_6,
+	GATE_NEVER,      /* the uplink's, where that is pasta */
 	GATE_SOCKETS
 };
 
@@ -54,6 +58,9 @@ struct gate {
 	bool verify;
 	uint64_t rate, budget;
 	int state;                 /* borrowed: of the sandbox's directory */
+	enum cis_uplink wanted;
+	enum egress_uplink way;
+	struct pasta pasta;        /* if that is it */
 	uid_t id;                  /* of all its processes, on the host */
 	int founder, wire[2];      /* pidfd; the caller's end, the founder's */
 	pid_t founder_pid;

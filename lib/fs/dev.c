@@ -7,7 +7,11 @@
  */
 #include "dev.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "../base/fd.h"
@@ -36,13 +40,15 @@ static const struct link {
 
 static const char *const dirs[] = {"pts", "shm", "mqueue", "net"};
 
-static int populate(int dev, bool console)
+#define N_NEEDED 6 /* of these */
+
+static int populate(int dev, bool console, bool empty)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs) && r >= 0; i++)
 		r = SYS(mkdirat, dev, dirs[i], 0755);
-	for (size_t i = 0; i < ARRAY_SIZE(nodes) && r >= 0; i++)
+	for (size_t i = 0; i < ARRAY_SIZE(nodes) && r >= 0 && !empty; i++)
 		r = SYS(mknodat, dev, nodes[i].name, S_IFCHR | 0666,
 			makedev(nodes[i].major, nodes[i].minor));
 	for (size_t i = 0; i < ARRAY_SIZE(links) && r >= 0; i++)
@@ -52,7 +58,7 @@ static int populate(int dev, bool console)
 	return r;
 }
 
-int dev_make_stage(uid_t base, bool console)
+int dev_make_stage(uid_t base, bool console, bool empty)
 {
 	char options[96] = "mode=755,size=64k,nr_inodes=256,uid=";
 	cleanup_close int dev = -1;
@@ -63,7 +69,47 @@ int dev_make_stage(uid_t base, bool console)
 	strcat(options, ",gid=");
 	num_append(options, sizeof options, base);
 	dev = mount_new("tmpfs", "cisandbox-dev", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-	r = dev < 0 ? dev : populate(dev, console);
+	r = dev < 0 ? dev : populate(dev, console, empty);
 	umask(mask);
 	return r < 0 ? r : steal_fd(&dev);
+}
+
+/* Detached; -ENODEV when the host has something else there, or nothing. */
+static int clone_node(const struct node *node)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+				  .propagation = MS_PRIVATE};
+	char path[32] = "/dev/";
+	cleanup_close int tree = -1;
+	struct stat st;
+	int r;
+
+	strcat(path, node->name);
+	tree = sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE);
+	if (tree < 0)
+		return tree == -ENOENT ? -ENODEV : tree;
+	if (fstat(tree, &st) < 0 || !S_ISCHR(st.st_mode) ||
+	    st.st_rdev != makedev(node->major, node->minor))
+		return -ENODEV;
+	r = sys_mount_setattr(tree, 0, &attr);
+	return r < 0 ? r : steal_fd(&tree);
+}
+
+int dev_bind_stage(int root, const char *target)
+{
+	cleanup_close int dev = sys_openat2(root, target, O_PATH | O_DIRECTORY, 0,
+					    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	int r = dev < 0 ? dev : 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(nodes) && r >= 0; i++) {
+		cleanup_close int tree = clone_node(&nodes[i]);
+
+		if (tree == -ENODEV && i >= N_NEEDED)
+			continue;
+		r = tree < 0 ? tree
+			     : SYS(mknodat, dev, nodes[i].name, S_IFREG | 0666, 0);
+		if (r >= 0)
+			r = mount_attach(tree, dev, nodes[i].name);
+	}
+	return r;
 }

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 
 #include "../base/fd.h"
 #include "../base/num.h"
@@ -92,6 +93,19 @@ static struct layer_path layer(int fd, const char *place, const char *below)
 	return p;
 }
 
+/*
+ * The kernel mounts without them too, and then fails later, when a directory of the image is
+ * replaced. So they are tried here: a tmpfs has them from 6.6 on.
+ */
+static int use_user_xattrs(int fs, const char *upper)
+{
+	int r = SYS(setxattr, upper, "user.cisandbox", "", 0, 0);
+
+	if (r >= 0)
+		r = SYS(removexattr, upper, "user.cisandbox");
+	return r < 0 ? r : sys_fsconfig(fs, FSCONFIG_SET_FLAG, "userxattr", NULL);
+}
+
 static int set_image_stage(int fs, const struct overlay_lowers *image, int scratch_fd)
 {
 	struct layer_path lower = layer(image->top, "", "");
@@ -104,7 +118,7 @@ static int set_image_stage(int fs, const struct overlay_lowers *image, int scrat
 }
 
 int overlay_mount_stage(const struct overlay_lowers *image, int scratch_fd, const char *place,
-			bool nodes)
+			unsigned int how)
 {
 	struct layer_path upper = layer(scratch_fd, place, "/upper");
 	struct layer_path work = layer(scratch_fd, place, "/work");
@@ -123,13 +137,15 @@ int overlay_mount_stage(const struct overlay_lowers *image, int scratch_fd, cons
 	/* The scratch dies with the sandbox: waiting for its disk buys nothing. */
 	if (r >= 0)
 		r = sys_fsconfig(fs, FSCONFIG_SET_FLAG, "volatile", NULL);
+	if (r >= 0 && how & OVERLAY_USER)
+		r = use_user_xattrs(fs, upper.text);
 	if (r >= 0)
 		r = sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL);
 	if (image->n_more)
 		SYS(chdir, "/");
 	if (r < 0)
 		return r;
-	return sys_fsmount(fs, nodes ? 0 : MOUNT_ATTR_NODEV);
+	return sys_fsmount(fs, how & OVERLAY_NODES ? 0 : MOUNT_ATTR_NODEV);
 }
 
 /* ---- a look at an image ---------------------------------------------------------- */

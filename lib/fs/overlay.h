@@ -3,7 +3,6 @@
 #ifndef CIS_FS_OVERLAY_H
 #define CIS_FS_OVERLAY_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -21,11 +20,13 @@ int overlay_attach_layers_stage(const struct overlay_lowers *image, int scratch_
 /*
  * Runs in the stage, whose file-system ids are the sandbox's root: whatever
  * the overlay makes in "@place/upper" and "@place/work" of the scratch then
- * belongs to it. Both must exist, and the layers be attached. @nodes: device nodes count.
+ * belongs to it. Both must exist, and the layers be attached. @how: OVERLAY_*.
  * fd of the detached overlay, or -errno.
  */
 int overlay_mount_stage(const struct overlay_lowers *image, int scratch_fd, const char *place,
-			bool nodes);
+			unsigned int how);
+#define OVERLAY_NODES 1u /* device nodes count */
+#define OVERLAY_USER 2u  /* marks are user.overlay.*; -EOPNOTSUPP: the scratch has none */
 
 /*
  * One character, of which no two are alike, for each of OVERLAY_LAYERS_MAX layers: the

@@ -242,6 +242,9 @@ static void give_back(int dirfd, const char *name, const char *sandbox_id)
 
 uint32_t ids_of_helper(uint32_t base, uint32_t count)
 {
+	/* Root of a user namespace: that of the user's which is in no sandbox (rootless.c). */
+	if (base == 0)
+		return count;
 	if (base < POOL_FIRST || base >= POOL_END)
 		return base + count - 1;
 	return (uint32_t)(HELPERS_FIRST + (base - POOL_FIRST) / RANGE_MIN);

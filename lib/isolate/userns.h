@@ -20,6 +20,11 @@ int userns_write_maps(pid_t pid, uid_t base, uint32_t count);
 
 /* And the id @count inside is @uid and @gid. */
 int userns_write_maps_with(pid_t pid, uid_t base, uint32_t count, uid_t uid, gid_t gid);
+/*
+ * Ids 0..count-1 of it are the same of ours, where these are pieces: the kernel takes no range
+ * that spans two. Not for children.
+ */
+int userns_write_same_maps(pid_t pid, uint32_t count);
 
 /* A descriptor of @pid's user namespace. */
 int userns_open(pid_t pid);

@@ -49,6 +49,7 @@
  *			ip daddr @never4 goto never
  *			meta l4proto tcp accept }
  *		chain leave { type nat hook postrouting priority srcnat
+ *			oifname up0 meta l4proto udp masquerade to :32768-60999 fully-random
  *			oifname up0 masquerade }
  *		limit rate { over RATE bytes/second }; quota budget { over BUDGET }
  *		chain through { type filter hook forward priority filter + 10
@@ -71,6 +72,7 @@
  */
 #include <arpa/inet.h>
 #include <libnftnl/set.h>
+#include <linux/netfilter/nf_nat.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -80,6 +82,9 @@
 
 /* At one time: a job that opens them all leaves the host most of what it can track. */
 #define CONNECTIONS_MAX 16384
+/* Where Linux takes ports from for who does not care. */
+#define PORTS_FIRST 32768
+#define PORTS_LAST 60999
 
 /* How nft's own lists call the parts of a key: only it cares. */
 enum { KEY_IP4 = 7, KEY_IP6 = 8, KEY_PROTOCOL = 12, KEY_PORT = 13 };
@@ -444,10 +449,40 @@ static void add_output(struct nft_batch *b)
 	allow(b, r);
 }
 
+static void set_port(struct nftnl_rule *r, uint32_t reg, uint16_t port)
+{
+	struct nftnl_expr *e = nft_word(r, "immediate");
+	uint16_t wire = htons(port);
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, reg);
+	nftnl_expr_set(e, NFTNL_EXPR_IMM_DATA, &wire, sizeof wire);
+}
+
+/*
+ * pasta sends from the port of the host that it was sent from: not one that the job chooses, and
+ * somebody on the host waits for, or will.
+ */
+static void add_masquerade(struct nft_batch *b)
+{
+	struct nftnl_rule *r = to("leave", EGRESS_UPLINK);
+	struct nftnl_expr *e;
+
+	nft_protocol_is(r, IPPROTO_UDP);
+	set_port(r, NFT_REG_1, PORTS_FIRST);
+	set_port(r, NFT_REG_2, PORTS_LAST);
+	e = nft_word(r, "masq");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_MASQ_FLAGS,
+			   NF_NAT_RANGE_PROTO_SPECIFIED | NF_NAT_RANGE_PROTO_RANDOM_FULLY);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_MASQ_REG_PROTO_MIN, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_MASQ_REG_PROTO_MAX, NFT_REG_2);
+	nft_add(b, r);
+	r = to("leave", EGRESS_UPLINK);
+	nft_word(r, "masq");
+	nft_add(b, r);
+}
+
 static void add_table(struct nft_batch *b, const struct gate_values *v)
 {
-	struct nftnl_rule *r;
-
 	nft_table(b, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
 	for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
 		nft_set(b, &sets[i], (uint32_t)i + 1);
@@ -457,22 +492,17 @@ static void add_table(struct nft_batch *b, const struct gate_values *v)
 	add_listed(b);
 	add_forward(b);
 	add_output(b);
-	r = to("leave", EGRESS_UPLINK);
-	nft_word(r, "masq");
-	nft_add(b, r);
+	add_masquerade(b);
 }
 
 static void add_redirect(struct nft_batch *b, uint16_t port, uint16_t where)
 {
 	struct nftnl_rule *r = from_box("verify");
-	uint16_t wire = htons(where);
 	struct nftnl_expr *e;
 
 	nft_protocol_is(r, IPPROTO_TCP);
 	nft_port_is(r, port);
-	e = nft_word(r, "immediate");
-	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_1);
-	nftnl_expr_set(e, NFTNL_EXPR_IMM_DATA, &wire, sizeof wire);
+	set_port(r, NFT_REG_1, where);
 	e = nft_word(r, "redir");
 	nftnl_expr_set_u32(e, NFTNL_EXPR_REDIR_REG_PROTO_MIN, NFT_REG_1);
 	nft_add(b, r);

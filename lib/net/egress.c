@@ -4,8 +4,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if.h>
 #include <linux/veth.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,16 +22,9 @@
 #include "rtnl.h"
 
 #define MTU_DEFAULT 1500
+#define MTU_TAP 65520 /* each read of pasta's is a packet */
 
 /* ---- looking at the host ------------------------------------------------------------------ */
-
-static const struct rtattr *find_attr(const struct rtattr *at, int left, int type)
-{
-	for (; RTA_OK(at, left); at = RTA_NEXT(at, left))
-		if (at->rta_type == type)
-			return at;
-	return NULL;
-}
 
 static int find_default(const struct nlmsghdr *h, void *arg)
 {
@@ -42,7 +35,7 @@ static int find_default(const struct nlmsghdr *h, void *arg)
 	if (h->nlmsg_type != RTM_NEWROUTE || route->rtm_dst_len || *link ||
 	    route->rtm_type != RTN_UNICAST || route->rtm_table != RT_TABLE_MAIN)
 		return 0;
-	oif = find_attr(RTM_RTA(route), (int)RTM_PAYLOAD(h), RTA_OIF);
+	oif = rtnl_attr(RTM_RTA(route), (int)RTM_PAYLOAD(h), RTA_OIF);
 	if (oif && RTA_PAYLOAD(oif) == sizeof *link)
 		memcpy(link, RTA_DATA(oif), sizeof *link);
 	return 0;
@@ -69,7 +62,7 @@ static uint32_t read_mtu(int fd, uint32_t link)
 	q.link.ifi_index = (int)link;
 	if (rtnl_ask(fd, &q, answer, sizeof answer) < 0 || h->nlmsg_type != RTM_NEWLINK)
 		return mtu;
-	at = find_attr(IFLA_RTA(NLMSG_DATA(h)), (int)IFLA_PAYLOAD(h), IFLA_MTU);
+	at = rtnl_attr(IFLA_RTA(NLMSG_DATA(h)), (int)IFLA_PAYLOAD(h), IFLA_MTU);
 	if (at && RTA_PAYLOAD(at) == sizeof mtu)
 		memcpy(&mtu, RTA_DATA(at), sizeof mtu);
 	return mtu;
@@ -105,7 +98,42 @@ static void number_addresses(struct egress_addresses *a, uint32_t number)
 	memcpy(a->up6 + 12, &(uint32_t){htonl(number * 2 + 1)}, 4);
 }
 
-int egress_look(uint32_t number, struct egress_addresses *ret, struct cis_error *err)
+/* Nothing happens, if we may: there is no such link. */
+static int may_make_links(int fd)
+{
+	struct rtnl_request q = rtnl_request(RTM_DELLINK, NLM_F_ACK, sizeof q.link);
+	const char name[] = EGRESS_HOST_LINK "-none";
+	int r;
+
+	rtnl_put(&q, IFLA_IFNAME, name, sizeof name);
+	r = rtnl_tell(fd, &q);
+	return r == -ENODEV ? 0 : r;
+}
+
+/* What forwards is the link by which a packet arrives: ours, and that of the answers. */
+static int check_forwarding(int fd, uint32_t link, struct cis_error *err)
+{
+	char name[IF_NAMESIZE] = "", path[96];
+
+	if (may_make_links(fd) < 0)
+		return cis_fail_plain(err, EPERM,
+				      "network: no link to the host can be made (it takes root)");
+	if (!is_on("/proc/sys/net/ipv4/ip_forward"))
+		return cis_fail_plain(err, EACCES,
+				      "network: the host does not forward packets (set it "
+				      "with \"sysctl net.ipv4.ip_forward=1\")");
+	if_indextoname(link, name);
+	snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/forwarding", name);
+	if (!is_on(path) || !is_on("/proc/sys/net/ipv4/conf/default/forwarding"))
+		return cis_fail_plain(err, EACCES,
+				      "network: the host does not forward packets of every link "
+				      "(set net.ipv4.conf.default.forwarding and "
+				      "net.ipv4.conf.%s.forwarding to 1)", name);
+	return 0;
+}
+
+int egress_look(uint32_t number, enum egress_uplink way, struct egress_addresses *ret,
+		struct cis_error *err)
 {
 	cleanup_close int fd = rtnl_open(-1);
 	struct egress_addresses a = {0};
@@ -120,13 +148,13 @@ int egress_look(uint32_t number, struct egress_addresses *ret, struct cis_error 
 		return cis_fail_plain(err, ENETUNREACH,
 				      "network: the host has no default route (--net none "
 				      "does without)");
-	if (!is_on("/proc/sys/net/ipv4/ip_forward"))
-		return cis_fail_plain(err, EACCES,
-				      "network: the host does not forward packets (set it "
-				      "with \"sysctl net.ipv4.ip_forward=1\")");
-	a.mtu = read_mtu(fd, link4);
+	if (way == EGRESS_VETH)
+		r = check_forwarding(fd, link4, err);
+	if (r < 0)
+		return r;
+	a.mtu = way == EGRESS_PASTA ? MTU_TAP : read_mtu(fd, link4);
 	/* Half of it would be a way round: as good as IPv4, or off. */
-	a.six = link6 && is_on("/proc/sys/net/ipv6/conf/all/forwarding");
+	a.six = link6 && (way == EGRESS_PASTA || is_on("/proc/sys/net/ipv6/conf/all/forwarding"));
 	number_addresses(&a, number);
 	*ret = a;
 	return 0;
@@ -137,25 +165,35 @@ struct found {
 	size_t n, max;
 };
 
-static int keep_address(const struct nlmsghdr *h, void *arg)
+bool egress_read_address(const struct nlmsghdr *h, struct egress_element *ret)
 {
 	const struct ifaddrmsg *head = NLMSG_DATA(h);
-	struct found *f = arg;
 	const struct rtattr *at;
 	struct egress_element e = {.six = head->ifa_family == AF_INET6};
 	const size_t size = e.six ? 16 : 4;
 
 	if (h->nlmsg_type != RTM_NEWADDR)
-		return 0;
-	at = find_attr(IFA_RTA(head), (int)IFA_PAYLOAD(h), IFA_LOCAL);
+		return false;
+	at = rtnl_attr(IFA_RTA(head), (int)IFA_PAYLOAD(h), IFA_LOCAL);
 	if (!at)
-		at = find_attr(IFA_RTA(head), (int)IFA_PAYLOAD(h), IFA_ADDRESS);
+		at = rtnl_attr(IFA_RTA(head), (int)IFA_PAYLOAD(h), IFA_ADDRESS);
 	if (!at || RTA_PAYLOAD(at) != size)
+		return false;
+	memcpy(e.low, RTA_DATA(at), size);
+	memcpy(e.high, RTA_DATA(at), size);
+	*ret = e;
+	return true;
+}
+
+static int keep_address(const struct nlmsghdr *h, void *arg)
+{
+	struct found *f = arg;
+	struct egress_element e;
+
+	if (!egress_read_address(h, &e))
 		return 0;
 	if (f->n == f->max)
 		return -E2BIG;
-	memcpy(e.low, RTA_DATA(at), size);
-	memcpy(e.high, RTA_DATA(at), size);
 	f->v[f->n++] = e;
 	return 0;
 }
@@ -264,6 +302,13 @@ static int admit(int nft, enum egress_set set, const struct egress_element *e, b
 		len += elements_drop(text + len, EGRESS_ELEMENTS_SIZE(1), set, e);
 	len += elements_put(text + len, EGRESS_ELEMENTS_SIZE(1), set, e, 1);
 	return gate_talk(nft, text, gate_batch_end(text, len));
+}
+
+int egress_shut_child(int nft, const struct egress_element *e)
+{
+	int r = admit(nft, EGRESS_NEVER, e, false);
+
+	return r == -EEXIST || r == -ENOTEMPTY ? 0 : r;
 }
 
 /* Time cannot be added to before 6.12: what is there is replaced, at once. */
@@ -419,6 +464,26 @@ int egress_make_uplink(int gate, struct egress_addresses *a, struct cis_error *e
 	if (r >= 0)
 		r = set_up_end(there, &up, a->six);
 	return r < 0 ? cis_fail(err, -r, "gate: make the link %s to the host", name) : 0;
+}
+
+static int set_mtu(int fd, const char *name, uint32_t mtu)
+{
+	struct rtnl_request q = rtnl_request(RTM_NEWLINK, NLM_F_ACK, sizeof q.link);
+
+	rtnl_put(&q, IFLA_IFNAME, name, strlen(name) + 1);
+	rtnl_put(&q, IFLA_MTU, &mtu, sizeof mtu);
+	return rtnl_tell(fd, &q);
+}
+
+int egress_set_up_tap(int gate, const struct egress_addresses *a, struct cis_error *err)
+{
+	cleanup_close int there = rtnl_open(gate);
+	const struct end up = {EGRESS_UPLINK, a->up4, a->up6, a->host4, a->host6, 31, 127};
+	int r = there < 0 ? there : set_mtu(there, EGRESS_UPLINK, a->mtu);
+
+	if (r >= 0)
+		r = set_up_end(there, &up, a->six);
+	return r < 0 ? cis_fail(err, -r, "gate: set up pasta's link") : 0;
 }
 
 int egress_make_link(int gate, int box, const struct egress_addresses *a,

@@ -32,11 +32,20 @@ struct egress_addresses {
 /* So many pairs 198.18.0.0/15 has. */
 #define EGRESS_NUMBERS 65536
 
-/* @number: the first that is tried. What the host is like decides MTU and IPv6. 0 or -errno. */
-int egress_look(uint32_t number, struct egress_addresses *ret, struct cis_error *err);
+/* How a gate gets out: by a link to the host, which forwards, or by the program pasta. */
+enum egress_uplink { EGRESS_VETH, EGRESS_PASTA };
+/*
+ * @number: the first that is tried. What the host is like decides MTU and IPv6. 0 or -errno: -EACCES and
+ * -EPERM say that the host does not forward, or that no link to it can be made.
+ */
+int egress_look(uint32_t number, enum egress_uplink way, struct egress_addresses *ret,
+		struct cis_error *err);
 
 /* The host's own addresses, for the never-list: how many there are, at most @max. */
 int egress_host_addresses(struct egress_element *ret, size_t max, struct cis_error *err);
+struct nlmsghdr;
+/* Whether it says that there is an address, and which. */
+bool egress_read_address(const struct nlmsghdr *h, struct egress_element *ret);
 
 struct egress_policy {
 	bool audit, verify;
@@ -60,6 +69,8 @@ int egress_explain_rules(int r, struct cis_error *err);
 /* The host's table, unless it is there; then the link, and by it the number in @a, which may
  * become another. @gate: network namespace. */
 int egress_make_uplink(int gate, struct egress_addresses *a, struct cis_error *err);
+/* pasta's device, which is there: its addresses, routes. */
+int egress_set_up_tap(int gate, const struct egress_addresses *a, struct cis_error *err);
 /* @box: the sandbox's network namespace, in which there is but lo. */
 int egress_make_link(int gate, int box, const struct egress_addresses *a,
 		     struct cis_error *err);
@@ -69,5 +80,7 @@ int egress_count_uplink(uint32_t number, uint64_t *ret_up, uint64_t *ret_down);
 
 /* One element into the live gate, by the keeper; waits for the kernel's word. Raw calls. */
 int egress_admit_child(int nft, enum egress_set set, const struct egress_element *e);
+/* Into the never-list; one that is there, or in a range that is, needs no adding. Raw calls. */
+int egress_shut_child(int nft, const struct egress_element *e);
 
 #endif

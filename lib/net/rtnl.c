@@ -11,6 +11,7 @@
 #include "../base/fd.h"
 #include "../base/macros.h"
 #include "../base/sys.h"
+#include "visit.h"
 
 struct rtnl_request rtnl_request(int type, int flags, size_t head)
 {
@@ -50,25 +51,28 @@ void rtnl_end(struct rtnl_request *q, struct rtattr *nest)
 	nest->rta_len = (unsigned short)((char *)tail(q) - (char *)nest);
 }
 
+const struct rtattr *rtnl_attr(const struct rtattr *at, int left, int type)
+{
+	for (; RTA_OK(at, left); at = RTA_NEXT(at, left))
+		if (at->rta_type == type)
+			return at;
+	return NULL;
+}
+
+static int open_here(void *arg)
+{
+	int *ret = arg;
+
+	*ret = SYS(socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	return *ret;
+}
+
 int rtnl_open(int netns)
 {
-	cleanup_close int ours = -1;
-	int fd, r;
+	cleanup_close int fd = -1;
+	int r = netns < 0 ? open_here(&fd) : netns_visit(netns, open_here, &fd);
 
-	if (netns < 0)
-		return SYS(socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	/* The thread's: nobody else comes along. */
-	ours = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (ours < 0)
-		return -errno;
-	r = SYS(setns, netns, CLONE_NEWNET);
-	if (r < 0)
-		return r;
-	fd = SYS(socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	r = SYS(setns, ours, CLONE_NEWNET);
-	if (r < 0)
-		fd_close(fd);
-	return r < 0 ? r : fd;
+	return r < 0 ? r : steal_fd(&fd);
 }
 
 int rtnl_ask(int fd, const struct rtnl_request *q, void *answer, size_t size)

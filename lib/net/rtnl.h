@@ -32,6 +32,9 @@ void rtnl_put(struct rtnl_request *q, int type, const void *data, size_t len);
 struct rtattr *rtnl_nest(struct rtnl_request *q, int type);
 void rtnl_end(struct rtnl_request *q, struct rtattr *nest);
 
+/* Of @left bytes of attributes that of a type, or NULL. */
+const struct rtattr *rtnl_attr(const struct rtattr *at, int left, int type);
+
 /* In the namespace @netns, or with -1 in the caller's. */
 int rtnl_open(int netns);
 /* Sends it and hears the first datagram: its length. An error message is its error. */

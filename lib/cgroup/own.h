@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The part of cgroup2 that was delegated to a user: a hierarchy that begins there. */
+#ifndef CIS_CGROUP_OWN_H
+#define CIS_CGROUP_OWN_H
+
+#include "hierarchy.h"
+
+/*
+ * The uppermost group above us that is ours to write in. None: ret->n is 0. -EPERM: one that
+ * root inside could change from within, being the same user.
+ */
+int own_find(struct hierarchies *ret, struct cis_error *err);
+
+#endif
