@@ -12,7 +12,8 @@
  *	         clones init, and is gone
  *	init     its clone by CLONE_PARENT, so the caller's child; pid 1 inside
  *	helper   the caller's clone without any power; serves the virtual files (vfs/vfs.h)
- *	gate     with a network: a founder of its own, and two helpers (egress/gate.h)
+ *	gate     with a network: a founder of its own, which makes its rules too, and two
+ *	         helpers (egress/gate.h)
  *	payload  init's child; becomes the user's command. Services are its like.
  *
  * Wires (all SOCK_SEQPACKET, records of sync.h)
@@ -41,9 +42,10 @@
  *	S2 FOUND    founder user, network, ipc, uts; lo up           founder_main
  *	S3 CLONE    caller  the stage, into the group                launch_run
  *	S4 BUILD    stage   id-map, overlay, /dev, binds             stage_main
- *	            caller  meanwhile: the gate, its helpers         build_gate
+ *	            caller  meanwhile: the gate's links              build_gate
  *	S5 SPAWN    stage   the founder's namespaces; init     -> #1 spawn_init
  *	S6 SETUP    init    own mounts, /proc, pivot           -> #2 init_setup
+ *	            caller  meanwhile: the gate's helpers            build_gate
  *	S7 SERVE    init    services, each until it answers          init_main
  *	S8 EXEC     payload session, filter, ids, execve       -> #3 payload_exec
  *

@@ -31,8 +31,8 @@ enum op_kind {
 	OP_CGROUP,      /* the groups, their limits, the delegation; flags: OP_NODES */
 	OP_VFS,         /* slot: gets the file system with the virtual files */
 	OP_PUBLISH,     /* value: index into spec.egress.published; listens on the host */
-	OP_GATE,        /* who makes the gate's namespaces, cloned */
-	OP_GATE_BUILD,  /* its rules, then its links to the founder's network and the host:
+	OP_GATE,        /* who makes the gate's namespaces and rules, cloned */
+	OP_GATE_BUILD,  /* then its links, to the founder's network and the host:
 			 * launch.c, once the stage is under way */
 	/* founder, while the caller goes on */
 	OP_USERNS,      /* its end is what OP_MAP waits for */

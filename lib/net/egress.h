@@ -4,8 +4,9 @@
  *
  *	host  cisandboxN -- up0 [ the gate ] box0 -- eth0  the sandbox
  *
- * in network namespaces that are there already. Only the caller works here, by netlink
- * sockets opened in each of them. egress-rules.c has the rules.
+ * in network namespaces that are there already. The caller makes links, by netlink sockets
+ * opened in each of them; rules are sent by who makes the gate's namespaces, while the caller
+ * is busy elsewhere. egress-rules.c has the rules.
  */
 #ifndef CIS_NET_EGRESS_H
 #define CIS_NET_EGRESS_H
