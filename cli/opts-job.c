@@ -30,7 +30,7 @@ int job_add_secret(struct front *f, const char *v)
 	name[eq - v] = '\0';
 	if (strcmp(eq + 1, "-") == 0) {
 		if (f->stdin_is_secret) {
-			cli_usage_error(f->verb, "--secret %s: standard input is another's already", v);
+			cli_usage_error(f->verb, "--secret %s: standard input is another's", v);
 			return 1;
 		}
 		f->stdin_is_secret = true;

@@ -39,12 +39,29 @@ static void tell(struct cis_sandbox *sb, const struct artifact *a,
 	int n;
 
 	tell_size(r->bytes, size, sizeof size);
-	n = snprintf(text, sizeof text, "artifact %.60s is %.60s: %llu file%s, %s", a->path, a->dest,
-		     (unsigned long long)r->files, r->files == 1 ? "" : "s", size);
+	n = snprintf(text, sizeof text, "artifact %.60s is %.60s: %llu file%s, %s", a->path,
+		     a->dest, (unsigned long long)r->files, r->files == 1 ? "" : "s", size);
 	if (r->left_out)
 		snprintf(text + n, sizeof text - (size_t)n, "; left out %llu: %s%s",
 			 (unsigned long long)r->left_out, r->left, *r->left ? "" : "...");
 	supervise_post(sb, CIS_EVENT_ARTIFACT, r->bytes, "artifact", text);
+}
+
+static int start(struct cis_sandbox *sb, struct cis_error *err)
+{
+	struct collector *c = &sb->collector;
+	const struct artifact *a = &sb->spec.artifacts.v[c->next];
+	cleanup_free char *temp = NULL;
+	int r = collector_name_temp(c, &temp);
+
+	if (r < 0)
+		cis_fail(err, -r, "artifact %s", a->path);
+	else
+		r = state_journal_temp(&sb->state, temp, err);
+	if (r >= 0)
+		return collector_start(c, &sb->spec.artifacts, sb->base, sb->count, err);
+	c->next++;
+	return r;
 }
 
 int collect_next(struct cis_sandbox *sb)
@@ -54,7 +71,7 @@ int collect_next(struct cis_sandbox *sb)
 	while (c->root >= 0 && c->next < c->n) {
 		struct cis_error err = {0};
 
-		if (collector_start(c, &sb->spec.artifacts, sb->base, sb->count, &err) >= 0)
+		if (start(sb, &err) >= 0)
 			return 1;
 		tell_failure(sb, &err);
 	}

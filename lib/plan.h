@@ -78,8 +78,8 @@ enum op_kind {
 
 /* Descriptors that ops hand on; binds follow from SLOT_BIND, then layers below the image's top. */
 enum slot {
-	SLOT_NONE, SLOT_IMAGE, SLOT_SCRATCH, SLOT_ROOT, SLOT_DEV, SLOT_VFS, SLOT_INNER, SLOT_SECRETS,
-	SLOT_BIND
+	SLOT_NONE, SLOT_IMAGE, SLOT_SCRATCH, SLOT_ROOT, SLOT_DEV, SLOT_VFS, SLOT_INNER,
+	SLOT_SECRETS, SLOT_BIND
 };
 
 struct op {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +15,11 @@
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/process.h"
+#include "base/spawn.h"
 #include "bundle.h"
 #include "cgroup/group.h"
 #include "fs/scratch.h"
+#include "guard/artifact.h"
 #include "isolate/ids.h"
 
 #define DEFAULT_ROOT "/run/cisandbox"
@@ -256,6 +259,33 @@ int state_journal(const struct state *st, enum journal_entry what, struct cis_er
 	return r < 0 ? cis_fail(err, -r, "journal of %s", st->id) : 0;
 }
 
+int state_journal_temp(const struct state *st, const char *path, struct cis_error *err)
+{
+	cleanup_close int fd =
+		openat(st->dir, "temp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : io_write_all(fd, path, strlen(path));
+
+	return r < 0 ? cis_fail(err, -r, "journal of %s", st->id) : 0;
+}
+
+/*
+ * Only what has such a name, wherever the path leads by now: whoever could put something of
+ * that name there can remove it as well.
+ */
+static void undo_temp(const struct state *st)
+{
+	cleanup_free char *path = NULL;
+	const char *name;
+	struct stat found;
+
+	if (io_read_file_at(st->dir, "temp", PATH_MAX, &path, NULL) < 0)
+		return;
+	name = strrchr(path, '/');
+	if (!name || !str_starts(name + 1, ARTIFACT_TEMP) || lstat(path, &found) < 0)
+		return;
+	spawn_wait((char *const[]){"rm", "-rf", "--", path, NULL}, -1, "coreutils", NULL);
+}
+
 static int undo_ids(const struct state *st, struct cis_error *err)
 {
 	cleanup_close int ids = state_open_ids(err);
@@ -301,7 +331,7 @@ static int undo_disk(const struct state *st, struct cis_error *err)
 
 int state_undo(struct state *st, const struct group *known, struct cis_error *err)
 {
-	static const char *const files[] = {"state.json", "state.json.new", "journal",
+	static const char *const files[] = {"temp", "state.json", "state.json.new", "journal",
 					    ".cgroups", "gate", "lock"};
 	cleanup_free char *journal = NULL;
 	int r = io_read_file_at(st->dir, "journal", 4096, &journal, NULL);
@@ -322,6 +352,7 @@ int state_undo(struct state *st, const struct group *known, struct cis_error *er
 		r = undo_ids(st, err);
 	if (r < 0)
 		return r;
+	undo_temp(st);
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		unlinkat(st->dir, files[i], 0);
 	if (rmdir(st->path) < 0 && errno != ENOENT)

@@ -9,6 +9,7 @@
  *	  ID/lock                 held by the supervisor until all is undone; its
  *	                          text becomes "exit N" at the end
  *	  ID/journal              what was, or was about to be, made on the host
+ *	  ID/temp                 path of a half-copied artifact
  *	  ID/state.json           for list, inspect, exec
  *	  ID/gate                 numbers of its network, which its helpers write (egress/shared.h)
  *
@@ -73,6 +74,12 @@ bool state_is_alive(const struct state *st);
 /* To be called before the thing is made. Durable enough to outlive a SIGKILL. */
 enum journal_entry { JOURNAL_IDS, JOURNAL_CGROUP, JOURNAL_BUNDLE, JOURNAL_DISK };
 int state_journal(const struct state *st, enum journal_entry what, struct cis_error *err);
+
+/*
+ * The directory of the host's that is filled now, by its path; it replaces the one before. A
+ * process that was killed has left it there, and nobody wants it.
+ */
+int state_journal_temp(const struct state *st, const char *path, struct cis_error *err);
 
 int state_write(const struct state *st, const struct json *doc, struct cis_error *err);
 int state_read(const struct state *st, struct json **ret, struct cis_error *err);

@@ -21,9 +21,7 @@
 #include "../base/sys.h"
 #include "../isolate/userns.h"
 
-#define TEMP_TRIES 100
-
-/* ---- what is asked for ---------------------------------------------------------------- */
+/* ---- what is asked for --------------------------------------------------------- */
 
 static size_t without_slashes(const char *path)
 {
@@ -56,7 +54,8 @@ int artifacts_add(struct artifacts *a, const char *path, const char *dest,
 	const char *name;
 
 	if (*path != '/')
-		return cis_fail_plain(err, EINVAL, "artifact %s: its path inside is not absolute", path);
+		return cis_fail_plain(err, EINVAL, "artifact %s: its path inside is not absolute",
+				      path);
 	if (!dest)
 		dest = last_name(path, n);
 	dest_len = dest >= path && dest <= path + n ? (size_t)(path + n - dest)
@@ -93,7 +92,7 @@ void artifacts_done(struct artifacts *a)
 	*a = (struct artifacts){0};
 }
 
-/* ---- destinations ------------------------------------------------------------------------- */
+/* ---- destinations -------------------------------------------------------------- */
 
 void collector_init(struct collector *c)
 {
@@ -150,24 +149,32 @@ void collector_done(struct collector *c)
 	collector_init(c);
 }
 
-/* ---- the temporary directory ---------------------------------------------------------------- */
+/* ---- the temporary directory --------------------------------------------------- */
 
+int collector_name_temp(struct collector *c, char **ret)
+{
+	char link[64], dir[PATH_MAX];
+	uint64_t number;
+	ssize_t n;
+
+	if (getrandom(&number, sizeof number, 0) != sizeof number)
+		return -EIO;
+	snprintf(c->temp_name, sizeof c->temp_name, ARTIFACT_TEMP "%016llx",
+		 (unsigned long long)number);
+	snprintf(link, sizeof link, "/proc/self/fd/%d", c->parents[c->next]);
+	n = readlink(link, dir, sizeof dir - 1);
+	if (n < 0)
+		return -errno;
+	return str_format(ret, "%.*s/%s", (int)n, dir, c->temp_name);
+}
+
+/* Nobody can have guessed its name: one that is there already is an error. */
 static int make_temp(struct collector *c, int parent)
 {
-	for (int i = 0; i < TEMP_TRIES; i++) {
-		uint64_t number;
-
-		if (getrandom(&number, sizeof number, 0) != sizeof number)
-			return -EIO;
-		snprintf(c->temp_name, sizeof c->temp_name, ".cisandbox-artifact-%016llx",
-			 (unsigned long long)number);
-		if (mkdirat(parent, c->temp_name, 0700) < 0 && errno == EEXIST)
-			continue;
-		c->temp = openat(parent, c->temp_name,
-				 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		return c->temp < 0 ? -errno : 0;
-	}
-	return -EEXIST;
+	if (mkdirat(parent, c->temp_name, 0700) < 0)
+		return -errno;
+	c->temp = openat(parent, c->temp_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return c->temp < 0 ? -errno : 0;
 }
 
 /* With what is in it, which is the job's choice of names and depth: rm(1) minds that. */
@@ -197,7 +204,7 @@ static int clone_temp(const struct collector *c)
 	return r < 0 ? r : steal_fd(&fd);
 }
 
-/* ---- the helper ------------------------------------------------------------------------------ */
+/* ---- the helper ---------------------------------------------------------------- */
 
 static void *map(size_t size, int flags)
 {
@@ -274,7 +281,7 @@ int collector_start(struct collector *c, const struct artifacts *a, uint32_t bas
 	return r;
 }
 
-/* ---- its end ---------------------------------------------------------------------------------- */
+/* ---- its end ------------------------------------------------------------------- */
 
 static void reap(struct collector *c, siginfo_t *ret)
 {
@@ -323,6 +330,7 @@ static int explain(const struct artifact *a, const struct artifacts *all,
 		   const struct artifact_report *r, struct cis_error *err)
 {
 	const char *path = strcmp(a->path, "/") == 0 ? "" : a->path;
+	unsigned long long max = all->max ? all->max : ARTIFACT_MAX_DEFAULT;
 	int errnum = r->error > 0 && r->error < 4096 ? r->error : EIO;
 
 	switch ((enum artifact_step)r->step) {
@@ -337,16 +345,16 @@ static int explain(const struct artifact *a, const struct artifacts *all,
 		return cis_fail(err, errnum, "artifact %s: write %s%s", a->path, a->dest, r->at);
 	case ARTIFACT_SIZE:
 		return cis_fail_plain(err, EFBIG,
-				      "artifact %s: with %s%s more than %lluM (raise --artifact-max)",
-				      a->path, path, r->at,
-				      (unsigned long long)(all->max ? all->max
-								    : ARTIFACT_MAX_DEFAULT) >> 20);
+				      "artifact %s: with %s%s more than %lluM (raise "
+				      "--artifact-max)",
+				      a->path, path, r->at, max >> 20);
 	case ARTIFACT_ENTRIES:
 		return cis_fail_plain(err, E2BIG, "artifact %s: more than %u files (pack them)",
 				      a->path, ARTIFACT_ENTRIES_MAX);
 	case ARTIFACT_DEPTH:
-		return cis_fail_plain(err, ELOOP, "artifact %s: deeper than %d directories (pack it)",
-				      a->path, ARTIFACT_DEPTH_MAX);
+		return cis_fail_plain(err, ELOOP,
+				      "artifact %s: deeper than %d directories (pack it)", a->path,
+				      ARTIFACT_DEPTH_MAX);
 	default:
 		return cis_fail(err, errnum, "artifact %s: confine the helper", a->path);
 	}
@@ -378,7 +386,8 @@ int collector_finish(struct collector *c, const struct artifacts *a,
 		r = explain(one, a, ret, err);
 	} else {
 		r = cis_fail_plain(err, EIO, "artifact %s: the helper that copies it died (%s %d)",
-				   one->path, info.si_code == CLD_EXITED ? "status" : "signal",
+				   one->path,
+				   info.si_code == CLD_EXITED ? "status" : "signal",
 				   info.si_status);
 	}
 	remove_temp(c, parent);

@@ -72,7 +72,7 @@ struct collector {
 	uint64_t bytes;       /* of those before it */
 	int pidfd;            /* -1: no helper */
 	int go;               /* its end is the helper's */
-	int temp;             /* directory, and its name in the parent */
+	int temp;             /* directory; and its name in the parent: */
 	char temp_name[NAME_MAX + 1];
 	struct artifact_report *report; /* shared with it */
 	unsigned int failed;
@@ -84,7 +84,17 @@ void collector_done(struct collector *c);
 /* At the start of the sandbox: every destination can be made, and is not there yet. */
 int collector_open(struct collector *c, const struct artifacts *a, struct cis_error *err);
 
-/* Starts the helper for artifact c->next; where that fails c->next is the one after it. The sandbox's ids are @base to @base + @count - 1. */
+/*
+ * Chooses a name for the directory that the helper will fill, in that of the destination;
+ * *ret: its path, for a journal. If it is there after us, all of it is to go.
+ */
+#define ARTIFACT_TEMP ".cisandbox-artifact-"
+int collector_name_temp(struct collector *c, char **ret);
+
+/*
+ * Starts the helper for artifact c->next; where that fails c->next is the one after it. The
+ * sandbox's ids are @base to @base + @count - 1.
+ */
 int collector_start(struct collector *c, const struct artifacts *a, uint32_t base,
 		    uint32_t count, struct cis_error *err);
 /*

@@ -99,8 +99,9 @@ static int check(const struct secrets *s, const char *name, struct cis_error *er
 {
 	if (!secret_name_is_valid(name))
 		return cis_fail_plain(err, EINVAL,
-				      "secret \"%s\": its name may have letters, digits and _.-, up to "
-				      "%d, and begins with no dot or dash", name, SECRET_NAME_MAX);
+				      "secret \"%s\": a name has letters, digits and _.-, at "
+				      "most %d, and begins with no dot or dash",
+				      name, SECRET_NAME_MAX);
 	for (size_t i = 0; i < s->n; i++)
 		if (strcmp(s->v[i].name, name) == 0)
 			return cis_fail_plain(err, EEXIST, "secret %s: given twice", name);
