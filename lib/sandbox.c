@@ -429,12 +429,12 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 	audit_line(sb, "started", argv[0], "pid", (uint64_t)sb->pid, "id_base",
 		   (uint64_t)sb->base, NULL);
 	if (!sb->plan.has_vfs && sb->spec.vfs == CIS_VFS_AUTO)
-		supervise_note_no_vfs(sb);
+		note_no_vfs(sb);
 	if (!sb->plan.inner_path && sb->spec.inner == CIS_INNER_AUTO)
-		supervise_note_no_inner(sb);
+		note_no_inner(sb);
 	if (sb->not_masked)
-		supervise_note_not_masked(sb);
-	supervise_note_unheld(sb);
+		note_not_masked(sb);
+	note_unheld(sb);
 	if (payload_runs)
 		supervise_payload_runs(sb);
 	return 0;

@@ -126,13 +126,13 @@ void supervise_post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t v
 		    const char *audit_name, const char *text);
 /* Init has said so. */
 void supervise_payload_runs(struct cis_sandbox *sb);
-/* There are no virtual files; nobody had asked for them. */
-void supervise_note_no_vfs(struct cis_sandbox *sb);
-void supervise_note_no_inner(struct cis_sandbox *sb);
+/* notes.c. There are no virtual files; nobody had asked for them. */
+void note_no_vfs(struct cis_sandbox *sb);
+void note_no_inner(struct cis_sandbox *sb);
 /* Some values of secrets cannot be told from other text. */
-void supervise_note_not_masked(struct cis_sandbox *sb);
+void note_not_masked(struct cis_sandbox *sb);
 /* Limits of a built-in profile that do not hold without root, if there are any. */
-void supervise_note_unheld(struct cis_sandbox *sb);
+void note_unheld(struct cis_sandbox *sb);
 /* Everybody dies, everything made is removed. Idempotent. */
 void supervise_finish(struct cis_sandbox *sb);
 void supervise_usage(struct cis_sandbox *sb);

@@ -24,9 +24,9 @@
 #include "fs/path.h"
 #include "rootless.h"
 #include "sandbox.h"
+#include "supervise.h"
 #include "sync.h"
 
-#define TICK_MSEC 1000
 /* Who has done nothing at so many of them in a row is looked at less and less often. */
 #define IDLE_TICKS 10
 #define IDLE_DOUBLINGS 4 /* up to 16 s */
@@ -34,38 +34,17 @@
 #define HOLD_MSEC 50 /* a prompt that ends like a secret begins */
 #define LOG_TAIL 300
 
-
-/* What an epoll event is about; relays follow. */
-enum source {
-	SRC_SYNC,
-	SRC_PID,
-	SRC_TIMEOUT,
-	SRC_GRACE,
-	SRC_TICK,
-	SRC_HELPER,
-	SRC_RESPAWN,
-	SRC_KEEPER,
-	SRC_NAMES,
-	SRC_INBOUND,
-	SRC_MASK,
-	SRC_ARTIFACT,
-	SRC_PASTA,
-	SRC_TRAPS, /* one for each helper */
-	SRC_TRAP_PAUSE = SRC_TRAPS + N_ANSWERERS,
-	SRC_RELAY = SRC_TRAP_PAUSE + N_ANSWERERS,
-};
-
 /* ---- beginning ------------------------------------------------------------------ */
 
-static int watch(struct cis_sandbox *sb, int fd, uint32_t events, unsigned int source)
+int supervise_watch(struct cis_sandbox *sb, int fd, uint32_t events, unsigned int source)
 {
 	struct epoll_event e = {.events = events, .data.u32 = source};
 
 	return epoll_ctl(sb->epoll, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
 }
 
-static int add_timer(struct cis_sandbox *sb, int *fd, uint64_t first_msec, bool again,
-		     enum source source)
+int supervise_add_timer(struct cis_sandbox *sb, int *fd, uint64_t first_msec, bool again,
+		     unsigned int source)
 {
 	struct timespec t = {.tv_sec = (time_t)(first_msec / 1000),
 			     .tv_nsec = (long)(first_msec % 1000) * 1000000};
@@ -76,7 +55,7 @@ static int add_timer(struct cis_sandbox *sb, int *fd, uint64_t first_msec, bool 
 	*fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (*fd < 0 || timerfd_settime(*fd, 0, &spec, NULL) < 0)
 		return -errno;
-	return watch(sb, *fd, EPOLLIN, source);
+	return supervise_watch(sb, *fd, EPOLLIN, source);
 }
 
 /* After a relay ran it may wait for its other end. */
@@ -92,7 +71,7 @@ static int rewatch(struct cis_sandbox *sb, size_t i)
 	sb->watched[i] = -1;
 	if (fd < 0)
 		return 0;
-	r = watch(sb, fd, write ? EPOLLOUT : EPOLLIN, SRC_RELAY + (unsigned)i);
+	r = supervise_watch(sb, fd, write ? EPOLLOUT : EPOLLIN, SRC_RELAY + (unsigned)i);
 	if (r == -EPERM && !write) {
 		/* A file or /dev/zero: epoll refuses what is always ready. */
 		sb->relays[i]->from_is_file = true;
@@ -108,7 +87,7 @@ static int mind_the_held(struct cis_sandbox *sb, size_t i)
 {
 	if (!sb->relays[i] || !relay_holds(sb->relays[i]) || sb->mask_pause >= 0)
 		return 0;
-	return add_timer(sb, &sb->mask_pause, HOLD_MSEC, false, SRC_MASK);
+	return supervise_add_timer(sb, &sb->mask_pause, HOLD_MSEC, false, SRC_MASK);
 }
 
 static void end_relay(struct cis_sandbox *sb, size_t i)
@@ -154,26 +133,26 @@ int supervise_begin(struct cis_sandbox *sb, struct cis_error *err)
 	int r = sb->tty >= 0 ? relay_tty(sb) : 0;
 
 	if (r >= 0 && sb->sync >= 0)
-		r = watch(sb, sb->sync, EPOLLIN, SRC_SYNC);
+		r = supervise_watch(sb, sb->sync, EPOLLIN, SRC_SYNC);
 	if (r >= 0)
-		r = watch(sb, sb->pidfd, EPOLLIN, SRC_PID);
+		r = supervise_watch(sb, sb->pidfd, EPOLLIN, SRC_PID);
 	for (uint32_t i = 0; i < N_ANSWERERS && r >= 0; i++)
 		if (sb->notify.helpers[i].pidfd >= 0)
-			r = watch(sb, sb->notify.helpers[i].pidfd, EPOLLIN, SRC_TRAPS + i);
+			r = supervise_watch(sb, sb->notify.helpers[i].pidfd, EPOLLIN, SRC_TRAPS + i);
 	if (r >= 0 && sb->spec.timeout_ms)
-		r = add_timer(sb, &sb->timeout, sb->spec.timeout_ms, false, SRC_TIMEOUT);
+		r = supervise_add_timer(sb, &sb->timeout, sb->spec.timeout_ms, false, SRC_TIMEOUT);
 	if (r >= 0 && (!sb->entered || sb->notify.serve.pages))
-		r = add_timer(sb, &sb->tick, TICK_MSEC, true, SRC_TICK);
+		r = supervise_add_timer(sb, &sb->tick, TICK_MSEC, true, SRC_TICK);
 	if (r >= 0 && sb->vfs.pidfd >= 0)
-		r = watch(sb, sb->vfs.pidfd, EPOLLIN, SRC_HELPER);
+		r = supervise_watch(sb, sb->vfs.pidfd, EPOLLIN, SRC_HELPER);
 	if (r >= 0 && sb->gate.keeper >= 0)
-		r = watch(sb, sb->gate.keeper, EPOLLIN, SRC_KEEPER);
+		r = supervise_watch(sb, sb->gate.keeper, EPOLLIN, SRC_KEEPER);
 	if (r >= 0 && sb->gate.names >= 0)
-		r = watch(sb, sb->gate.names, EPOLLIN, SRC_NAMES);
+		r = supervise_watch(sb, sb->gate.names, EPOLLIN, SRC_NAMES);
 	if (r >= 0 && sb->gate.inbound >= 0)
-		r = watch(sb, sb->gate.inbound, EPOLLIN, SRC_INBOUND);
+		r = supervise_watch(sb, sb->gate.inbound, EPOLLIN, SRC_INBOUND);
 	if (r >= 0 && sb->gate.pasta.pidfd >= 0)
-		r = watch(sb, sb->gate.pasta.pidfd, EPOLLIN, SRC_PASTA);
+		r = supervise_watch(sb, sb->gate.pasta.pidfd, EPOLLIN, SRC_PASTA);
 	for (size_t i = 0; i < N_RELAYS && r >= 0; i++)
 		r = rewatch(sb, i);
 	return r < 0 ? cis_fail(err, -r, "watch the sandbox") : 0;
@@ -195,138 +174,6 @@ void supervise_post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t v
 	*e = (struct cis_event){.kind = (int)kind, .value = value};
 	snprintf(e->text, sizeof e->text, "%s", text);
 	mask_line(sb, e->text, sizeof e->text);
-}
-
-struct figures {
-	struct group_stat group;
-	struct scratch_usage disk; /* size 0: not known */
-	struct gate_numbers gate;
-	bool has_gate;
-};
-
-static void read_figures(const struct cis_sandbox *sb, struct figures *ret)
-{
-	int r;
-
-	*ret = (struct figures){0};
-	if (sb->is_bundle) {
-		bundle_stat(&sb->container.place, &ret->group);
-		return;
-	}
-	ret->has_gate = gate_read_numbers(sb->state.dir, sb->base / SPEC_IDS_UNIT, &ret->gate) >= 0;
-	group_stat(&sb->group, &ret->group);
-	r = sb->plan.n_fds ? scratch_usage(sb->plan.fds[SLOT_SCRATCH], &ret->disk)
-			   : disk_usage_of(&sb->state, sb->pid, &ret->disk);
-	if (r < 0)
-		ret->disk = (struct scratch_usage){0};
-}
-
-/*
- * A look once a second, not each refusal: who was refused, and then removed what had filled
- * the disk, was told by its own ENOSPC or EDQUOT alone.
- */
-static void check_disk(struct cis_sandbox *sb, const struct scratch_usage *disk)
-{
-	const uint64_t inodes_left = disk->inodes_size - disk->inodes;
-	uint64_t host_left = UINT64_MAX;
-	char text[200];
-
-	sb->disk_peak = MAX(sb->disk_peak, disk->used);
-	/* The crumbs that remain are too small for whoever was refused. */
-	if (disk->size && disk->left <= disk->size / 256 && !sb->disk_seen) {
-		sb->disk_seen = true;
-		snprintf(text, sizeof text,
-			 "disk limit reached: %lluM of %lluM in use (raise --disk)",
-			 (unsigned long long)disk->used >> 20,
-			 (unsigned long long)disk->size >> 20);
-		supervise_post(sb, CIS_EVENT_DISK_LIMIT, disk->used, "limit.hit", text);
-	}
-	if (disk->inodes_size && !inodes_left && !sb->inodes_seen) {
-		sb->inodes_seen = true;
-		snprintf(text, sizeof text,
-			 "disk limit reached: all of %llu inodes in use (raise --disk-inodes)",
-			 (unsigned long long)disk->inodes_size);
-		supervise_post(sb, CIS_EVENT_DISK_LIMIT, disk->inodes, "limit.hit", text);
-	}
-	if (sb->plan.disk != CIS_DISK_TMPFS && !sb->host_disk_seen)
-		host_left = disk_host_left();
-	if (host_left < SCRATCH_HOST_LEAST) {
-		sb->host_disk_seen = true;
-		snprintf(text, sizeof text,
-			 "the host's file system under the disk is full, not the disk: %lluM of "
-			 "%lluM in use (free some on the host)",
-			 (unsigned long long)disk->used >> 20,
-			 (unsigned long long)disk->size >> 20);
-		supervise_post(sb, CIS_EVENT_HOST_DISK, host_left, "host.full", text);
-	}
-}
-
-static void check_limits(struct cis_sandbox *sb, const struct figures *f)
-{
-	const struct group_stat *st = &f->group;
-	char text[200];
-
-	if (st->oom_kills > sb->oom_kills_seen) {
-		int n = snprintf(text, sizeof text, "memory limit reached: %llu process(es) killed",
-				 (unsigned long long)st->oom_kills);
-
-		if (!sb->is_bundle)
-			snprintf(text + n, sizeof text - (size_t)n, " (raise --memory, now %lluM)",
-				 (unsigned long long)sb->spec.memory >> 20);
-		supervise_post(sb, CIS_EVENT_MEMORY_LIMIT, st->oom_kills, "limit.hit", text);
-		sb->oom_kills_seen = st->oom_kills;
-	}
-	if (st->pids_refused && !sb->pids_seen) {
-		sb->pids_seen = true;
-		snprintf(text, sizeof text,
-			 "pids limit reached: new processes are refused (raise --pids, now "
-			 "%llu)",
-			 (unsigned long long)sb->spec.pids);
-		supervise_post(sb, CIS_EVENT_PIDS_LIMIT, st->pids_refused, "limit.hit", text);
-	}
-	if (!sb->is_bundle)
-		check_disk(sb, &f->disk);
-}
-
-static void note_usage(struct cis_sandbox *sb, const struct figures *f)
-{
-	sb->disk_peak = MAX(sb->disk_peak, f->disk.used);
-	sb->last = (struct cis_usage){
-		.memory = f->group.memory,
-		.memory_peak = f->group.memory_peak,
-		.cpu_usec = f->group.cpu_usec,
-		.pids = f->group.pids,
-		.disk = f->disk.used,
-		.disk_peak = sb->disk_peak,
-		.wall_msec = sb->started_msec ? clock_msec() - sb->started_msec : 0,
-		.has_gate = f->has_gate,
-		.flows = f->gate.flows,
-		.bytes_up = f->gate.up,
-		.bytes_down = f->gate.down,
-		.denied = f->gate.refused,
-		.questions = f->gate.questions,
-	};
-}
-
-void supervise_usage(struct cis_sandbox *sb)
-{
-	struct figures f;
-
-	read_figures(sb, &f);
-	note_usage(sb, &f);
-}
-
-/* When the command has ended; or at the very end, if there is no telling when it did. */
-static void last_figures(struct cis_sandbox *sb)
-{
-	struct figures f;
-
-	if (sb->entered || !sb->started_msec || sb->has_last_figures)
-		return;
-	sb->has_last_figures = true;
-	read_figures(sb, &f);
-	check_limits(sb, &f);
-	note_usage(sb, &f);
 }
 
 /* ---- what init says ------------------------------------------------------------------ */
@@ -433,7 +280,7 @@ static int on_sync(struct cis_sandbox *sb, struct cis_error *err)
 		return 0;
 	case SYNC_EXITED:
 		/* The kernel is busy with the others' end: time to read the last figures. */
-		last_figures(sb);
+		figures_last(sb);
 		return set_exit(sb, m.value);
 	case SYNC_SERVICE_FAILED:
 		return service_failed(sb, &m, err);
@@ -469,163 +316,9 @@ static void on_timeout(struct cis_sandbox *sb)
 	supervise_post(sb, CIS_EVENT_TIMEOUT, sb->spec.timeout_ms, "timeout", text);
 	if (!sb->payload_runs ||
 	    cis_sandbox_signal(sb, stop_signal(sb), NULL) < 0 ||
-	    add_timer(sb, &sb->grace, GRACE_MSEC, false, SRC_GRACE) < 0)
+	    supervise_add_timer(sb, &sb->grace, GRACE_MSEC, false, SRC_GRACE) < 0)
 		kill_all(sb);
 	sb->timeout = fd_close(sb->timeout);
-}
-
-/* ---- virtual files ------------------------------------------------------------------- */
-
-void supervise_note_no_vfs(struct cis_sandbox *sb)
-{
-	char text[160];
-	int r = -vfs_probe();
-
-	snprintf(text, sizeof text,
-		 "/proc and /sys show the host's numbers: /dev/fuse: %s (%s, or --vfs=off to "
-		 "say so)",
-		 strerror(r), r == EACCES ? "chmod 666 /dev/fuse, as udev does"
-					  : "\"modprobe fuse\"");
-	supervise_post(sb, CIS_EVENT_VFS, (uint64_t)r, "vfs.off", text);
-}
-
-void supervise_note_no_inner(struct cis_sandbox *sb)
-{
-	supervise_post(sb, CIS_EVENT_INNER, ENOENT, "inner.off",
-	     "containers inside see the limits of their engine's runtime: there is no static "
-	     "cisandbox-oci for them (--inner-runtime=image to say so)");
-}
-
-void supervise_note_not_masked(struct cis_sandbox *sb)
-{
-	char text[200] = "not masked, being shorter than 4 bytes or longer than 64K:";
-
-	for (size_t i = 0; i < sb->spec.secrets.n; i++) {
-		size_t k = strlen(text);
-
-		if (sb->not_masked >> i & 1)
-			snprintf(text + k, sizeof text - k, " %s", sb->spec.secrets.v[i].name);
-	}
-	supervise_post(sb, CIS_EVENT_SECRET, sb->not_masked, "secret.not_masked", text);
-}
-
-void supervise_note_unheld(struct cis_sandbox *sb)
-{
-	char text[200];
-
-	if (rootless_say_unheld(&sb->spec, text, sizeof text))
-		supervise_post(sb, CIS_EVENT_UNHELD, sb->spec.unheld, "limits.unheld", text);
-}
-
-static void start_helper(struct cis_sandbox *sb)
-{
-	sb->respawn = fd_close(sb->respawn);
-	if (vfs_spawn(&sb->vfs) < 0)
-		add_timer(sb, &sb->respawn, TICK_MSEC, false, SRC_RESPAWN);
-	else
-		watch(sb, sb->vfs.pidfd, EPOLLIN, SRC_HELPER);
-}
-
-static void on_helper_death(struct cis_sandbox *sb)
-{
-	struct pollfd init = {.fd = sb->pidfd, .events = POLLIN};
-	unsigned int delay;
-	char text[120];
-	int status;
-
-	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->vfs.pidfd, NULL);
-	delay = vfs_bury(&sb->vfs, &status);
-	/* Its file system is gone: so is, in a moment, all inside, if it is not already. */
-	if ((WIFEXITED(status) && WEXITSTATUS(status) == 0) || sb->payload_ended ||
-	    poll(&init, 1, 0) > 0)
-		return;
-	snprintf(text, sizeof text, "the helper of the virtual files died (%s %d)",
-		 WIFSIGNALED(status) ? "signal" : "status",
-		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	if (sb->vfs.quick_deaths == VFS_CRASH_LOOP)
-		supervise_post(sb, CIS_EVENT_VFS, 0, "vfs.crashes", text);
-	else
-		audit_line(sb, "vfs.died", text, NULL);
-	if (!delay || add_timer(sb, &sb->respawn, delay, false, SRC_RESPAWN) < 0)
-		start_helper(sb);
-}
-
-/* ---- the gate ------------------------------------------------------------------------ */
-
-/* What it let pass still flows; nothing new does until the next one is there. */
-static int on_gate_death(struct cis_sandbox *sb, int *pidfd, unsigned int source,
-			 struct cis_error *err)
-{
-	int r;
-
-	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, *pidfd, NULL);
-	gate_bury(&sb->gate, pidfd);
-	if (sb->payload_ended)
-		return 0;
-	supervise_post(sb, CIS_EVENT_EGRESS, sb->gate.deaths, "egress.died",
-	     "a helper of the network gate died; another takes over");
-	if (sb->gate.deaths > GATE_DEATHS_MAX)
-		return cis_fail_plain(err, ECHILD, "the network gate's helpers keep dying");
-	r = gate_spawn(&sb->gate, err);
-	return r < 0 ? r : watch(sb, *pidfd, EPOLLIN, source);
-}
-
-static void copy_records(struct cis_sandbox *sb)
-{
-	char buf[MASK_OUT(EGRESS_LOG_READ)];
-	size_t n;
-
-	while (sb->egress_log >= 0) {
-		char *in = sb->log_mask ? mask_stream_in(sb->log_mask) : buf;
-
-		n = gate_read_records(&sb->gate, in, EGRESS_LOG_READ, &sb->log_at);
-		if (!n)
-			return;
-		if (sb->log_mask)
-			n = mask_stream_take(sb->log_mask, n, buf);
-		if (io_write_all(sb->egress_log, buf, n) < 0)
-			return;
-	}
-}
-
-static void end_records(struct cis_sandbox *sb)
-{
-	char buf[MASK_OUT(EGRESS_LOG_READ)];
-
-	if (sb->log_mask && sb->egress_log >= 0 && mask_stream_holds(sb->log_mask))
-		io_write_all(sb->egress_log, buf, mask_stream_let_go(sb->log_mask, buf));
-}
-
-/* Its device went with it: nothing leaves any more. Flows would not live on in another. */
-static void on_pasta_death(struct cis_sandbox *sb)
-{
-	char word[128], text[256];
-
-	pasta_read_word(&sb->gate.pasta, word, sizeof word);
-	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->gate.pasta.pidfd, NULL);
-	pasta_end(&sb->gate.pasta);
-	if (sb->payload_ended)
-		return;
-	snprintf(text, sizeof text, "pasta died%s%s: the sandbox has no network any more",
-		 *word ? ", saying: " : "", word);
-	supervise_post(sb, CIS_EVENT_EGRESS, 0, "egress.down", text);
-}
-
-static void check_gate(struct cis_sandbox *sb)
-{
-	char text[160];
-
-	if (!gate_is_on(&sb->gate))
-		return;
-	copy_records(sb);
-	if (!gate_is_over_budget(&sb->gate) || sb->budget_seen)
-		return;
-	sb->budget_seen = true;
-	snprintf(text, sizeof text,
-		 "upload budget of %llu bytes is spent: nothing more leaves (raise "
-		 "--egress-bytes)",
-		 (unsigned long long)sb->spec.egress.bytes);
-	supervise_post(sb, CIS_EVENT_EGRESS, sb->spec.egress.bytes, "limit.hit", text);
 }
 
 /* ---- ticks --------------------------------------------------------------------------- */
@@ -662,80 +355,24 @@ static void hurry(struct cis_sandbox *sb)
 	sb->idle_ticks = 0;
 }
 
-static int traps_again(struct cis_sandbox *sb, enum answerer who, struct cis_error *err)
-{
-	int r;
-
-	/* Before the clone, whose copy of it would keep it in the epoll set. */
-	sb->trap_pause[who] = fd_close(sb->trap_pause[who]);
-	r = notify_again(&sb->notify, who);
-	if (r >= 0)
-		r = watch(sb, sb->notify.helpers[who].pidfd, EPOLLIN, SRC_TRAPS + who);
-	return r < 0 ? cis_fail(err, -r, "traps: start the helper again") : 0;
-}
-
-/* The listener is with us: trapped calls wait for the next helper. */
-static int traps_ended(struct cis_sandbox *sb, enum answerer who, struct cis_error *err)
-{
-	const struct notify_helper *h = &sb->notify.helpers[who];
-	uint64_t pause;
-	int r;
-
-	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, h->pidfd, NULL);
-	if (!notify_ended(&sb->notify, who, &pause))
-		return 0;
-	/* Of a crash loop ever fewer; the audit has them all. */
-	if (h->deaths & (h->deaths - 1))
-		audit_line(sb, "traps.died", NULL, "value", (uint64_t)h->deaths, NULL);
-	else
-		supervise_post(sb, CIS_EVENT_TRAPS, h->deaths, "traps.died",
-		     "the helper that answers trapped system calls died; another takes over");
-	if (!pause)
-		return traps_again(sb, who, err);
-	r = add_timer(sb, &sb->trap_pause[who], pause, false, SRC_TRAP_PAUSE + who);
-	return r < 0 ? cis_fail(err, -r, "traps: wait for the next helper") : 0;
-}
-
-static int watch_traps(struct cis_sandbox *sb, enum answerer who, struct cis_error *err)
-{
-	int old = sb->notify.helpers[who].pidfd;
-
-	switch (notify_watch(&sb->notify, who)) {
-	case NOTIFY_FINE:
-		return 0;
-	case NOTIFY_LEFT_BEHIND:
-		audit_line(sb, "traps.held", NULL, NULL);
-		break;
-	case NOTIFY_LOST:
-		supervise_post(sb, CIS_EVENT_TRAPS, 0, "traps.lost",
-		     "the job holds up every helper that answers trapped system calls; they "
-		     "get ENOSYS from now on");
-		break;
-	}
-	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, old, NULL);
-	return traps_again(sb, who, err);
-}
-
 static int on_tick(struct cis_sandbox *sb, struct cis_error *err)
 {
-	struct figures f;
 	uint64_t count;
 	int r = 0;
 
 	if (read(sb->tick, &count, sizeof count) < 0)
 		return 0;
 	for (int who = 0; who < N_ANSWERERS && r >= 0; who++)
-		r = watch_traps(sb, who, err);
+		r = helpers_watch_traps(sb, who, err);
 	if (r < 0 || sb->entered)
 		return r;
 	if (has_idled(sb)) {
 		slow_down(sb);
 	} else {
 		hurry(sb);
-		read_figures(sb, &f);
-		check_limits(sb, &f);
+		figures_look(sb);
 	}
-	check_gate(sb);
+	helpers_check_gate(sb);
 	if (vfs_is_on(&sb->vfs))
 		vfs_load_note(&sb->load, clock_msec(), sb->cpu_seen,
 			      sb->group.dirs[sb->group.hs.unified],
@@ -795,7 +432,7 @@ static int collect(struct cis_sandbox *sb, struct cis_error *err)
 	int r = collect_next(sb);
 
 	if (r > 0) {
-		r = watch(sb, sb->collector.pidfd, EPOLLIN, SRC_ARTIFACT);
+		r = supervise_watch(sb, sb->collector.pidfd, EPOLLIN, SRC_ARTIFACT);
 		return r < 0 ? cis_fail(err, -r, "watch who copies artifacts") : 0;
 	}
 	supervise_finish(sb);
@@ -871,28 +508,28 @@ static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err
 	case SRC_TICK:
 		return on_tick(sb, err);
 	case SRC_HELPER:
-		on_helper_death(sb);
+		helpers_vfs_died(sb);
 		return 0;
 	case SRC_RESPAWN:
-		start_helper(sb);
+		helpers_start_vfs(sb);
 		return 0;
 	case SRC_TRAPS ... SRC_TRAP_PAUSE - 1:
-		return traps_ended(sb, source - SRC_TRAPS, err);
+		return helpers_traps_ended(sb, source - SRC_TRAPS, err);
 	case SRC_TRAP_PAUSE ... SRC_RELAY - 1:
-		return traps_again(sb, source - SRC_TRAP_PAUSE, err);
+		return helpers_traps_again(sb, source - SRC_TRAP_PAUSE, err);
 	case SRC_ARTIFACT:
 		collect_ended(sb);
 		return collect(sb, err);
 	case SRC_MASK:
 		return let_go(sb, err);
 	case SRC_KEEPER:
-		return on_gate_death(sb, &sb->gate.keeper, source, err);
+		return helpers_gate_died(sb, &sb->gate.keeper, source, err);
 	case SRC_NAMES:
-		return on_gate_death(sb, &sb->gate.names, source, err);
+		return helpers_gate_died(sb, &sb->gate.names, source, err);
 	case SRC_INBOUND:
-		return on_gate_death(sb, &sb->gate.inbound, source, err);
+		return helpers_gate_died(sb, &sb->gate.inbound, source, err);
 	case SRC_PASTA:
-		on_pasta_death(sb);
+		helpers_pasta_died(sb);
 		return 0;
 	default:
 		break;
@@ -938,8 +575,8 @@ static void release_children(struct cis_sandbox *sb)
 	vfs_done(&sb->vfs);
 	/* With its records, until the handle is freed; the network is gone. */
 	gate_finish(&sb->gate);
-	check_gate(sb);
-	end_records(sb);
+	helpers_check_gate(sb);
+	helpers_end_records(sb);
 	gate_close(&sb->gate);
 }
 
@@ -958,7 +595,7 @@ void supervise_finish(struct cis_sandbox *sb)
 {
 	if (sb->phase == PHASE_ENDED)
 		return;
-	last_figures(sb);
+	figures_last(sb);
 	release_children(sb);
 	if (!sb->entered) {
 		undo(sb);
