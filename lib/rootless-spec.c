@@ -40,7 +40,8 @@ static int fit_disk(struct spec *s, struct cis_error *err)
 
 	if (s->disk_kind != CIS_DISK_AUTO && s->disk_kind != CIS_DISK_TMPFS)
 		return cis_fail_plain(err, EOPNOTSUPP,
-				      "disk back end %s: without root there is only tmpfs (use sudo)",
+				      "disk back end %s: without root there is only tmpfs "
+				      "(use sudo)",
 				      scratch_name(s->disk_kind));
 	s->disk_kind = CIS_DISK_TMPFS;
 	if (s->disk <= max)

@@ -207,7 +207,8 @@ static int add_name(struct compiler *c, struct names *n, const struct rule *rule
 	return add_rule_ports(c, n, (uint32_t)node, rule);
 }
 
-static int add_names(struct compiler *c, struct names *n, const struct rule_list *l, unsigned int flag)
+static int add_names(struct compiler *c, struct names *n, const struct rule_list *l,
+		     unsigned int flag)
 {
 	struct lookup ahead[AHEAD];
 	int r = 0;

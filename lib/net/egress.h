@@ -36,8 +36,8 @@ struct egress_addresses {
 /* How a gate gets out: by a link to the host, which forwards, or by the program pasta. */
 enum egress_uplink { EGRESS_VETH, EGRESS_PASTA };
 /*
- * @number: the first that is tried. What the host is like decides MTU and IPv6. 0 or -errno: -EACCES and
- * -EPERM say that the host does not forward, or that no link to it can be made.
+ * @number: the first that is tried. What the host is like decides MTU and IPv6. 0 or -errno:
+ * -EACCES and -EPERM say that the host does not forward, or that no link to it can be made.
  */
 int egress_look(uint32_t number, enum egress_uplink way, struct egress_addresses *ret,
 		struct cis_error *err);
