@@ -71,7 +71,7 @@ int disk_make(const struct state *st, const struct spec *s, enum cis_disk kind, 
 	if (kind != CIS_DISK_TMPFS)
 		r = want.dir = dir = state_open_scratch(err);
 	if (r >= 0 && scratch_is_named(kind))
-		r = state_journal(st, JOURNAL_DISK, err);
+		r = state_journal_disk(st, err);
 	return r < 0 ? r : scratch_make(kind, &want, err);
 }
 

@@ -33,47 +33,62 @@ static int list_ids(struct strv *ret, struct cis_error *err)
 
 /* ---- reap --------------------------------------------------------------------- */
 
-/* 1: it was dead and is gone; 0: it lives; -errno. */
-static int reap_one(const char *id, struct cis_error *err)
+/* Under the lock of the root: whether it is dead, and then nobody else's to undo. */
+static bool take_dead(const char *id, struct state *ret)
 {
-	cleanup(state_done) struct state st;
-	int r;
+	state_init(ret);
+	if (state_open(ret, id, NULL) >= 0 && flock(ret->lock, LOCK_EX | LOCK_NB) >= 0)
+		return true;
+	state_done(ret);
+	return false;
+}
 
-	state_init(&st);
-	r = state_open(&st, id, NULL);
-	if (r == -ENOENT && st.dir >= 0) {
-		/* Killed between making the directory and its lock: it is empty. */
-		return rmdir(st.path) < 0 ? 0 : 1;
-	}
-	if (r < 0)
-		return 0; /* it has just ended by itself */
-	if (flock(st.lock, LOCK_EX | LOCK_NB) < 0)
-		return 0;
-	r = state_undo(&st, NULL, err);
-	return r < 0 ? r : 1;
+/* Killed between making the directory and its lock: it is empty, or else this fails. */
+static bool remove_empty(const char *id)
+{
+	cleanup_free char *path = NULL;
+
+	return str_format(&path, "%s/%s", state_root(), id) >= 0 && rmdir(path) >= 0;
+}
+
+static int take_all_dead(struct state *dead, size_t *ret_n, unsigned int *ret_empty,
+			 const struct strv *ids, struct cis_error *err)
+{
+	cleanup_close int lock = state_lock_root(err);
+
+	if (lock < 0)
+		return lock;
+	for (size_t i = 0; i < ids->n; i++)
+		if (take_dead(ids->v[i], &dead[*ret_n]))
+			++*ret_n;
+		else
+			*ret_empty += remove_empty(ids->v[i]);
+	return 0;
 }
 
 int cis_reap(unsigned int *ret_n, struct cis_error *err)
 {
 	cleanup(strv_done) struct strv ids = {0};
-	cleanup_close int lock = -1;
+	cleanup_free struct state *dead = NULL;
 	unsigned int n = 0;
+	size_t n_dead = 0;
 	int r, worst = 0;
 
-	/* Nobody has ever started anything here: then there is nothing to make. */
-	if (access(state_root(), F_OK) == 0) {
-		lock = state_lock_root(err);
-		if (lock < 0)
-			return lock;
-	}
 	r = list_ids(&ids, err);
-	for (size_t i = 0; i < ids.n && r >= 0; i++) {
-		int one = reap_one(ids.v[i], err);
+	dead = calloc(ids.n + 1, sizeof *dead);
+	if (r >= 0 && !dead)
+		r = cis_fail(err, ENOMEM, "reap");
+	/* Nobody has ever started anything here: then there is nothing to lock. */
+	if (r >= 0 && ids.n)
+		r = take_all_dead(dead, &n_dead, &n, &ids, err);
+	for (size_t i = 0; i < n_dead; i++) {
+		int one = state_undo(&dead[i], NULL, err);
 
 		if (one < 0)
 			worst = one; /* the others still deserve to be tried */
 		else
-			n += (unsigned int)one;
+			n++;
+		state_done(&dead[i]);
 	}
 	if (ret_n)
 		*ret_n = n;

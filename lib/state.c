@@ -22,6 +22,7 @@
 #include "guard/artifact.h"
 #include "isolate/ids.h"
 
+#define JOURNAL_MAX 8192
 #define DEFAULT_ROOT "/run/cisandbox"
 
 void state_init(struct state *st)
@@ -246,17 +247,34 @@ static const char *const journal_words[] = {
 	[JOURNAL_IDS] = "ids\n",
 	[JOURNAL_CGROUP] = "cgroup\n",
 	[JOURNAL_BUNDLE] = "bundle\n",
-	[JOURNAL_DISK] = "disk\n",
 };
 
-int state_journal(const struct state *st, enum journal_entry what, struct cis_error *err)
+#define DISK_WORD "disk "
+
+static int append(const struct state *st, const char *line, struct cis_error *err)
 {
 	cleanup_close int fd =
 		openat(st->dir, "journal", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	int r = fd < 0 ? -errno : io_write_all(fd, journal_words[what],
-					       strlen(journal_words[what]));
+	int r = fd < 0 ? -errno : io_write_all(fd, line, strlen(line));
 
 	return r < 0 ? cis_fail(err, -r, "journal of %s", st->id) : 0;
+}
+
+int state_journal(const struct state *st, enum journal_entry what, struct cis_error *err)
+{
+	return append(st, journal_words[what], err);
+}
+
+int state_journal_disk(const struct state *st, struct cis_error *err)
+{
+	cleanup_free char *line = NULL;
+
+	/* As long as who reads it takes, and one line. */
+	if (strlen(state_data_root()) > JOURNAL_MAX / 2 || strchr(state_data_root(), '\n'))
+		return cis_fail(err, ENAMETOOLONG, "journal of %s: %s", st->id, state_data_root());
+	if (str_format(&line, DISK_WORD "%s/scratch\n", state_data_root()) < 0)
+		return cis_fail(err, ENOMEM, "journal of %s", st->id);
+	return append(st, line, err);
 }
 
 int state_journal_temp(const struct state *st, const char *path, struct cis_error *err)
@@ -320,21 +338,59 @@ static int undo_cgroup(const struct state *st, const struct group *known,
 	return r < 0 ? cis_fail(err, -r, "remove the control groups of %s", st->id) : 0;
 }
 
-static int undo_disk(const struct state *st, struct cis_error *err)
+/* The directory that a line of @journal names; NULL: there is none. */
+static int read_disk(const char *journal, char **ret)
 {
-	char name[STATE_GROUP_NAME_MAX];
-	cleanup_close int dir = state_open_scratch(err);
+	const char *line = strstr(journal, DISK_WORD "/");
+	char *dir;
 
+	*ret = NULL;
+	/* Cut off: whoever wrote it was killed before there was a disk. */
+	if (!line || !strchr(line, '\n'))
+		return 0;
+	dir = strdup(line + strlen(DISK_WORD));
+	if (!dir)
+		return -ENOMEM;
+	dir[strcspn(dir, "\n")] = '\0';
+	*ret = dir;
+	return 0;
+}
+
+static int undo_disk(const struct state *st, const char *journal, struct cis_error *err)
+{
+	cleanup_free char *path = NULL;
+	char name[STATE_GROUP_NAME_MAX];
+	cleanup_close int dir = -1;
+	int r = read_disk(journal, &path);
+
+	if (r < 0)
+		return cis_fail(err, -r, "journal of %s", st->id);
+	if (!path)
+		return 0;
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return errno == ENOENT ? 0 : cis_fail(err, errno, "open %s", path);
 	state_group_name(st, name);
-	return dir < 0 ? dir : scratch_remove(dir, name, err);
+	return scratch_remove(dir, name, err);
+}
+
+static int remove_files(struct state *st, struct cis_error *err)
+{
+	static const char *const files[] = {"temp", "state.json", "state.json.new", "journal",
+					    ".cgroups", "gate", "lock"};
+	cleanup_close int lock = state_lock_root(NULL);
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		unlinkat(st->dir, files[i], 0);
+	if (rmdir(st->path) < 0 && errno != ENOENT)
+		return cis_fail(err, errno, "remove %s", st->path);
+	return 0;
 }
 
 int state_undo(struct state *st, const struct group *known, struct cis_error *err)
 {
-	static const char *const files[] = {"temp", "state.json", "state.json.new", "journal",
-					    ".cgroups", "gate", "lock"};
 	cleanup_free char *journal = NULL;
-	int r = io_read_file_at(st->dir, "journal", 4096, &journal, NULL);
+	int r = io_read_file_at(st->dir, "journal", JOURNAL_MAX, &journal, NULL);
 
 	if (r < 0 && r != -ENOENT)
 		return cis_fail(err, -r, "journal of %s", st->id);
@@ -345,19 +401,15 @@ int state_undo(struct state *st, const struct group *known, struct cis_error *er
 	if (r >= 0 && (known || (journal && strstr(journal, journal_words[JOURNAL_CGROUP]))))
 		r = undo_cgroup(st, known, err);
 	/* Nobody writes on it any more. */
-	if (r >= 0 && journal && strstr(journal, journal_words[JOURNAL_DISK]))
-		r = undo_disk(st, err);
+	if (r >= 0 && journal)
+		r = undo_disk(st, journal, err);
 	/* Whoever knows its groups has taken ids before: even if somebody lost the journal. */
 	if (r >= 0 && (known || (journal && strstr(journal, journal_words[JOURNAL_IDS]))))
 		r = undo_ids(st, err);
 	if (r < 0)
 		return r;
 	undo_temp(st);
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		unlinkat(st->dir, files[i], 0);
-	if (rmdir(st->path) < 0 && errno != ENOENT)
-		return cis_fail(err, errno, "remove %s", st->path);
-	return 0;
+	return remove_files(st, err);
 }
 
 /* ---- contents ------------------------------------------------------------------------ */

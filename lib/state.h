@@ -72,8 +72,10 @@ int state_open(struct state *st, const char *id, struct cis_error *err);
 bool state_is_alive(const struct state *st);
 
 /* To be called before the thing is made. Durable enough to outlive a SIGKILL. */
-enum journal_entry { JOURNAL_IDS, JOURNAL_CGROUP, JOURNAL_BUNDLE, JOURNAL_DISK };
+enum journal_entry { JOURNAL_IDS, JOURNAL_CGROUP, JOURNAL_BUNDLE };
 int state_journal(const struct state *st, enum journal_entry what, struct cis_error *err);
+/* A disk in the directory of disks, under state_group_name(): whoever undoes it may have another. */
+int state_journal_disk(const struct state *st, struct cis_error *err);
 
 /*
  * The directory of the host's that is filled now, by its path; it replaces the one before. A
@@ -91,7 +93,8 @@ int state_wait_exit(const struct state *st, int *ret_status, struct cis_error *e
 
 /*
  * Undoes what the journal says and removes the directory; the caller
- * holds the lock, or has found it free under state_lock_root(). @known: its
+ * holds its lock, taken under state_lock_root(), but not that one any more: there may be a
+ * million files to remove, and nobody could start anything meanwhile. @known: its
  * groups, if somebody has them open; else they are looked for.
  */
 struct group;

@@ -582,12 +582,9 @@ static void release_children(struct cis_sandbox *sb)
 
 static void undo(struct cis_sandbox *sb)
 {
-	cleanup_close int lock = -1;
-
 	if (sb->state.lock < 0)
 		return;
 	state_set_exit(&sb->state, sb->exit_status);
-	lock = state_lock_root(NULL);
 	state_undo(&sb->state, sb->group.hs.n ? &sb->group : NULL, NULL);
 }
 
