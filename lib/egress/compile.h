@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Between compile.c, which makes the table, and compile-nets.c, which does the addresses. */
+/* Between compile.c, which makes the table, compile-names.c and compile-nets.c, which fill it. */
 #ifndef CIS_EGRESS_COMPILE_H
 #define CIS_EGRESS_COMPILE_H
 
@@ -14,6 +14,9 @@ struct entries {
 };
 
 int entries_add(struct entries *e, const void *entry, size_t size);
+int entries_append(struct entries *e, const void *from, size_t n, size_t size);
+/* Of one that is empty: there will be @n at most. */
+int entries_reserve(struct entries *e, size_t n, size_t size);
 void entries_done(struct entries *e);
 
 struct compiler {
@@ -27,6 +30,17 @@ struct compiler {
 	size_t last_list; /* in ports: where the last list begins */
 	struct entries nets[POLICY_FAMILIES]; /* struct policy_net */
 };
+
+struct name_table {
+	uint64_t key[2];
+	struct policy_slot *slots;
+	uint32_t n_slots, deepest;
+	struct entries nodes, text, pending; /* pending: compile-names.c's alone */
+};
+
+/* Fills in what is zeroed but for its key; and ports. -ENOMEM, -E2BIG. */
+int compile_names(struct compiler *c, struct name_table *n);
+void compile_names_done(struct name_table *n);
 
 /* Fills in ranges and nets. -EINVAL: a hole is in nothing, a rule allows what is shut. */
 int compile_nets(struct compiler *c, struct cis_error *err);

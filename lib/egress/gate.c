@@ -165,76 +165,6 @@ int gate_publish(struct gate *g, const struct publish *p, struct cis_error *err)
 	return 0;
 }
 
-/* ---- rules ---------------------------------------------------------------------------------- */
-
-static void to_elements(const struct policy_range *from, size_t n, bool six,
-			struct egress_element *ret)
-{
-	for (size_t i = 0; i < n; i++) {
-		ret[i] = (struct egress_element){.six = six};
-		memcpy(ret[i].low, from[i].first, sizeof ret[i].low);
-		memcpy(ret[i].high, from[i].last, sizeof ret[i].high);
-	}
-}
-
-static struct egress_element *never_elements(const struct policy *p, size_t *ret_n)
-{
-	const struct policy_range *v4, *v6;
-	size_t n4 = policy_never(p, AF_INET, &v4), n6 = policy_never(p, AF_INET6, &v6);
-	struct egress_element *v = calloc(n4 + n6 + 1, sizeof *v);
-
-	if (!v)
-		return NULL;
-	to_elements(v4, n4, false, v);
-	to_elements(v6, n6, true, v + n4);
-	*ret_n = n4 + n6;
-	return v;
-}
-
-static size_t add_nets(const struct policy *p, int family, struct egress_element *ret)
-{
-	const struct policy_net *nets;
-	size_t n = policy_nets(p, family, &nets), k = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		const struct egress_port *ports;
-		size_t n_ports = policy_net_ports(p, &nets[i], &ports);
-
-		for (size_t j = 0; j < n_ports; j++, k++) {
-			struct egress_element e = {.six = family == AF_INET6};
-
-			if (!ret)
-				continue;
-			memcpy(e.low, nets[i].range.first, sizeof e.low);
-			memcpy(e.high, nets[i].range.last, sizeof e.high);
-			e.protocol_low = ports[j].proto;
-			e.protocol_high = ports[j].proto ? ports[j].proto : UINT8_MAX;
-			e.port_low = ports[j].port;
-			e.port_high = ports[j].port ? ports[j].port : UINT16_MAX;
-			ret[k] = e;
-		}
-	}
-	return k;
-}
-
-static int make_rules(const struct gate *g, struct egress_rules *ret)
-{
-	struct egress_policy p = {.audit = policy_is_audit(g->policy), .verify = g->verify,
-				  .rate = g->rate, .budget = g->budget};
-	size_t n4 = add_nets(g->policy, AF_INET, NULL), n6 = add_nets(g->policy, AF_INET6, NULL);
-	cleanup_free struct egress_element *never = never_elements(g->policy, &p.n_never);
-	cleanup_free struct egress_element *nets = calloc(n4 + n6 + 1, sizeof *nets);
-
-	if (!never || !nets)
-		return -ENOMEM;
-	add_nets(g->policy, AF_INET, nets);
-	add_nets(g->policy, AF_INET6, nets + n4);
-	p.never = never;
-	p.nets = nets;
-	p.n_nets = n4 + n6;
-	return egress_make_rules(&g->addresses, &p, ret);
-}
-
 /* ---- the founder ---------------------------------------------------------------------------- */
 
 /* What the gate's own root may set. All links come later and inherit. */
@@ -352,6 +282,8 @@ static int clone_founder(struct gate *g, const struct egress_rules *rules)
 	return 0;
 }
 
+static int make_rules(const struct gate *g, struct egress_rules *ret);
+
 int gate_clone(struct gate *g, uint32_t number, uid_t id, struct cis_error *err)
 {
 	struct egress_rules rules = {0};
@@ -419,6 +351,74 @@ static int take_netns(struct gate *g, struct cis_error *err)
 }
 
 /* ---- building ------------------------------------------------------------------------------- */
+
+static void to_elements(const struct policy_range *from, size_t n, bool six,
+			struct egress_element *ret)
+{
+	for (size_t i = 0; i < n; i++) {
+		ret[i] = (struct egress_element){.six = six};
+		memcpy(ret[i].low, from[i].first, sizeof ret[i].low);
+		memcpy(ret[i].high, from[i].last, sizeof ret[i].high);
+	}
+}
+
+static struct egress_element *never_elements(const struct policy *p, size_t *ret_n)
+{
+	const struct policy_range *v4, *v6;
+	size_t n4 = policy_never(p, AF_INET, &v4), n6 = policy_never(p, AF_INET6, &v6);
+	struct egress_element *v = calloc(n4 + n6 + 1, sizeof *v);
+
+	if (!v)
+		return NULL;
+	to_elements(v4, n4, false, v);
+	to_elements(v6, n6, true, v + n4);
+	*ret_n = n4 + n6;
+	return v;
+}
+
+static size_t add_nets(const struct policy *p, int family, struct egress_element *ret)
+{
+	const struct policy_net *nets;
+	size_t n = policy_nets(p, family, &nets), k = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct egress_port *ports;
+		size_t n_ports = policy_net_ports(p, &nets[i], &ports);
+
+		for (size_t j = 0; j < n_ports; j++, k++) {
+			struct egress_element e = {.six = family == AF_INET6};
+
+			if (!ret)
+				continue;
+			memcpy(e.low, nets[i].range.first, sizeof e.low);
+			memcpy(e.high, nets[i].range.last, sizeof e.high);
+			e.protocol_low = ports[j].proto;
+			e.protocol_high = ports[j].proto ? ports[j].proto : UINT8_MAX;
+			e.port_low = ports[j].port;
+			e.port_high = ports[j].port ? ports[j].port : UINT16_MAX;
+			ret[k] = e;
+		}
+	}
+	return k;
+}
+
+static int make_rules(const struct gate *g, struct egress_rules *ret)
+{
+	struct egress_policy p = {.audit = policy_is_audit(g->policy), .verify = g->verify,
+				  .rate = g->rate, .budget = g->budget};
+	size_t n4 = add_nets(g->policy, AF_INET, NULL), n6 = add_nets(g->policy, AF_INET6, NULL);
+	cleanup_free struct egress_element *never = never_elements(g->policy, &p.n_never);
+	cleanup_free struct egress_element *nets = calloc(n4 + n6 + 1, sizeof *nets);
+
+	if (!never || !nets)
+		return -ENOMEM;
+	add_nets(g->policy, AF_INET, nets);
+	add_nets(g->policy, AF_INET6, nets + n4);
+	p.never = never;
+	p.nets = nets;
+	p.n_nets = n4 + n6;
+	return egress_make_rules(&g->addresses, &p, ret);
+}
 
 static int listen_at(const struct gate *g, bool six, int type, uint16_t port)
 {

@@ -88,7 +88,7 @@ bool gate_is_on(const struct gate *g);
 
 /* Listens on the host already; before gate_clone(). */
 int gate_publish(struct gate *g, const struct publish *p, struct cis_error *err);
-/* @number: of this gate on the host; @id: a host id that nobody else has. */
+/* @number: of this gate on the host, unless it is taken; @id: a host id that nobody else has. */
 int gate_clone(struct gate *g, uint32_t number, uid_t id, struct cis_error *err);
 int gate_map(struct gate *g, struct cis_error *err);
 /* @box: the sandbox's network namespace, in which there is but lo. */

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -210,15 +211,26 @@ int egress_host_addresses(struct egress_element *ret, size_t max, struct cis_err
 
 /* ---- rules ---------------------------------------------------------------------------------- */
 
+/* A batch is one message to the kernel, which takes no more than a socket's buffer has. */
+#define BATCH_MAX 65536
+
+/* Several of them, one behind the other. */
 struct batch {
 	char *text;
-	size_t len, size;
+	size_t len, size, start; /* where the last one begins */
 	struct gate_values values;
 };
 
 static void add_part(struct batch *b, enum gate_message m)
 {
 	b->len += gate_part(m, &b->values, b->text + b->len);
+}
+
+static void end_batch(struct batch *b)
+{
+	char *last = b->text + b->start;
+
+	b->len = b->start + gate_batch_end(last, b->len - b->start);
 }
 
 static void add_elements(struct batch *b, enum egress_set set, const struct egress_element *v,
@@ -229,6 +241,11 @@ static void add_elements(struct batch *b, enum egress_set set, const struct egre
 
 		while (i + k < n && k < EGRESS_ELEMENTS_MAX && v[i + k].six == v[i].six)
 			k++;
+		if (b->len - b->start + EGRESS_ELEMENTS_SIZE(k) > BATCH_MAX) {
+			end_batch(b);
+			b->start = b->len;
+			add_part(b, EGRESS_BEGIN);
+		}
 		b->len += elements_put(b->text + b->len, b->size - b->len, set, &v[i], k);
 		i += k;
 	}
@@ -261,7 +278,7 @@ static int make_batch(struct batch *b, const struct egress_addresses *a,
 	add_elements(b, EGRESS_NEVER, p->never, p->n_never);
 	add_elements(b, EGRESS_NETS, p->nets, p->n_nets);
 	add_part(b, p->audit ? EGRESS_AUDIT : EGRESS_BLOCK);
-	b->len = gate_batch_end(b->text, b->len);
+	end_batch(b);
 	return 0;
 }
 
@@ -276,12 +293,29 @@ int egress_make_rules(const struct egress_addresses *a, const struct egress_poli
 	return r;
 }
 
+static size_t batch_length(const char *text, size_t len)
+{
+	const struct nlmsghdr *h = (const struct nlmsghdr *)text;
+	size_t at = 0;
+
+	while (at < len && h->nlmsg_type != NFNL_MSG_BATCH_END) {
+		at += NLMSG_ALIGN(h->nlmsg_len);
+		h = (const struct nlmsghdr *)(text + at);
+	}
+	return at < len ? at + NLMSG_ALIGN(h->nlmsg_len) : len;
+}
+
 int egress_send_rules_child(const struct egress_rules *rules)
 {
 	cleanup_close int nft =
 		SYS(socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	int r = MIN(nft, 0);
 
-	return nft < 0 ? nft : gate_talk(nft, rules->text, rules->len);
+	for (size_t at = 0, n; at < rules->len && r >= 0; at += n) {
+		n = batch_length(rules->text + at, rules->len - at);
+		r = gate_talk(nft, rules->text + at, n);
+	}
+	return r;
 }
 
 int egress_explain_rules(int r, struct cis_error *err)

@@ -56,7 +56,8 @@ struct egress_policy {
 	size_t n_never, n_nets;
 };
 
-/* One batch for the kernel. @text is malloc()ed, and the caller's. */
+/* Batches for the kernel: the first has the table, further ones what its sets have that is too
+ * much for one. @text is malloc()ed, and the caller's. */
 struct egress_rules {
 	char *text;
 	size_t len;

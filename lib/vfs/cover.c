@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cover.h"
 
+#include <dirent.h>
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/statfs.h>
@@ -34,15 +35,34 @@ static int cover_one(int root, int vfs, size_t i)
 	return tree < 0 ? tree : sys_move_mount(tree, at);
 }
 
-/* The list answers, in a few requests, what would be one for each file. */
+static bool has_last(const char *buf, int len)
+{
+	uint64_t next = 0;
+
+	for (int at = 0; at < len;) {
+		const struct dirent64 *d = (const struct dirent64 *)(buf + at);
+
+		next = (uint64_t)d->d_off;
+		at += d->d_reclen;
+	}
+	return next >= vfs_n_files;
+}
+
+/*
+ * The list answers, in one request or a few, what would be one for each file: newer kernels
+ * ask for as much as there is room for. That nothing is behind the last need not be asked.
+ */
 static int read_list(int vfs)
 {
 	cleanup_close int list = SYS(openat, vfs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	char buf[4096];
+	_Alignas(struct dirent64) char buf[16384];
 	int r = list < 0 ? list : 1;
 
-	while (r > 0)
+	while (r > 0) {
 		r = SYS(getdents64, list, buf, sizeof buf);
+		if (r > 0 && has_last(buf, r))
+			return 0;
+	}
 	return r;
 }
 

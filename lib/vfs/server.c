@@ -93,7 +93,7 @@ static size_t make_text(struct server *s, size_t file)
 		f->generate(&n, &out);
 		keep_steady(s, file, &out);
 	}
-	s->last_len[file] = out.len;
+	s->last_len[file] = MAX(out.len, (size_t)1);
 	return out.len;
 }
 
@@ -204,14 +204,14 @@ static uint64_t attributes_last(struct server *s, uint64_t node)
 	return is_long(s, node) ? 0 : FOREVER;
 }
 
-static struct fuse_attr attributes(struct server *s, uint64_t node)
+static struct fuse_attr attributes(struct server *s, uint64_t node, uint64_t size)
 {
 	bool root = node == ROOT;
 
 	return (struct fuse_attr){
 		.ino = node,
 		.mode = root ? S_IFDIR | 0555 : S_IFREG | vfs_files[node - FIRST_NODE].mode,
-		.size = shown_size(s, node),
+		.size = size,
 		.nlink = root ? 2 : 1,
 		.uid = s->owner,
 		.gid = s->owner,
@@ -223,7 +223,7 @@ static void give_attributes(struct server *s, uint64_t node, struct wire_answer 
 {
 	a->attr = (struct fuse_attr_out){
 		.attr_valid = attributes_last(s, node),
-		.attr = attributes(s, node),
+		.attr = attributes(s, node, shown_size(s, node)),
 	};
 	a->len = sizeof a->attr;
 }
@@ -234,7 +234,24 @@ static struct fuse_entry_out entry(struct server *s, uint64_t node)
 		.nodeid = node,
 		.entry_valid = FOREVER,
 		.attr_valid = attributes_last(s, node),
-		.attr = attributes(s, node),
+		.attr = attributes(s, node, shown_size(s, node)),
+	};
+}
+
+/*
+ * In the list, which no job sees: to find out how long a file is takes as long as all the rest
+ * of a start's requests. Who wants to know asks again.
+ */
+static struct fuse_entry_out listed(struct server *s, uint64_t node)
+{
+	const size_t file = node - FIRST_NODE;
+
+	if (!(vfs_files[file].needs & VFS_LONG) || s->last_len[file])
+		return entry(s, node);
+	return (struct fuse_entry_out){
+		.nodeid = node,
+		.entry_valid = FOREVER,
+		.attr = attributes(s, node, SIZE_SHOWN),
 	};
 }
 
@@ -269,7 +286,7 @@ static void on_readdirplus(struct server *s, const struct wire_request *q,
 		memset(&d, 0, sizeof d);
 		if (out.size - out.len < FUSE_DIRENT_ALIGN(sizeof d + name.len))
 			break;
-		d.entry_out = entry(s, FIRST_NODE + i);
+		d.entry_out = listed(s, FIRST_NODE + i);
 		d.dirent.ino = FIRST_NODE + i;
 		d.dirent.off = i + 1;
 		d.dirent.type = S_IFREG >> 12;

@@ -69,10 +69,10 @@ struct server {
 	uint32_t generation;
 	unsigned int n_big;
 	struct server_slot slots[SERVER_SLOTS];
-	size_t last_len[VFS_FILES_MAX]; /* of its text */
+	size_t last_len[VFS_FILES_MAX]; /* of its text, or 1; 0: not known */
 	struct server_steady steady;
 	struct vfs_kept kept;
-	char list[4096];
+	char list[16384]; /* all at once, where the kernel asks for as much */
 	char text[VFS_TEXT_MAX]; /* the one just made */
 	char scratch[2 * VFS_TEXT_MAX];
 };

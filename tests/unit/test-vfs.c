@@ -933,6 +933,20 @@ static void test_rest(void **state)
 	assert_int_equal(ask(FUSE_READDIRPLUS, 1, &list, sizeof list, NULL, 0).len, 0);
 	list.offset = UINT64_MAX;
 	assert_int_equal(ask(FUSE_READDIRPLUS, 1, &list, sizeof list, NULL, 0).len, 0);
+	/* All at once; and how long a file is only who asks for it is told. */
+	list = (struct fuse_read_in){.size = 16384};
+	a = ask(FUSE_READDIRPLUS, 1, &list, sizeof list, NULL, 0);
+	assert_int_equal(a.len, vfs_n_files * 160);
+	for (size_t i = 0; i < vfs_n_files; i++) {
+		const struct fuse_direntplus *d = (const void *)((const char *)a.data + i * 160);
+
+		assert_int_equal(d->entry_out.nodeid, i + 2);
+		assert_true(d->entry_out.entry_valid > 0);
+		if (vfs_files[i].needs & VFS_LONG)
+			assert_int_equal(d->entry_out.attr_valid, 0);
+		else
+			assert_true(d->entry_out.attr_valid > 0);
+	}
 	a = ask(FUSE_INIT, 0, &init, sizeof init, NULL, 0);
 	assert_int_equal(a.init.major, 7);
 	assert_int_equal(a.init.max_write, WIRE_WRITE_MAX);
