@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/io.h"
@@ -247,7 +248,7 @@ static void note_usage(struct cis_sandbox *sb, const struct figures *f)
 		.pids = f->group.pids,
 		.disk = f->disk.used,
 		.disk_peak = sb->disk_peak,
-		.wall_msec = sb->started_msec ? clock_msec() - sb->started_msec : 0,
+		.wall_msec = sb->started_msec ? now_msec() - sb->started_msec : 0,
 		.has_gate = f->has_gate,
 		.flows = f->gate.flows,
 		.bytes_up = f->gate.up,
@@ -345,7 +346,7 @@ static int set_exit(struct cis_sandbox *sb, int status)
 void supervise_payload_runs(struct cis_sandbox *sb)
 {
 	sb->payload_runs = true;
-	post(sb, CIS_EVENT_READY, clock_msec() - sb->started_msec, "ready",
+	post(sb, CIS_EVENT_READY, now_msec() - sb->started_msec, "ready",
 	     "the command runs");
 }
 
@@ -607,7 +608,7 @@ static int on_tick(struct cis_sandbox *sb, struct cis_error *err)
 	}
 	check_gate(sb);
 	if (vfs_is_on(&sb->vfs))
-		vfs_load_note(&sb->load, clock_msec(), sb->cpu_seen,
+		vfs_load_note(&sb->load, now_msec(), sb->cpu_seen,
 			      sb->group.dirs[sb->group.hs.unified],
 			      &sb->vfs.helper.shared->facts);
 	return 0;

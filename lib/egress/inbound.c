@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "../base/clock.h"
 #include "../base/fd.h"
 #include "../base/sys.h"
 #include "../isolate/confine.h"
@@ -35,14 +35,6 @@ struct inbound {
 };
 
 enum { SRC_LIFE, SRC_RELAY, SRC_UDP };
-
-static uint64_t now_msec(void)
-{
-	struct timespec t;
-
-	SYS(clock_gettime, CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* ---- records ------------------------------------------------------------------------- */
 

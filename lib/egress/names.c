@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "../base/clock.h"
 #include "../base/fd.h"
 #include "../base/sys.h"
 #include "../isolate/confine.h"
@@ -46,14 +46,6 @@ struct names {
 /* What an epoll event is about: a kind, and which of it. */
 enum { SRC_LIFE, SRC_KEEPER, SRC_RELAY, SRC_CLIENT_UDP, SRC_UPSTREAM, SRC_TCP };
 #define SOURCE(kind, index) ((uint64_t)(kind) << 32 | (uint32_t)(index))
-
-static uint64_t now_msec(void)
-{
-	struct timespec t;
-
-	SYS(clock_gettime, CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static void end_record(struct names *n, struct record *r)
 {
