@@ -9,14 +9,6 @@
 #include "base/json.h"
 #include "sandbox.h"
 
-uint64_t clock_msec(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 void audit_line(struct cis_sandbox *sb, const char *event, const char *text, ...)
 {
 	cleanup(json_freep) struct json *line = NULL;

@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/process.h"
@@ -326,6 +327,6 @@ int cis_sandbox_enter(struct cis_sandbox *sb, char *const argv[], struct cis_err
 	}
 	sb->entered = sb->command_is_child = sb->payload_runs = true;
 	sb->phase = PHASE_RUNNING;
-	sb->started_msec = clock_msec();
+	sb->started_msec = now_msec();
 	return supervise_begin(sb, err);
 }

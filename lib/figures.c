@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "bundle.h"
 #include "disk.h"
 
@@ -108,7 +109,7 @@ static void note_usage(struct cis_sandbox *sb, const struct figures *f)
 		.pids = f->group.pids,
 		.disk = f->disk.used,
 		.disk_peak = sb->disk_peak,
-		.wall_msec = sb->started_msec ? clock_msec() - sb->started_msec : 0,
+		.wall_msec = sb->started_msec ? now_msec() - sb->started_msec : 0,
 		.has_gate = f->has_gate,
 		.flows = f->gate.flows,
 		.bytes_up = f->gate.up,

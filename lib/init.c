@@ -18,8 +18,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/sys.h"
@@ -37,14 +37,6 @@ struct pid1 {
 	uint64_t deadline; /* msec */
 	pid_t payload;     /* 0 until it runs */
 };
-
-static uint64_t now_msec(void)
-{
-	struct timespec t;
-
-	SYS(clock_gettime, CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static void say(const struct pid1 *s, enum sync_kind kind, unsigned int index, int value,
 		int status)

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/io.h"
@@ -448,7 +449,7 @@ int cis_sandbox_start(struct cis_sandbox *sb, char *const argv[], struct cis_err
 		return cis_fail_plain(err, EBUSY, "this handle has been started already");
 	if (err)
 		err->stage = CIS_STAGE_NONE;
-	sb->started_msec = clock_msec();
+	sb->started_msec = now_msec();
 	r = start(sb, argv, err);
 	if (r >= 0)
 		return 0;

@@ -140,6 +140,5 @@ void supervise_usage(struct cis_sandbox *sb);
 /* audit.c: one line; @key/@value pairs of numbers follow, ended by NULL. */
 void audit_line(struct cis_sandbox *sb, const char *event, const char *text, ...);
 
-uint64_t clock_msec(void);
 
 #endif

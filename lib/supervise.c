@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/io.h"
@@ -253,7 +254,7 @@ static int set_exit(struct cis_sandbox *sb, int status)
 void supervise_payload_runs(struct cis_sandbox *sb)
 {
 	sb->payload_runs = true;
-	supervise_post(sb, CIS_EVENT_READY, clock_msec() - sb->started_msec, "ready",
+	supervise_post(sb, CIS_EVENT_READY, now_msec() - sb->started_msec, "ready",
 	     "the command runs");
 }
 
@@ -374,7 +375,7 @@ static int on_tick(struct cis_sandbox *sb, struct cis_error *err)
 	}
 	helpers_check_gate(sb);
 	if (vfs_is_on(&sb->vfs))
-		vfs_load_note(&sb->load, clock_msec(), sb->cpu_seen,
+		vfs_load_note(&sb->load, now_msec(), sb->cpu_seen,
 			      sb->group.dirs[sb->group.hs.unified],
 			      &sb->vfs.helper.shared->facts);
 	return 0;

@@ -12,8 +12,8 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "../base/clock.h"
 #include "../base/fd.h"
 #include "../base/io.h"
 #include "../base/process.h"
@@ -48,14 +48,6 @@ void keeper_done(struct keeper *k)
 }
 
 /* ---- the process ----------------------------------------------------------------------- */
-
-static uint64_t now_msec(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static void close_others(const struct keeper *k)
 {

@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "../base/clock.h"
 #include "../base/fd.h"
 #include "../base/sys.h"
 #include "../isolate/confine.h"
@@ -35,14 +35,6 @@ struct inbound {
 };
 
 enum { SRC_LIFE, SRC_RELAY, SRC_UDP };
-
-static uint64_t now_msec(void)
-{
-	struct timespec t;
-
-	SYS(clock_gettime, CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* ---- records ------------------------------------------------------------------------- */
 
@@ -70,25 +62,38 @@ static void record(struct inbound *n, const struct sockaddr_storage *from, uint8
 		gate_count(&n->gate->shared->records_lost, 1);
 }
 
-static struct stream *stream_of(struct inbound *n, uint64_t id)
+/* Its own, or else a free one: there are as many as connections. */
+static struct stream *stream_of(const struct inbound *n, uint64_t id)
 {
-	return &n->streams[id % n->config.connections];
+	struct stream *free_one = NULL;
+
+	for (uint64_t i = 0; i < n->config.connections; i++) {
+		struct stream *s = &n->streams[(id + i) % n->config.connections];
+
+		if (s->id == id)
+			return s;
+		if (!s->id && !free_one)
+			free_one = s;
+	}
+	return free_one;
 }
 
 static void opened(void *context, uint64_t id, const struct egress_ask *ask, bool allowed,
 		   const char *why)
 {
+	struct stream *s = stream_of(context, id);
+
 	(void)allowed;
 	(void)why;
-	*stream_of(context, id) = (struct stream){id, ask->from, ask->port};
+	if (s)
+		*s = (struct stream){id, ask->from, ask->port};
 }
 
-/* Two that are open can share a place: the older one's end is recorded without its beginning. */
 static void ended(void *context, uint64_t id, uint64_t in, uint64_t out, int error)
 {
 	struct stream *s = stream_of(context, id);
 
-	if (s->id != id)
+	if (!s || s->id != id)
 		return;
 	record(context, &s->from, IPPROTO_TCP, s->port, out, in, error);
 	s->id = 0;

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "../base/clock.h"
 #include "../base/fd.h"
 #include "../base/sys.h"
 #include "../isolate/confine.h"
@@ -53,14 +54,6 @@ struct keeper {
 	struct forward forward;
 	char batch[4096];
 };
-
-static uint64_t now_msec(void)
-{
-	struct timespec t;
-
-	SYS(clock_gettime, CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* ---- names of addresses --------------------------------------------------------------------- */
 

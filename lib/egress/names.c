@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "../base/clock.h"
 #include "../base/fd.h"
 #include "../base/sys.h"
 #include "../isolate/confine.h"
@@ -21,12 +21,11 @@
 #include "record.h"
 #include "relay.h"
 
-/* Streams whose beginning is remembered until their end is recorded. */
+/* Streams whose beginning is remembered until their end is recorded: more than there can be. */
 #define STREAMS 2048
 #define EVENTS 64
 
 struct stream {
-	uint64_t id; /* 0: free */
 	struct egress_ask ask;
 	char name[NAME_MAX_LEN + 1];
 };
@@ -38,6 +37,7 @@ struct names {
 	struct dns *dns;
 	struct egress_relay *relay;
 	struct names_tcp tcp;
+	uint64_t ids[STREAMS]; /* of these; 0: free */
 	struct stream streams[STREAMS];
 	uint8_t message[65536];
 	struct gate_question out, in;
@@ -46,14 +46,6 @@ struct names {
 /* What an epoll event is about: a kind, and which of it. */
 enum { SRC_LIFE, SRC_KEEPER, SRC_RELAY, SRC_CLIENT_UDP, SRC_UPSTREAM, SRC_TCP };
 #define SOURCE(kind, index) ((uint64_t)(kind) << 32 | (uint32_t)(index))
-
-static uint64_t now_msec(void)
-{
-	struct timespec t;
-
-	SYS(clock_gettime, CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static void end_record(struct names *n, struct record *r)
 {
@@ -136,15 +128,34 @@ static void begin_record(struct record *r, const char *event, const struct egres
 	record_protocol(r, IPPROTO_TCP);
 }
 
+/* Its place, or else a free one. One that has been open for long shares it with nobody. */
+static size_t place_of(const struct names *n, uint64_t id)
+{
+	size_t place = STREAMS;
+
+	for (uint64_t i = 0; i < STREAMS; i++) {
+		size_t at = (id + i) % STREAMS;
+
+		if (n->ids[at] == id)
+			return at;
+		if (!n->ids[at] && place == STREAMS)
+			place = at;
+	}
+	return place;
+}
+
 static void opened(void *context, uint64_t id, const struct egress_ask *ask, bool allowed,
 		   const char *why)
 {
 	struct names *n = context;
-	struct stream *s = &n->streams[id % STREAMS];
+	size_t at = allowed ? place_of(n, id) : STREAMS;
 	struct record r;
 
-	if (allowed) {
-		*s = (struct stream){.id = id, .ask = *ask};
+	if (at < STREAMS) {
+		struct stream *s = &n->streams[at];
+
+		n->ids[at] = id;
+		*s = (struct stream){.ask = *ask};
 		s->ask.name = NULL;
 		if (ask->name) {
 			memcpy(s->name, ask->name, strlen(ask->name) + 1);
@@ -152,6 +163,8 @@ static void opened(void *context, uint64_t id, const struct egress_ask *ask, boo
 		}
 		return;
 	}
+	if (allowed)
+		return;
 	gate_count(&n->gate->shared->refused, 1);
 	begin_record(&r, "refused", ask);
 	record_text(&r, "verdict", "denied");
@@ -162,10 +175,11 @@ static void opened(void *context, uint64_t id, const struct egress_ask *ask, boo
 static void ended(void *context, uint64_t id, uint64_t up, uint64_t down, int error)
 {
 	struct names *n = context;
-	struct stream *s = &n->streams[id % STREAMS];
+	size_t at = place_of(n, id);
+	struct stream *s = &n->streams[MIN(at, STREAMS - 1)];
 	struct record r;
 
-	if (s->id != id)
+	if (at == STREAMS || n->ids[at] != id)
 		return;
 	gate_count(&n->gate->shared->bytes_up, up);
 	gate_count(&n->gate->shared->bytes_down, down);
@@ -177,7 +191,7 @@ static void ended(void *context, uint64_t id, uint64_t up, uint64_t down, int er
 	if (error)
 		record_number(&r, "errno", (uint64_t)error);
 	end_record(n, &r);
-	s->id = 0;
+	n->ids[at] = 0;
 }
 
 /* No may_upload: the budget is the kernel's to count, since every protocol draws on it. */

@@ -7,38 +7,20 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "../base/macros.h"
-#include "../base/num.h"
 #include "../base/sys.h"
 #include "name.h"
 #include "policy.h"
-
-static void add(struct record *r, const char *s, size_t n)
-{
-	/* Two bytes stay for the end. */
-	n = MIN(n, sizeof r->text - 2 - r->len);
-	memcpy(r->text + r->len, s, n);
-	r->len += n;
-}
-
-static void add_number(struct record *r, uint64_t value)
-{
-	char digits[24] = "";
-
-	num_append(digits, sizeof digits, value);
-	add(r, digits, strlen(digits));
-}
 
 /* Room for "," KEY ":" and @n bytes more, or nothing is written. */
 static bool begin_member(struct record *r, const char *key, size_t n)
 {
 	size_t len = strlen(key);
 
-	if (r->len + len + n + 8 > sizeof r->text)
+	if (r->text.len + len + n + 8 > sizeof r->buf)
 		return false;
-	add(r, r->len > 1 ? ",\"" : "\"", r->len > 1 ? 2 : 1);
-	add(r, key, len);
-	add(r, "\":", 2);
+	text_str(&r->text, r->text.len > 1 ? ",\"" : "\"");
+	text_bytes(&r->text, key, len);
+	text_str(&r->text, "\":");
 	return true;
 }
 
@@ -47,8 +29,9 @@ void record_begin(struct record *r, const char *event)
 	struct timespec now = {0};
 
 	SYS(clock_gettime, CLOCK_REALTIME, &now);
-	r->len = 0;
-	add(r, "{", 1);
+	/* Two bytes stay for the end. */
+	r->text = (struct text){.buf = r->buf, .size = sizeof r->buf - 2};
+	text_str(&r->text, "{");
 	record_number(r, "time_msec",
 		      (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
 	record_text(r, "event", event);
@@ -60,58 +43,52 @@ void record_text(struct record *r, const char *key, const char *value)
 
 	if (!begin_member(r, key, n + 2))
 		return;
-	add(r, "\"", 1);
+	text_str(&r->text, "\"");
 	for (size_t i = 0; i < n; i++) {
 		char c = value[i];
 
 		if (c < ' ' || c > '~' || c == '"' || c == '\\')
 			c = '?';
-		add(r, &c, 1);
+		text_bytes(&r->text, &c, 1);
 	}
-	add(r, "\"", 1);
+	text_str(&r->text, "\"");
 }
 
 void record_number(struct record *r, const char *key, uint64_t value)
 {
 	if (begin_member(r, key, 20))
-		add_number(r, value);
-}
-
-static void append(char *text, const char *s)
-{
-	memcpy(text + strlen(text), s, strlen(s) + 1);
+		text_num(&r->text, value);
 }
 
 /* Not inet_ntop(), which for IPv6 is stdio's. Every group is written. */
-static void append_six(char *text, const uint8_t *a)
+static void add_six(struct text *t, const uint8_t *a)
 {
 	static const char digits[] = "0123456789abcdef";
 
 	for (size_t i = 0; i < 16; i += 2) {
 		unsigned int group = (unsigned int)a[i] << 8 | a[i + 1];
-		char hex[6] = "", *at = hex;
 
+		if (i)
+			text_str(t, ":");
 		for (int shift = 12; shift >= 0; shift -= 4)
 			if (shift == 0 || group >> shift)
-				*at++ = digits[group >> shift & 15];
-		if (i)
-			append(text, ":");
-		append(text, hex);
+				text_bytes(t, &digits[group >> shift & 15], 1);
 	}
 }
 
 void record_address(struct record *r, const char *key, bool six, const uint8_t *address)
 {
-	char text[48] = "";
+	char buf[48] = "";
+	struct text t = {.buf = buf, .size = sizeof buf - 1};
 
 	if (six)
-		append_six(text, address);
+		add_six(&t, address);
 	for (size_t i = 0; i < 4 && !six; i++) {
 		if (i)
-			append(text, ".");
-		num_append(text, sizeof text, address[i]);
+			text_str(&t, ".");
+		text_num(&t, address[i]);
 	}
-	record_text(r, key, text);
+	record_text(r, key, buf);
 }
 
 void record_protocol(struct record *r, uint8_t protocol)
@@ -145,9 +122,9 @@ bool record_end(struct record *r, int fd)
 {
 	struct stat st;
 
-	r->text[r->len++] = '}';
-	r->text[r->len++] = '\n';
+	r->buf[r->text.len++] = '}';
+	r->buf[r->text.len++] = '\n';
 	if (SYS(fstat, fd, &st) < 0 || st.st_size > (off_t)RECORDS_MAX)
 		return false;
-	return SYS(write, fd, r->text, r->len) == (int)r->len;
+	return SYS(write, fd, r->buf, r->text.len) == (int)r->text.len;
 }

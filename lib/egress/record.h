@@ -10,13 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../base/text.h"
+
 #define RECORD_SIZE 1024
 /* All records of a sandbox: what is beyond is lost, and counted. */
 #define RECORDS_MAX (64u << 20)
 
 struct record {
-	char text[RECORD_SIZE];
-	size_t len;
+	char buf[RECORD_SIZE];
+	struct text text; /* of buf */
 };
 
 /* With time and event. */

@@ -118,11 +118,15 @@ static int read_ports(const struct reader *r, struct piece p, struct rule *rule)
 		struct piece name = after(p, slash + 1);
 
 		if (!is(name, "tcp") && !is(name, "udp"))
-			return bad(r, "the protocol after \"/\" must be tcp or udp");
+			return bad(r, "the protocol after \"/\" must be tcp or udp, in small "
+				      "letters");
 		proto = is(name, "tcp") ? IPPROTO_TCP : IPPROTO_UDP;
 	}
 	if (number.len == 0)
 		return bad(r, "no port after \":\"");
+	if ((find(number, '-') > 0 && find(number, '-') < number.len) ||
+	    find(number, ',') < number.len)
+		return bad(r, "a rule has one port, or \"*\": write a rule for each");
 	if (!is(number, "*")) {
 		if (read_number(number, UINT16_MAX, &port) < 0 || port == 0)
 			return bad(r, "the port must be * or a number from 1 to 65535, "
@@ -185,7 +189,8 @@ static int read_net(const struct reader *r, struct piece p, int family, struct r
 		return bad(r, family == AF_INET
 				      ? "not an IPv4 address: four numbers from 0 to 255, "
 					"without zeros in front"
-				      : "not an IPv6 address (with a port: [ADDRESS]:PORT)");
+				      : "not an IPv6 address (with a port: [ADDRESS]:PORT); behind "
+					"a name stands one \":\", and a port");
 	if (slash < p.len && read_number(after(p, slash + 1), width, &rule->bits) < 0)
 		return bad(r, "the length of the prefix must be a number from 0 to %u%s",
 			   width,
@@ -290,6 +295,10 @@ static int check_text(const struct reader *r)
 	for (size_t i = 0; i < p.len; i++) {
 		unsigned char c = (unsigned char)p.s[i];
 
+		if ((c == ' ' || c == '\t') && is(before(p, i), "preset"))
+			return bad(r, "a preset is no rule: give its name to --allow-preset");
+		if ((c == ' ' || c == '\t') && find(p, '#') < p.len)
+			return bad(r, "a comment can only stand in an allow file");
 		if (c == ' ' || c == '\t')
 			return bad(r, "there is a blank in it");
 		if (c < ' ' || c == 0x7f)

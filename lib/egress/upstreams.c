@@ -31,13 +31,17 @@ void upstreams_init(struct gate_upstreams *u)
 	}
 }
 
+static void close_one(struct gate_upstreams *u, size_t i)
+{
+	u->tcp[i] = fd_close(u->tcp[i]);
+	for (size_t k = 0; k < GATE_UDP_EACH; k++)
+		u->udp[i][k] = fd_close(u->udp[i][k]);
+}
+
 void upstreams_done(struct gate_upstreams *u)
 {
-	for (size_t i = 0; i < GATE_UPSTREAMS; i++) {
-		fd_close(u->tcp[i]);
-		for (size_t k = 0; k < GATE_UDP_EACH; k++)
-			fd_close(u->udp[i][k]);
-	}
+	for (size_t i = 0; i < GATE_UPSTREAMS; i++)
+		close_one(u, i);
 	upstreams_init(u);
 }
 
@@ -115,24 +119,39 @@ static void ask_root(int fd)
 		send(fd, query, sizeof query, MSG_NOSIGNAL);
 }
 
+static int no_resolver(const char *text, struct cis_error *err)
+{
+	cis_fail_plain(err, EDESTADDRREQ, "network: " FILE_NAME " of the host names no resolver");
+	return cis_hint(err, strstr(text, "nameserver")
+				     ? "\"nameserver\" stands at the beginning of a line, with an "
+				       "address behind it"
+				     : "a line \"nameserver ADDRESS\" does");
+}
+
+/* One that there is no way to, as to IPv6 on a host without, is left out if there are others. */
 int upstreams_open(struct gate_upstreams *u, struct cis_error *err)
 {
 	cleanup_free char *text = NULL;
-	int r = io_read_file_at(AT_FDCWD, FILE_NAME, FILE_MAX, &text, NULL);
+	int r = io_read_file_at(AT_FDCWD, FILE_NAME, FILE_MAX, &text, NULL), why = 0;
+	size_t n = 0;
 
-	if (r < 0 && r != -ENOENT)
+	if (r < 0)
 		return cis_fail(err, -r, "network: read " FILE_NAME);
-	upstreams_parse(u, text ? text : "");
+	upstreams_parse(u, text);
 	if (!u->n)
-		return cis_fail_plain(err, EDESTADDRREQ,
-				      "network: " FILE_NAME " of the host names no resolver");
+		return no_resolver(text, err);
 	for (size_t i = 0; i < u->n; i++) {
-		r = open_one(u, i);
-		if (r < 0)
-			return cis_fail(err, -r, "network: reach a resolver of " FILE_NAME);
-		ask_root(u->udp[i][0]);
+		u->address[n] = u->address[i];
+		r = open_one(u, n);
+		if (r >= 0) {
+			ask_root(u->udp[n++][0]);
+			continue;
+		}
+		close_one(u, n);
+		why = r;
 	}
-	return 0;
+	u->n = (unsigned int)n;
+	return n ? 0 : cis_fail(err, -why, "network: reach a resolver of " FILE_NAME);
 }
 
 /* An answer of any kind, or a refusal. */

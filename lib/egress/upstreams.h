@@ -11,7 +11,7 @@ void upstreams_done(struct gate_upstreams *u);
 
 /*
  * Reads /etc/resolv.conf, opens sockets in the caller's network namespace, and asks each
- * for the root. -EDESTADDRREQ: none is named.
+ * for the root. Those that cannot be reached are left out. -EDESTADDRREQ: none is named.
  */
 int upstreams_open(struct gate_upstreams *u, struct cis_error *err);
 /* Waits for the first answer to that. -ETIMEDOUT. */

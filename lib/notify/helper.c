@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "../base/clock.h"
 #include "../base/fd.h"
 #include "../base/io.h"
 #include "../base/macros.h"
@@ -24,14 +24,6 @@
 #define DOUBLINGS 9 /* up to 5 s */
 #define PAGES_SIZE (N_ANSWERERS * sizeof(struct notify_page))
 #define WITH_PATHS (CIS_TRAP_MKNOD | CIS_TRAP_SWAPON | TRAP_MOUNTS)
-
-static uint64_t now_msec(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 void notify_init(struct notify *n)
 {

@@ -5,7 +5,7 @@
 
 #include <sched.h>
 
-#include "text.h"
+#include "../base/text.h"
 
 void cpus_list(const cpu_set_t *set, struct text *out);
 void cpus_mask(const cpu_set_t *set, struct text *out);

@@ -15,7 +15,7 @@
 #include <sys/types.h>
 
 #include "numbers.h"
-#include "text.h"
+#include "../base/text.h"
 
 #define VFS_TEXT_MAX (1u << 20) /* of one file: /proc/cpuinfo of 512 cpus is 700K */
 #define VFS_VALUE_MAX 128       /* of a writable file: a few numbers */

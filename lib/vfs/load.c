@@ -8,7 +8,7 @@
 #include "../base/macros.h"
 #include "../base/num.h"
 #include "../base/sys.h"
-#include "text.h"
+#include "../base/text.h"
 
 /* A job divides its groups as it likes: what lies deeper, and what is more, is not counted. */
 #define DEPTH_MAX 16

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "../base/clock.h"
 #include "../base/fd.h"
 #include "../base/process.h"
 #include "../base/sys.h"
@@ -146,14 +147,6 @@ void vfs_connect(struct vfs *v, const struct vfs_groups *g)
 }
 
 /* ---- helpers ------------------------------------------------------------------------- */
-
-static uint64_t now_msec(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 int vfs_spawn(struct vfs *v)
 {

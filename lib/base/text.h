@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Text into a buffer of fixed size, and numbers out of the kernel's text. The helper
+ * Text into a buffer of fixed size, and numbers out of the kernel's text. Helpers
  * may neither allocate nor take libc's locks, so no stdio.
  */
-#ifndef CIS_VFS_TEXT_H
-#define CIS_VFS_TEXT_H
+#ifndef CIS_BASE_TEXT_H
+#define CIS_BASE_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "../base/macros.h"
+#include "macros.h"
 
 void text_bytes(struct text *t, const char *s, size_t n)
 {
