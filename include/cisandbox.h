@@ -357,7 +357,7 @@ int cis_sandbox_set_stdio(struct cis_sandbox *sb, int in, int out, int err_fd);
  * to tell of a new size. */
 int cis_sandbox_set_tty(struct cis_sandbox *sb, unsigned int rows, unsigned int cols);
 
-/* One JSON object a line: started, service, ready, limit.hit, traps.died, traps.held,
+/* One JSON object a line: started, service, ready, limit.hit, host.full, traps.died, traps.held,
  * traps.lost, timeout, exited. */
 int cis_sandbox_set_audit(struct cis_sandbox *sb, int fd);
 

@@ -180,6 +180,9 @@ static void check_controller(const struct host *h, struct cis_check *c,
 		check_found(c, "no control groups are mounted");
 		check_lacks(c, CIS_CHECK_WARNING, "first what \"cgroup\" says");
 	} else if (i < 0) {
+		/* v1's word, which /proc/cgroups and mount(8) want. */
+		if (ctl == CTL_IO && strcmp(h->hs.mode, "unified") != 0)
+			name = "blkio";
 		lacks_controller(h, c, name);
 	} else if (is_blocked(at, name)) {
 		check_found(c, "at %s, but processes in its top group hold it back", at->mount);

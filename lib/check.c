@@ -29,7 +29,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "base/sys.h"
-#include "fs/scratch.h"
+#include "disk.h"
 #include "isolate/ids.h"
 #include "net/egress.h"
 #include "rootless.h"
@@ -373,10 +373,10 @@ static void check_mounts(const struct host *h, struct cis_check *c)
  */
 static int try_backend(const struct host *h, enum cis_disk kind, struct cis_error *err)
 {
-	cleanup_close int dir = open(h->data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int dir = disk_open_dir(err);
 	const struct scratch_want want = {.bytes = PROBE_DISK, .base = PROBE_BASE, .dir = dir};
 	cleanup_close int disk = -1;
-	int r = dir < 0 ? cis_fail(err, errno, "%s", h->data) : scratch_probe(kind, dir, err);
+	int r = dir < 0 ? dir : scratch_probe(kind, dir, err);
 
 	if (r < 0 || scratch_is_named(kind))
 		return r;

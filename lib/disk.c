@@ -14,8 +14,7 @@ uint64_t disk_size(const struct spec *s)
 	return s->disk ? s->disk : SPEC_DISK_DEFAULT;
 }
 
-/* The directory of disks, or what it would be made in: one file system. */
-static int open_nearest(struct cis_error *err)
+int disk_open_dir(struct cis_error *err)
 {
 	cleanup_free char *path = NULL;
 	int fd;
@@ -45,7 +44,7 @@ int disk_choose(const struct spec *s, enum cis_disk *ret, struct cis_error *err)
 				      "or quota; above 512M it is one of these)");
 	if (*ret == CIS_DISK_TMPFS)
 		return 0;
-	dir = open_nearest(err);
+	dir = disk_open_dir(err);
 	if (dir < 0)
 		return dir;
 	return *ret == CIS_DISK_AUTO ? scratch_choose(dir, ret, err)
@@ -89,7 +88,7 @@ int disk_usage_of(const struct state *st, pid_t init, struct scratch_usage *ret)
 
 uint64_t disk_host_left(void)
 {
-	cleanup_close int dir = open_nearest(NULL);
+	cleanup_close int dir = disk_open_dir(NULL);
 
 	return dir < 0 ? UINT64_MAX : scratch_left(dir);
 }

@@ -16,6 +16,9 @@ uint64_t disk_size(const struct spec *s);
  */
 int disk_choose(const struct spec *s, enum cis_disk *ret, struct cis_error *err);
 
+/* The directory of disks, or what it would be made in: one file system. fd or -errno. */
+int disk_open_dir(struct cis_error *err);
+
 /* Makes it, journalled. The descriptor of its detached mount. */
 int disk_make(const struct state *st, const struct spec *s, enum cis_disk kind, uid_t base,
 	      struct cis_error *err);

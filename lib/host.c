@@ -51,44 +51,45 @@ static bool remove_empty(const char *id)
 	return str_format(&path, "%s/%s", state_root(), id) >= 0 && rmdir(path) >= 0;
 }
 
-static int take_all_dead(struct state *dead, size_t *ret_n, unsigned int *ret_empty,
-			 const struct strv *ids, struct cis_error *err)
+/* A few at a time: each is two descriptors. */
+#define REAP_AT_ONCE 32
+
+/* From ids[*at] on, which moves behind what has been looked at. */
+static int take_some(struct state dead[static REAP_AT_ONCE], size_t *ret_n,
+		     unsigned int *empty, const struct strv *ids, size_t *at,
+		     struct cis_error *err)
 {
 	cleanup_close int lock = state_lock_root(err);
 
+	*ret_n = 0;
 	if (lock < 0)
 		return lock;
-	for (size_t i = 0; i < ids->n; i++)
-		if (take_dead(ids->v[i], &dead[*ret_n]))
+	for (; *at < ids->n && *ret_n < REAP_AT_ONCE; ++*at)
+		if (take_dead(ids->v[*at], &dead[*ret_n]))
 			++*ret_n;
 		else
-			*ret_empty += remove_empty(ids->v[i]);
+			*empty += remove_empty(ids->v[*at]);
 	return 0;
 }
 
 int cis_reap(unsigned int *ret_n, struct cis_error *err)
 {
 	cleanup(strv_done) struct strv ids = {0};
-	cleanup_free struct state *dead = NULL;
+	struct state dead[REAP_AT_ONCE];
 	unsigned int n = 0;
-	size_t n_dead = 0;
-	int r, worst = 0;
+	int worst = 0, r = list_ids(&ids, err);
 
-	r = list_ids(&ids, err);
-	dead = calloc(ids.n + 1, sizeof *dead);
-	if (r >= 0 && !dead)
-		r = cis_fail(err, ENOMEM, "reap");
-	/* Nobody has ever started anything here: then there is nothing to lock. */
-	if (r >= 0 && ids.n)
-		r = take_all_dead(dead, &n_dead, &n, &ids, err);
-	for (size_t i = 0; i < n_dead; i++) {
-		int one = state_undo(&dead[i], NULL, err);
+	for (size_t at = 0, n_dead; at < ids.n && r >= 0;) {
+		r = take_some(dead, &n_dead, &n, &ids, &at, err);
+		for (size_t i = 0; i < n_dead; i++) {
+			int one = state_undo(&dead[i], NULL, err);
 
-		if (one < 0)
-			worst = one; /* the others still deserve to be tried */
-		else
-			n++;
-		state_done(&dead[i]);
+			if (one < 0)
+				worst = one; /* the others still deserve to be tried */
+			else
+				n++;
+			state_done(&dead[i]);
+		}
 	}
 	if (ret_n)
 		*ret_n = n;

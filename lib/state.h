@@ -74,7 +74,7 @@ bool state_is_alive(const struct state *st);
 /* To be called before the thing is made. Durable enough to outlive a SIGKILL. */
 enum journal_entry { JOURNAL_IDS, JOURNAL_CGROUP, JOURNAL_BUNDLE };
 int state_journal(const struct state *st, enum journal_entry what, struct cis_error *err);
-/* A disk in the directory of disks, under state_group_name(): whoever undoes it may have another. */
+/* A disk in the directory of disks, which is named: whoever undoes it may have another. */
 int state_journal_disk(const struct state *st, struct cis_error *err);
 
 /*
