@@ -102,6 +102,10 @@ int prepare_run(struct cis_sandbox *sb, struct launch *l, struct cis_error *err)
  */
 int prepare_stdio(struct cis_sandbox *sb, int child[3], struct cis_error *err);
 
+/* service-log.c: @errnum, or 0 and a wait status. -EIO. */
+int service_failed(struct cis_sandbox *sb, uint32_t index, int errnum, int status,
+		   struct cis_error *err);
+
 /* collect.c: 1: a helper copies, and collector.pidfd tells when it has ended; 0: all is done. */
 int collect_next(struct cis_sandbox *sb);
 /* When it has. */

@@ -21,9 +21,6 @@
 #include "base/io.h"
 #include "base/sys.h"
 #include "bundle.h"
-#include "disk.h"
-#include "fs/path.h"
-#include "rootless.h"
 #include "sandbox.h"
 #include "supervise.h"
 #include "sync.h"
@@ -33,7 +30,6 @@
 #define IDLE_DOUBLINGS 4 /* up to 16 s */
 #define GRACE_MSEC 5000
 #define HOLD_MSEC 50 /* a prompt that ends like a secret begins */
-#define LOG_TAIL 300
 
 /* ---- beginning ------------------------------------------------------------------ */
 
@@ -179,70 +175,6 @@ void supervise_post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t v
 
 /* ---- what init says ------------------------------------------------------------------ */
 
-/*
- * The end of a service's log, for the error message. The file is in the
- * sandbox's hands: opened as inside, never a FIFO, and shown without control
- * characters.
- */
-static void read_log_tail(struct cis_sandbox *sb, const char *log, char *out, size_t size)
-{
-	/* A secret that begins before the tail is to be known by its beginning. */
-	char path[64], buf[MASK_WORD_MAX + LOG_TAIL], masked[MASK_OUT(sizeof buf)];
-	cleanup_close int root = -1, fd = -1;
-	const char *tail = buf;
-	off_t len;
-	ssize_t n;
-
-	*out = '\0';
-	snprintf(path, sizeof path, "/proc/%d/root", sb->pid);
-	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root >= 0)
-		fd = path_open_in(root, log);
-	if (fd < 0)
-		return;
-	len = lseek(fd, 0, SEEK_END);
-	lseek(fd, len > (off_t)sizeof buf ? len - (off_t)sizeof buf : 0, SEEK_SET);
-	n = read(fd, buf, sizeof buf);
-	if (n > 0 && sb->mask) {
-		n = (ssize_t)mask_text(sb->mask, buf, (size_t)n, masked, sizeof masked);
-		tail = masked;
-	}
-	if (n > (ssize_t)size - 1) {
-		tail += n - ((ssize_t)size - 1);
-		n = (ssize_t)size - 1;
-	}
-	for (ssize_t i = 0; i < n; i++)
-		out[i] = tail[i] == '\n' ? '|' : tail[i] < ' ' || tail[i] > '~' ? '?' : tail[i];
-	out[MAX(n, 0)] = '\0';
-}
-
-static int service_failed(struct cis_sandbox *sb, const struct sync_msg *m,
-			  struct cis_error *err)
-{
-	const struct plan_exec *e;
-	char tail[LOG_TAIL + 1], cause[64];
-
-	if (m->index >= sb->plan.n_services)
-		return cis_fail_plain(err, EPROTO, "service %u failed", m->index);
-	e = &sb->plan.services[m->index];
-	read_log_tail(sb, e->log, tail, sizeof tail);
-	if (m->value == ETIMEDOUT)
-		snprintf(cause, sizeof cause, "no answer within %llu s",
-			 (unsigned long long)e->timeout_ms / 1000);
-	else if (m->value)
-		snprintf(cause, sizeof cause, "%s", strerror(m->value));
-	else if (WIFSIGNALED(m->status))
-		snprintf(cause, sizeof cause, "killed by signal %d", WTERMSIG(m->status));
-	else
-		snprintf(cause, sizeof cause, "ended with status %d", WEXITSTATUS(m->status));
-	cis_fail_plain(err, EIO, "service %s (%s): %s%s%s%s%s", e->name, e->argv.v[0], cause,
-		       *tail ? "; end of its log " : "", *tail ? e->log : "",
-		       *tail ? ": " : "", tail);
-	if (err)
-		err->stage = CIS_STAGE_SERVICE;
-	return -EIO;
-}
-
 static int set_exit(struct cis_sandbox *sb, int status)
 {
 	sb->payload_ended = true;
@@ -284,7 +216,7 @@ static int on_sync(struct cis_sandbox *sb, struct cis_error *err)
 		figures_last(sb);
 		return set_exit(sb, m.value);
 	case SYNC_SERVICE_FAILED:
-		return service_failed(sb, &m, err);
+		return service_failed(sb, m.index, m.value, m.status, err);
 	default:
 		return launch_explain(&sb->plan, &m, err);
 	}

@@ -275,9 +275,30 @@ static void test_helpers(void **state)
 	(void)state;
 	for (int h = 0; h < SECCOMP_HELPERS; h++)
 		for (size_t i = 0; i < ARRAY_SIZE(never); i++)
-			assert_false(helper_may((enum seccomp_helper)h, never[i], 0, 0, 0));
+			/* Of files below what it has, one opens others. */
+			assert_int_equal(helper_may((enum seccomp_helper)h, never[i], 0, 0, 0),
+					 h == SECCOMP_ARTIFACT && never[i] == SCMP_SYS(openat));
 	assert_false(helper_may(SECCOMP_KEEPER, SCMP_SYS(socket), AF_INET, SOCK_STREAM, 0));
 	assert_true(helper_may(SECCOMP_KEEPER, SCMP_SYS(sendto), 3, 0, 0));
+}
+
+/* It makes directories, files and links, and changes nothing that is there. */
+static void test_artifact_helper(void **state)
+{
+	static const int never[] = {
+		SCMP_SYS(linkat),	SCMP_SYS(link),	      SCMP_SYS(unlinkat),
+		SCMP_SYS(renameat),	SCMP_SYS(renameat2),  SCMP_SYS(mknodat),
+		SCMP_SYS(mknod),	SCMP_SYS(fchmodat),   SCMP_SYS(chmod),
+		SCMP_SYS(setxattr),	SCMP_SYS(fsetxattr),  SCMP_SYS(open_by_handle_at),
+		SCMP_SYS(socket),	SCMP_SYS(chroot),     SCMP_SYS(fchdir),
+		SCMP_SYS(move_mount),	SCMP_SYS(open_tree),  SCMP_SYS(fcntl),
+		SCMP_SYS(mmap),		SCMP_SYS(sendmsg),    SCMP_SYS(write)};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(never); i++)
+		assert_false(helper_may(SECCOMP_ARTIFACT, never[i], 0, 0, 0));
+	assert_true(helper_may(SECCOMP_ARTIFACT, SCMP_SYS(openat2), 3, 0, 0));
+	assert_true(helper_may(SECCOMP_ARTIFACT, SCMP_SYS(symlinkat), 0, 3, 0));
 }
 
 static void test_names_helper_sockets(void **state)
@@ -316,6 +337,7 @@ int main(void)
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_built_in),
 		cmocka_unit_test(test_helpers),
+		cmocka_unit_test(test_artifact_helper),
 		cmocka_unit_test(test_names_helper_sockets),
 	};
 
