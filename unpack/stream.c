@@ -143,8 +143,6 @@ static void open_plain(struct stream *s)
 		r = archive_read_open(s->plain, s, NULL, read_blob, NULL);
 	if (r == ARCHIVE_OK)
 		r = archive_read_next_header(s->plain, &e);
-	if (r == ARCHIVE_EOF)
-		fail(EIO, "an empty file");
 	if (r != ARCHIVE_OK)
 		fail(EIO, "cannot be decompressed: %s",
 		     s->plain ? error_of(s->plain) : strerror(ENOMEM));
