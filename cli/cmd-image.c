@@ -632,7 +632,8 @@ int cmd_image(int argc, char **argv)
 	struct options o;
 
 	if (argc < 2)
-		return cli_usage_error("image", "want build, import, inspect, list, prune, rm or verify");
+		return cli_usage_error("image", "want build, import, inspect, list, prune, rm "
+					"or verify");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		fputs(usage, stdout);
 		return 0;
