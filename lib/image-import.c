@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "base/spawn.h"
 #include "base/str.h"
+#include "image.h"
 #include "image-compose.h"
 #include "image-info.h"
 #include "image-oci.h"
@@ -266,6 +267,15 @@ static int check_free(const struct store *s, const char *name, struct cis_error 
 	return fd < 0 && fd != -ENOENT ? fd : 0;
 }
 
+/* One layer being bad, those before it are of no use: the store is to be as it was. */
+static void forget_layers(const struct work *w, struct holds *holds)
+{
+	uint64_t layers, bytes;
+
+	holds_done(holds);
+	image_drop_unused(w, &layers, &bytes, NULL);
+}
+
 static int import(const struct store *s, const char *name, struct source *src,
 		  struct cis_error *err)
 {
@@ -278,6 +288,8 @@ static int import(const struct store *s, const char *name, struct source *src,
 	if (r < 0)
 		return r;
 	r = make_image(&w, name, src, &holds, err);
+	if (r < 0 && !src->is_tree)
+		forget_layers(&w, &holds);
 	if (r < 0 && r != -EINVAL && is_full(s->fd))
 		return cis_fail(err, ENOSPC, "%s", s->path);
 	if (r < 0)

@@ -265,23 +265,31 @@ int image_layer_is_idle(const struct store *s, const char *hex, struct cis_error
 	return r;
 }
 
+int image_drop_unused(const struct work *w, uint64_t *ret_layers, uint64_t *ret_bytes,
+		      struct cis_error *err)
+{
+	cleanup(strv_done) struct strv used = {0};
+	int r = store_lock(w->store, err);
+
+	if (r < 0)
+		return r;
+	r = layers_in_use(w->store, &used, err);
+	if (r == 0)
+		r = layers_drop(w, &used, ret_layers, ret_bytes, err);
+	store_unlock(w->store);
+	return r;
+}
+
 int cis_image_prune(uint64_t *ret_layers, uint64_t *ret_bytes, struct cis_error *err)
 {
 	cleanup(store_done) struct store s = STORE_CLOSED;
 	cleanup(work_done) struct work w = {.fd = -1};
-	cleanup(strv_done) struct strv used = {0};
 	int r = store_open(&s, err);
 
 	if (r == 0)
 		r = work_begin(&w, &s, err);
 	if (r == 0)
-		r = store_lock(&s, err);
-	if (r < 0)
-		return r;
-	r = layers_in_use(&s, &used, err);
-	if (r == 0)
-		r = layers_drop(&w, &used, ret_layers, ret_bytes, err);
-	store_unlock(&s);
+		r = image_drop_unused(&w, ret_layers, ret_bytes, err);
 	if (r < 0)
 		return r;
 	r = work_finish(&w);

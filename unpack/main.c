@@ -111,7 +111,7 @@ int main(int argc, char **argv)
 	if (is_verify) {
 		listing_compare(WIRE_LISTING);
 	} else {
-		stream_open(&stream, WIRE_IN);
+		stream_open(&stream, WIRE_IN, is_layer);
 		entries_take(&stream, is_layer);
 		stream_finish(&stream);
 		if (is_layer)

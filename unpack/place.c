@@ -118,8 +118,7 @@ static int walk(struct place *p, const char *path, bool make)
 		if (next == -ENOENT)
 			return next;
 		if (next == -ELOOP || next == -ENOTDIR)
-			fail(EINVAL, "%s is to be in %s, which is no directory but a link or file",
-			     path, upto);
+			fail(EINVAL, "a name leads through %s, which is a link or file", upto);
 		if (next < 0)
 			fail_errno(-next, "open the directory %s", upto);
 		fd_close(dir);

@@ -122,10 +122,22 @@ static size_t next_plain(struct stream *s, const void **ret)
 	return n;
 }
 
+/*
+ * The last file of what "umoci insert" writes is not filled up to a whole block, and other
+ * engines take it. Only of a layer, whose digest says whether more is missing than that.
+ */
 static la_ssize_t read_plain(struct archive *a, void *arg, const void **ret)
 {
+	static const char zeros[512];
+	struct stream *s = arg;
+	size_t n = next_plain(s, ret), rest = (size_t)(s->n_diff % sizeof zeros);
+
 	(void)a;
-	return (la_ssize_t)next_plain(arg, ret);
+	if (n > 0 || rest == 0 || s->filled || !s->is_layer)
+		return (la_ssize_t)n;
+	s->filled = true;
+	*ret = zeros;
+	return (la_ssize_t)(sizeof zeros - rest);
 }
 
 /* Only filters that libarchive has in itself: it would run programs for others. */
@@ -143,16 +155,15 @@ static void open_plain(struct stream *s)
 		r = archive_read_open(s->plain, s, NULL, read_blob, NULL);
 	if (r == ARCHIVE_OK)
 		r = archive_read_next_header(s->plain, &e);
-	if (r == ARCHIVE_EOF)
-		fail(EIO, "an empty file");
 	if (r != ARCHIVE_OK)
 		fail(EIO, "cannot be decompressed: %s",
 		     s->plain ? error_of(s->plain) : strerror(ENOMEM));
 }
 
-void stream_open(struct stream *s, int fd)
+void stream_open(struct stream *s, int fd, bool is_layer)
 {
 	s->fd = fd;
+	s->is_layer = is_layer;
 	s->blob = hash_new();
 	s->diff = hash_new();
 	open_plain(s);

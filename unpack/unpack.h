@@ -41,6 +41,7 @@ void hash_hex(const unsigned char sum[static 32], char ret[static HEX_SIZE]);
 
 struct stream {
 	int fd;
+	bool is_layer, filled;
 	EVP_MD_CTX *blob, *diff;
 	uint64_t n_blob, n_diff;
 	struct archive *plain; /* decompresses */
@@ -49,7 +50,7 @@ struct stream {
 };
 
 /* Under the confinement; fails by itself. */
-void stream_open(struct stream *s, int fd);
+void stream_open(struct stream *s, int fd, bool is_layer);
 /* The next entry, or NULL at the end. */
 struct archive_entry *stream_next(struct stream *s);
 /* Reads what follows the last entry, and reports both digests. */

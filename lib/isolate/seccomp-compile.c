@@ -351,7 +351,7 @@ static int add_artifact_rules(scmp_filter_ctx ctx)
 
 /*
  * unpack/: files below the directory that it is rooted in, and memory that holds no code.
- * Nothing that makes a process, a socket, a mount or a namespace.
+ * Nothing that makes a process, a socket, a mount or a namespace. sysinfo is qsort()'s.
  */
 static int add_unpack_rules(scmp_filter_ctx ctx)
 {
@@ -368,8 +368,8 @@ static int add_unpack_rules(scmp_filter_ctx ctx)
 		SCMP_SYS(pread64),	SCMP_SYS(pwrite64),	 SCMP_SYS(read),
 		SCMP_SYS(readlink),	SCMP_SYS(readlinkat),	 SCMP_SYS(renameat),
 		SCMP_SYS(open),		SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
-		SCMP_SYS(symlinkat),	SCMP_SYS(unlinkat),	 SCMP_SYS(utimensat),
-		SCMP_SYS(write)};
+		SCMP_SYS(symlinkat),	SCMP_SYS(sysinfo),	 SCMP_SYS(unlinkat),
+		SCMP_SYS(utimensat),	SCMP_SYS(write)};
 	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
 				 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 
