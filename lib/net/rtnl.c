@@ -58,13 +58,13 @@ const struct rtattr *rtnl_attr(const struct rtattr *at, int left, int type)
 	return NULL;
 }
 
-int rtnl_open(int netns)
+int rtnl_socket(int netns, int family, int type, int protocol)
 {
 	cleanup_close int ours = -1;
 	int fd, r;
 
 	if (netns < 0)
-		return SYS(socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+		return SYS(socket, family, type | SOCK_CLOEXEC, protocol);
 	/* The thread's: nobody else comes along. */
 	ours = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (ours < 0)
@@ -72,11 +72,16 @@ int rtnl_open(int netns)
 	r = SYS(setns, netns, CLONE_NEWNET);
 	if (r < 0)
 		return r;
-	fd = SYS(socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	fd = SYS(socket, family, type | SOCK_CLOEXEC, protocol);
 	r = SYS(setns, ours, CLONE_NEWNET);
 	if (r < 0)
 		fd_close(fd);
 	return r < 0 ? r : fd;
+}
+
+int rtnl_open(int netns)
+{
+	return rtnl_socket(netns, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
 }
 
 int rtnl_ask(int fd, const struct rtnl_request *q, void *answer, size_t size)
