@@ -312,8 +312,20 @@ int egress_admit_child(int nft, enum egress_set set, const struct egress_element
 
 /* ---- links ---------------------------------------------------------------------------------- */
 
-/* Both ends; the far one in the namespace @there. */
-static int make_veth(int fd, const char *name, uint32_t mtu, int there, const char *peer)
+#define MAC_SIZE 6
+
+/* Ours, so that no udev takes it for random and makes it another. */
+static void choose_mac(const struct egress_addresses *a, uint8_t ret[static MAC_SIZE])
+{
+	const uint8_t mac[MAC_SIZE] = {0x02, 'c', 'i', 's', (uint8_t)(a->number >> 8),
+				       (uint8_t)a->number};
+
+	memcpy(ret, mac, sizeof mac);
+}
+
+/* Both ends; the far one in the namespace @there. @mac: the near one's, or NULL. */
+static int make_veth(int fd, const char *name, const uint8_t *mac, uint32_t mtu, int there,
+		     const char *peer)
 {
 	struct rtnl_request q =
 		rtnl_request(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sizeof q.link);
@@ -323,6 +335,8 @@ static int make_veth(int fd, const char *name, uint32_t mtu, int there, const ch
 
 	rtnl_put(&q, IFLA_IFNAME, name, strlen(name) + 1);
 	rtnl_put(&q, IFLA_MTU, &mtu, sizeof mtu);
+	if (mac)
+		rtnl_put(&q, IFLA_ADDRESS, mac, MAC_SIZE);
 	info = rtnl_nest(&q, IFLA_LINKINFO);
 	rtnl_put(&q, IFLA_INFO_KIND, "veth", 5);
 	data = rtnl_nest(&q, IFLA_INFO_DATA);
@@ -380,6 +394,32 @@ static int add_default(int fd, int link, bool six, const uint8_t *gateway)
 	return rtnl_tell(fd, &q);
 }
 
+static int add_neighbour(int fd, int link, bool six, const uint8_t *address,
+			 const uint8_t *mac)
+{
+	struct rtnl_request q = rtnl_request(RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE,
+					     sizeof q.neighbour);
+
+	q.neighbour.ndm_family = six ? AF_INET6 : AF_INET;
+	q.neighbour.ndm_ifindex = link;
+	q.neighbour.ndm_state = NUD_PERMANENT;
+	rtnl_put(&q, NDA_DST, address, six ? 16 : 4);
+	rtnl_put(&q, NDA_LLADDR, mac, MAC_SIZE);
+	return rtnl_tell(fd, &q);
+}
+
+/*
+ * The gate does not ask where the host is: an end that came up before its peer sends nothing
+ * for a moment, be it the answer, and who is not answered asks again after a second.
+ */
+static int name_host(int fd, const struct egress_addresses *a, const uint8_t *mac)
+{
+	int link = rtnl_find(fd, EGRESS_UPLINK);
+	int r = link < 0 ? link : add_neighbour(fd, link, false, a->host4, mac);
+
+	return r >= 0 && a->six ? add_neighbour(fd, link, true, a->host6, mac) : r;
+}
+
 /* One end of a link: its addresses, up, and by @via4 all the world. */
 struct end {
 	const char *name;
@@ -416,22 +456,37 @@ int egress_make_uplink(int gate, const struct egress_addresses *a, struct cis_er
 	char name[IFNAMSIZ] = EGRESS_HOST_LINK;
 	const struct end host = {name, a->host4, a->host6, NULL, NULL, 31, 127};
 	const struct end up = {EGRESS_UPLINK, a->up4, a->up6, a->host4, a->host6, 31, 127};
+	uint8_t mac[MAC_SIZE];
 	int r = here < 0 ? here : MIN(there, 0);
 
 	num_append(name, sizeof name, a->number);
+	choose_mac(a, mac);
 	if (r >= 0)
 		r = ensure_host_table(err);
 	if (r < 0)
 		return r;
-	r = make_veth(here, name, a->mtu, gate, EGRESS_UPLINK);
+	r = make_veth(here, name, mac, a->mtu, gate, EGRESS_UPLINK);
 	/* Of a gate that is gone, and whose namespace the kernel takes apart at leisure. */
 	if (r == -EEXIST && drop_link(here, name) >= 0)
-		r = make_veth(here, name, a->mtu, gate, EGRESS_UPLINK);
+		r = make_veth(here, name, mac, a->mtu, gate, EGRESS_UPLINK);
 	if (r >= 0)
 		r = set_up_end(here, &host, a->six);
 	if (r >= 0)
 		r = set_up_end(there, &up, a->six);
+	if (r >= 0)
+		r = name_host(there, a, mac);
 	return r < 0 ? cis_fail(err, -r, "gate: make the link %s to the host", name) : 0;
+}
+
+int egress_drop_uplink(const struct egress_addresses *a, struct cis_error *err)
+{
+	cleanup_close int here = rtnl_open(-1);
+	char name[IFNAMSIZ] = EGRESS_HOST_LINK;
+	int r;
+
+	num_append(name, sizeof name, a->number);
+	r = here < 0 ? here : drop_link(here, name);
+	return r < 0 ? cis_fail(err, -r, "gate: drop the link %s to the host", name) : 0;
 }
 
 static int set_mtu(int fd, const char *name, uint32_t mtu)
@@ -465,7 +520,7 @@ int egress_make_link(int gate, int box, const struct egress_addresses *a,
 	int r = here < 0 ? here : MIN(there, 0);
 
 	if (r >= 0)
-		r = make_veth(here, EGRESS_BOX, a->mtu, box, GATE_PEER);
+		r = make_veth(here, EGRESS_BOX, NULL, a->mtu, box, GATE_PEER);
 	if (r >= 0)
 		r = set_up_end(here, &near, a->six);
 	if (r >= 0)

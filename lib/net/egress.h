@@ -57,6 +57,8 @@ int egress_make_rules(int nft, const struct egress_addresses *a,
 		      const struct egress_policy *p, struct cis_error *err);
 /* The host's table, unless it is there; then the link. @gate: network namespace. */
 int egress_make_uplink(int gate, const struct egress_addresses *a, struct cis_error *err);
+/* Its end on the host, and so all of it. */
+int egress_drop_uplink(const struct egress_addresses *a, struct cis_error *err);
 /* pasta's device, which is there: its addresses, routes. */
 int egress_set_up_tap(int gate, const struct egress_addresses *a, struct cis_error *err);
 /* @box: the sandbox's network namespace, in which there is but lo. */
