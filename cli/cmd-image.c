@@ -423,7 +423,8 @@ static int build(const char *name)
 	if (strcmp(name, "debian") != 0)
 		return cli_usage_error("image build", "no \"%s\", only \"debian\"", name);
 	if (geteuid() != 0)
-		return build_error("only root can do that");
+		return build_error("only root can do that (users import an archive: see cisandbox "
+				   "image --help)");
 	tar = open_nameless();
 	if (tar < 0)
 		return build_error("make a file in %s: %s", temp_dir(), strerror(errno));
@@ -622,7 +623,7 @@ int cmd_image(int argc, char **argv)
 		int (*run)(int argc, char **argv, const struct options *o);
 		bool has_trees; /* whose owners are not us alone */
 	} verbs[] = {
-		{"build", "image build", "", image_build, true},
+		{"build", "image build", "", image_build, false},
 		{"import", "image import", "nr", image_import, true},
 		{"inspect", "image inspect", "j", image_inspect, false},
 		{"list", "image list", "j", image_list, false},

@@ -30,8 +30,10 @@
 #include "base/str.h"
 #include "base/sys.h"
 #include "disk.h"
+#include "egress/pasta.h"
 #include "isolate/ids.h"
 #include "net/egress.h"
+#include "net/forwarding.h"
 #include "rootless.h"
 #include "spec.h"
 #include "state.h"
@@ -525,21 +527,28 @@ static void check_seccomp(const struct host *h, struct cis_check *c)
 	check_lacks(c, CIS_CHECK_WARNING, "a newer kernel (LOG 4.14, USER_NOTIF 5.0)");
 }
 
-/* Whether the host's firewall lets forwarded packets pass is not tried. */
+/* As a start finds it out, and what it does then. */
 static void check_network(const struct host *h, struct cis_check *c)
 {
 	struct egress_addresses a;
 	struct cis_error err = {0};
 
 	(void)h;
-	if (egress_look(0, EGRESS_VETH, &a, &err) < 0) {
-		check_found(c, "%s", err.message);
-		check_lacks(c, CIS_CHECK_WARNING,
-			    "have a default route, and forward packets: sysctl "
-			    "net.ipv4.ip_forward=1 (cisandbox sets neither)");
+	if (forwarding_check(&a, &err) >= 0) {
+		check_found(c, "the host forwards by IPv4%s, MTU %u", a.six ? " and IPv6" : "",
+			    a.mtu);
 		return;
 	}
-	check_found(c, "the host forwards by IPv4%s, MTU %u", a.six ? " and IPv6" : "", a.mtu);
+	if (pasta_is_installed() && egress_look(0, EGRESS_PASTA, &a, NULL) >= 0) {
+		check_found(c, "by pasta, IPv4%s; as for a link: %s", a.six ? " and IPv6" : "",
+			    err.message);
+		return;
+	}
+	check_found(c, "%s", err.message);
+	check_lacks(c, CIS_CHECK_WARNING,
+		    "install " PASTA_PACKAGE " for its pasta; or have a default route, sysctl "
+		    "net.ipv4.ip_forward=1, and a firewall that accepts what comes in by "
+		    "cisandbox+ (cisandbox-egress(7) has the lines for docker, nft, firewalld)");
 }
 
 static void check_apparmor(const struct host *h, struct cis_check *c)

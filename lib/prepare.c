@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "cgroup/devices.h"
+#include "cgroup/own.h"
 #include "disk.h"
 #include "fs/mount.h"
 #include "isolate/ids.h"
@@ -21,6 +22,10 @@
 
 static int make_state(struct cis_sandbox *sb, struct cis_error *err)
 {
+	int r = sb->plan.rootless ? own_step_aside(err) : 0;
+
+	if (r < 0)
+		return r;
 	/* The dead are taken away first: their names, ids and groups may be wanted. */
 	cis_reap(NULL, NULL);
 	return state_create(&sb->state, sb->spec.id, err);

@@ -77,6 +77,8 @@ static int fit_limits(struct spec *s, struct cis_error *err)
 		*value = 0;
 		s->unheld |= 1u << i;
 	}
+	if (r >= 0 && !hs.n && s->n_services)
+		s->unheld |= 1u << UNHELD_GROUPS;
 	return r;
 }
 
@@ -124,17 +126,22 @@ int rootless_fit(struct spec *s, struct cis_error *err)
 
 bool rootless_say_unheld(const struct spec *s, char *buf, size_t n)
 {
+	static const char *const words[] = {
+		[LIMIT_MEMORY] = "memory limit",
+		[LIMIT_CPUS] = "cpu limit",
+		[LIMIT_PIDS] = "pids limit",
+		[LIMIT_DISK] = "disk size (it is half of the memory)",
+		[UNHELD_GROUPS] = "control groups, which containers of engines inside want",
+	};
 	const char *between = "";
 	size_t k;
 
 	if (!s->unheld)
 		return false;
-	k = (size_t)snprintf(buf, n, "not held without root, of what the profile says: ");
-	for (unsigned int i = 0; i < N_LIMITS && k < n; i++)
+	k = (size_t)snprintf(buf, n, "without root, of what the profile has, there is no ");
+	for (unsigned int i = 0; i < ARRAY_SIZE(words) && k < n; i++)
 		if (s->unheld & 1u << i) {
-			k += (size_t)snprintf(buf + k, n - k, "%s%s", between,
-					      i == LIMIT_DISK ? "disk (half of the memory)"
-							      : limits[i].name);
+			k += (size_t)snprintf(buf + k, n - k, "%s%s", between, words[i]);
 			between = ", ";
 		}
 	return true;

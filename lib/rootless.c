@@ -342,7 +342,7 @@ int cis_user_join(char *const argv[], const char *id, struct cis_error *err)
 
 	state_init(&st);
 	if (geteuid() == 0)
-		return 0;
+		return be_root(argv, err);
 	r = cis_user_places(err);
 	if (r >= 0)
 		r = state_open(&st, id, err);

@@ -15,6 +15,9 @@
  */
 int rootless_fit(struct spec *s, struct cis_error *err);
 
+/* In spec.unheld beside the limits: no group in which engines could make any. */
+#define UNHELD_GROUPS N_LIMITS
+
 /* Whether cis_user_become_root() could, as far as can be told without doing it. */
 int rootless_look(struct cis_error *err);
 

@@ -292,8 +292,16 @@ int hierarchy_create(const struct hierarchy *h, const char *name,
 	if (root < 0)
 		return cis_fail(err, -root, "cgroups: open %s", *h->mount ? h->mount : "cgroup2");
 	r = h->v2 ? enable_below(h, root, with_io) : 0;
+	/* A user's, who may not ask the others in it to leave: nothing is to be limited. */
+	if (r == -EBUSY && !n && process_is_rootless())
+		r = 0;
 	if (r < 0)
-		return cis_fail(err, -r, "cgroups: enable controllers in %s", h->mount);
+		cis_fail(err, -r, "cgroups: enable controllers in %s", h->mount);
+	if (r == -EBUSY && process_is_rootless())
+		cis_hint(err, "other processes are in it: DelegateSubgroup= in its unit, or "
+			      "systemd-run --user --scope -p Delegate=yes");
+	if (r < 0)
+		return r;
 	if (mkdirat(root, name, 0755) < 0 && errno != EEXIST)
 		return cis_fail(err, errno, "cgroups: make %s in %s", name, h->mount);
 	*ret_dir = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -14,11 +14,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../base/fd.h"
 #include "../base/io.h"
 #include "../base/str.h"
+
+#define ASIDE "cisandbox.supervisors" /* whose name no sandbox's group has */
 
 /* The mount of all of cgroup2, and whether it keeps namespaces apart. */
 static bool find_mount(char ret[static 128], bool *ret_nsdelegate)
@@ -79,6 +82,15 @@ static unsigned int controllers_of(const char *group)
 	return found & 1u << CTL_CPU ? found | 1u << CTL_CPUACCT : found;
 }
 
+/* Where cgroup2 is mounted, with the group we are in; -ENOENT. */
+static int find_own(char **ret, char mount[static 128], bool *ret_nsdelegate)
+{
+	cleanup_free char *path = NULL;
+	int r = find_mount(mount, ret_nsdelegate) ? find_path(&path) : -ENOENT;
+
+	return r < 0 ? r : str_format(ret, "%s%s", mount, path);
+}
+
 /* Shortens @group to the uppermost that is ours. False: not even itself. */
 static bool climb(char *group, size_t mount_len)
 {
@@ -99,15 +111,13 @@ static bool climb(char *group, size_t mount_len)
 
 int own_find(struct hierarchies *ret, struct cis_error *err)
 {
-	cleanup_free char *path = NULL, *group = NULL;
+	cleanup_free char *group = NULL;
 	bool nsdelegate = false;
 	char mount[128];
 
 	*ret = (struct hierarchies){.unified = -1};
-	if (!find_mount(mount, &nsdelegate) || find_path(&path) < 0)
+	if (find_own(&group, mount, &nsdelegate) < 0)
 		return 0;
-	if (str_format(&group, "%s%s", mount, path) < 0)
-		return cis_fail(err, ENOMEM, "cgroups");
 	if (!climb(group, strlen(mount)))
 		return 0;
 	if (!nsdelegate)
@@ -122,4 +132,27 @@ int own_find(struct hierarchies *ret, struct cis_error *err)
 	ret->h[0] = (struct hierarchy){.v2 = true, .controllers = controllers_of(group)};
 	strcpy(ret->h[0].mount, group);
 	return 0;
+}
+
+int own_step_aside(struct cis_error *err)
+{
+	cleanup_free char *group = NULL, *aside = NULL, *procs = NULL;
+	struct hierarchies hs;
+	bool nsdelegate;
+	char mount[128];
+	int r = own_find(&hs, err);
+
+	if (r < 0 || !hs.n)
+		return r;
+	r = find_own(&group, mount, &nsdelegate);
+	if (r < 0 || strcmp(group, hs.h[0].mount) != 0)
+		return 0;
+	r = str_format(&aside, "%s/" ASIDE, group);
+	if (r >= 0)
+		r = str_format(&procs, "%s/cgroup.procs", aside);
+	if (r >= 0 && mkdir(aside, 0755) < 0 && errno != EEXIST)
+		r = -errno;
+	if (r >= 0)
+		r = io_write_file_at(AT_FDCWD, procs, "0");
+	return r < 0 ? cis_fail(err, -r, "cgroups: move ourselves to %s/" ASIDE, group) : 0;
 }

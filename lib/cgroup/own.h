@@ -11,4 +11,10 @@
  */
 int own_find(struct hierarchies *ret, struct cis_error *err);
 
+/*
+ * In cgroup2 a group has processes or hands controllers on: if we are in the very group that
+ * is to be divided, into one below it. Before anything is cloned.
+ */
+int own_step_aside(struct cis_error *err);
+
 #endif

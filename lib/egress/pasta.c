@@ -285,8 +285,11 @@ static int explain(const struct pasta *p, struct cis_error *err)
 	char word[256];
 
 	pasta_read_word(p, word, sizeof word);
-	return cis_fail_plain(err, EIO, "network: pasta ended at once: %s",
-			      *word ? word : "it said nothing");
+	cis_fail_plain(err, EIO, "network: pasta ended at once: %s",
+		       *word ? word : "it said nothing");
+	if (access(TUN, R_OK | W_OK) < 0)
+		cis_hint(err, "as root: chmod 666 " TUN ", as udev does");
+	return -EIO;
 }
 
 int pasta_await(struct pasta *p, struct cis_error *err)

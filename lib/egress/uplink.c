@@ -2,8 +2,11 @@
 #include "uplink.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 
+#include "../net/forwarding.h"
 #include "gate.h"
+#include "policy.h"
 
 /* Whether @r, of a link to the host, is something that pasta does not mind. */
 static bool is_pastas_turn(const struct gate *g, int r)
@@ -41,11 +44,49 @@ static int begin_pasta(struct gate *g, struct cis_error *err)
 	return pasta_start(&g->pasta, &site, err);
 }
 
+/* One that is not shut for this sandbox, or NULL. */
+static const uint8_t *pick_target(const struct gate *g, bool six)
+{
+	for (unsigned int i = 0; i < FORWARDING_TARGETS; i++) {
+		const uint8_t *to = forwarding_target(six, i);
+
+		if (!policy_is_never(g->policy, six ? AF_INET6 : AF_INET, to))
+			return to;
+	}
+	return NULL;
+}
+
+static int begin_link(struct gate *g, struct cis_error *err)
+{
+	int r = egress_make_uplink(g->netns, &g->addresses, err);
+
+	return r < 0 ? r : forwarding_judge(g->netns, &g->addresses, pick_target(g, false),
+					    pick_target(g, true), err);
+}
+
+/* The link's addresses, but for what the gate was made for before. */
+static int begin_pasta_instead(struct gate *g, struct cis_error *err)
+{
+	const bool six = g->addresses.six;
+	int r = egress_drop_uplink(&g->addresses, err);
+
+	g->way = EGRESS_PASTA;
+	if (r >= 0)
+		r = egress_look(g->addresses.number, g->way, &g->addresses, err);
+	g->addresses.six = g->addresses.six && six;
+	return r < 0 ? r : begin_pasta(g, err);
+}
+
 int uplink_begin(struct gate *g, struct cis_error *err)
 {
+	int r;
+
 	if (g->way == EGRESS_PASTA)
 		return begin_pasta(g, err);
-	return egress_make_uplink(g->netns, &g->addresses, err);
+	r = begin_link(g, err);
+	if (r >= 0)
+		return r;
+	return is_pastas_turn(g, r) ? begin_pasta_instead(g, err) : explain_link(g, r, err);
 }
 
 int uplink_finish(struct gate *g, struct cis_error *err)

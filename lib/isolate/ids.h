@@ -30,7 +30,7 @@ int ids_share(int dirfd, const char *sandbox_id, uint32_t base, uint32_t count,
 /*
  * The id of a helper that serves the sandbox, which must not be root's inside: of our own
  * pool one that is lent to nobody; else the last of the sandbox's, 65535 inside, which is
- * no user's by convention.
+ * no user's by convention. With @base 0, of root of a user namespace: the one after them.
  */
 uint32_t ids_of_helper(uint32_t base, uint32_t count);
 

@@ -35,11 +35,12 @@ void subids_parse(const char *text, const char *name, uid_t uid, uint32_t want,
 	while (*text && ret->total < want) {
 		size_t len = strcspn(text, "\n"), owner = strcspn(text, ":\n");
 		unsigned long long first, count;
-		char end = '\n';
+		char range[64], end;
 
+		snprintf(range, sizeof range, "%.*s", (int)MIN(len - owner, sizeof range),
+			 text + owner);
 		if (owner > 0 && is_owner(text, owner, name, uid) &&
-		    sscanf(text + owner, ":%llu:%llu%c", &first, &count, &end) >= 2 &&
-		    end == '\n')
+		    sscanf(range, ":%llu:%llu%c", &first, &count, &end) == 2)
 			take(ret, first, count, want);
 		text += len + (text[len] == '\n');
 	}

@@ -85,6 +85,7 @@
 /* Where Linux takes ports from for who does not care. */
 #define PORTS_FIRST 32768
 #define PORTS_LAST 60999
+#define KEPT_MSEC 10000
 
 /* How nft's own lists call the parts of a key: only it cares. */
 enum { KEY_IP4 = 7, KEY_IP6 = 8, KEY_PROTOCOL = 12, KEY_PORT = 13 };
@@ -600,20 +601,56 @@ static struct nftnl_rule *host_link(const char *chain, int key)
  *		chain forward { type filter hook forward priority filter
  *			oifname cisandbox* ct state established,related accept
  *			oifname cisandbox* drop }
+ *		set kept4 { ipv4_addr; flags dynamic, timeout }
+ *		chain keep { type nat hook postrouting priority -190
+ *			iifname cisandbox* tcp sport 1 tcp dport 443
+ *				update @kept4 { ip saddr timeout 10s } drop }
  *		chain leave { type nat hook postrouting priority srcnat
  *			iifname cisandbox* masquerade }
  *	}
  *
+ * What is kept is forwarding.c's; a chain for nat sees the first packet of a flow only.
  * No gate reaches the host itself, nor another gate, nor anybody a gate. The same for all
  * of them: the first makes it, and it stays.
  */
+static void add_keep(struct nft_batch *b, bool six)
+{
+	static const uint8_t ports[] = {EGRESS_PROBE_FROM >> 8, EGRESS_PROBE_FROM & 0xff,
+					EGRESS_PROBE_TO >> 8, EGRESS_PROBE_TO & 0xff};
+	struct nftnl_rule *r = host_link("keep", NFT_META_IIFNAME);
+	struct nftnl_expr *e;
+
+	nft_family_is(r, six);
+	nft_protocol_is(r, IPPROTO_TCP);
+	e = nft_word(r, "payload");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, 0);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, sizeof ports);
+	nft_compare(r, NFT_CMP_EQ, ports, sizeof ports);
+	nft_load(r, NFT_REG_1, six ? NFT_SADDR6 : NFT_SADDR4, six ? 16 : 4);
+	e = nft_word(r, "dynset");
+	nftnl_expr_set_str(e, NFTNL_EXPR_DYNSET_SET_NAME, six ? "kept6" : "kept4");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG_1);
+	nftnl_expr_set_u64(e, NFTNL_EXPR_DYNSET_TIMEOUT, KEPT_MSEC);
+	drop(b, r);
+}
+
 static void add_host(struct nft_batch *b)
 {
+	static const struct nft_set kept[] = {
+		{"kept4", NFT_SET_EVAL | NFT_SET_TIMEOUT, KEY_IP4, {4}},
+		{"kept6", NFT_SET_EVAL | NFT_SET_TIMEOUT, KEY_IP6, {16}},
+	};
 	struct nftnl_rule *r;
 
 	nft_table(b, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
+	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+		nft_set(b, &kept[i], (uint32_t)i + 1);
 	nft_base_chain(b, "input", "filter", NF_INET_LOCAL_IN, NFT_PRI_FILTER, NF_ACCEPT);
 	nft_base_chain(b, "forward", "filter", NF_INET_FORWARD, NFT_PRI_FILTER, NF_ACCEPT);
+	nft_base_chain(b, "keep", "nat", NF_INET_POST_ROUTING, NFT_PRI_FIRST_NAT, NF_ACCEPT);
 	nft_base_chain(b, "leave", "nat", NF_INET_POST_ROUTING, NFT_PRI_SRCNAT, NF_ACCEPT);
 	r = host_link("input", NFT_META_IIFNAME);
 	is_neighbour6(r);
@@ -626,6 +663,8 @@ static void add_host(struct nft_batch *b)
 	is_known(r);
 	allow(b, r);
 	drop(b, host_link("forward", NFT_META_OIFNAME));
+	add_keep(b, false);
+	add_keep(b, true);
 	r = host_link("leave", NFT_META_IIFNAME);
 	nft_word(r, "masq");
 	nft_add(b, r);
@@ -640,6 +679,14 @@ size_t egress_rules_build(enum gate_message message, const struct gate_values *v
 	switch (message) {
 	case EGRESS_HOST:
 		nft_begin(&b);
+		add_host(&b);
+		nft_end(&b);
+		break;
+	case EGRESS_HOST_ANEW:
+		nft_begin(&b);
+		/* Whether it is there or not, from here on it is not. */
+		nft_table(&b, NFT_MSG_NEWTABLE, NLM_F_CREATE);
+		nft_table(&b, NFT_MSG_DELTABLE, 0);
 		add_host(&b);
 		nft_end(&b);
 		break;

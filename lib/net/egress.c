@@ -370,8 +370,20 @@ static void put_link(struct rtnl_request *q, const char *name, uint32_t mtu)
 	rtnl_put(q, IFLA_NUM_RX_QUEUES, &queues, sizeof queues);
 }
 
-/* Both ends; the far one in the namespace @there. */
-static int make_veth(int fd, const char *name, uint32_t mtu, int there, const char *peer)
+#define MAC_SIZE 6
+
+/* Ours, so that no udev takes it for random and makes it another. */
+static void choose_mac(const struct egress_addresses *a, uint8_t ret[static MAC_SIZE])
+{
+	const uint8_t mac[MAC_SIZE] = {0x02, 'c', 'i', 's', (uint8_t)(a->number >> 8),
+				       (uint8_t)a->number};
+
+	memcpy(ret, mac, sizeof mac);
+}
+
+/* Both ends; the far one in the namespace @there. @mac: the near one's, or NULL. */
+static int make_veth(int fd, const char *name, const uint8_t *mac, uint32_t mtu, int there,
+		     const char *peer)
 {
 	struct rtnl_request q =
 		rtnl_request(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sizeof q.link);
@@ -380,6 +392,8 @@ static int make_veth(int fd, const char *name, uint32_t mtu, int there, const ch
 	struct rtattr *info, *data, *end;
 
 	put_link(&q, name, mtu);
+	if (mac)
+		rtnl_put(&q, IFLA_ADDRESS, mac, MAC_SIZE);
 	info = rtnl_nest(&q, IFLA_LINKINFO);
 	rtnl_put(&q, IFLA_INFO_KIND, "veth", 5);
 	data = rtnl_nest(&q, IFLA_INFO_DATA);
@@ -392,6 +406,17 @@ static int make_veth(int fd, const char *name, uint32_t mtu, int there, const ch
 	rtnl_end(&q, data);
 	rtnl_end(&q, info);
 	return rtnl_tell(fd, &q);
+}
+
+/* Gone already is as well. */
+static int drop_link(int fd, const char *name)
+{
+	struct rtnl_request q = rtnl_request(RTM_DELLINK, NLM_F_ACK, sizeof q.link);
+	int r;
+
+	rtnl_put(&q, IFLA_IFNAME, name, strlen(name) + 1);
+	r = rtnl_tell(fd, &q);
+	return r == -ENODEV ? 0 : r;
 }
 
 static int add_address(int fd, int link, bool six, const uint8_t *own, unsigned int bits)
@@ -423,6 +448,32 @@ static int add_default(int fd, int link, bool six, const uint8_t *gateway)
 	rtnl_put(&q, RTA_GATEWAY, gateway, six ? 16 : 4);
 	rtnl_put(&q, RTA_OIF, &oif, sizeof oif);
 	return rtnl_tell(fd, &q);
+}
+
+static int add_neighbour(int fd, int link, bool six, const uint8_t *address,
+			 const uint8_t *mac)
+{
+	struct rtnl_request q = rtnl_request(RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE,
+					     sizeof q.neighbour);
+
+	q.neighbour.ndm_family = six ? AF_INET6 : AF_INET;
+	q.neighbour.ndm_ifindex = link;
+	q.neighbour.ndm_state = NUD_PERMANENT;
+	rtnl_put(&q, NDA_DST, address, six ? 16 : 4);
+	rtnl_put(&q, NDA_LLADDR, mac, MAC_SIZE);
+	return rtnl_tell(fd, &q);
+}
+
+/*
+ * The gate does not ask where the host is: an end that came up before its peer sends nothing
+ * for a moment, be it the answer, and who is not answered asks again after a second.
+ */
+static int name_host(int fd, const struct egress_addresses *a, const uint8_t *mac)
+{
+	int link = rtnl_find(fd, EGRESS_UPLINK);
+	int r = link < 0 ? link : add_neighbour(fd, link, false, a->host4, mac);
+
+	return r >= 0 && a->six ? add_neighbour(fd, link, true, a->host6, mac) : r;
 }
 
 /* One end of a link: its addresses, up, and by @via4 all the world. */
@@ -466,12 +517,14 @@ static int ensure_host_table(struct cis_error *err)
 static int claim_number(int fd, int gate, struct egress_addresses *a, char name[IFNAMSIZ])
 {
 	const uint32_t first = a->number;
+	uint8_t mac[MAC_SIZE];
 	int r;
 
 	do {
 		memcpy(name, EGRESS_HOST_LINK, sizeof EGRESS_HOST_LINK);
 		num_append(name, IFNAMSIZ, a->number);
-		r = make_veth(fd, name, a->mtu, gate, EGRESS_UPLINK);
+		choose_mac(a, mac);
+		r = make_veth(fd, name, mac, a->mtu, gate, EGRESS_UPLINK);
 		if (r != -EEXIST)
 			return r;
 		/* Odd, so that it comes by all; far, so that it is not the next one's first. */
@@ -486,6 +539,7 @@ int egress_make_uplink(int gate, struct egress_addresses *a, struct cis_error *e
 	char name[IFNAMSIZ];
 	const struct end host = {name, a->host4, a->host6, NULL, NULL, 31, 127};
 	const struct end up = {EGRESS_UPLINK, a->up4, a->up6, a->host4, a->host6, 31, 127};
+	uint8_t mac[MAC_SIZE];
 	int r = here < 0 ? here : MIN(there, 0);
 
 	if (r >= 0)
@@ -493,11 +547,25 @@ int egress_make_uplink(int gate, struct egress_addresses *a, struct cis_error *e
 	if (r < 0)
 		return r;
 	r = claim_number(here, gate, a, name);
+	choose_mac(a, mac);
 	if (r >= 0)
 		r = set_up_end(here, &host, a->six);
 	if (r >= 0)
 		r = set_up_end(there, &up, a->six);
+	if (r >= 0)
+		r = name_host(there, a, mac);
 	return r < 0 ? cis_fail(err, -r, "gate: make the link %s to the host", name) : 0;
+}
+
+int egress_drop_uplink(const struct egress_addresses *a, struct cis_error *err)
+{
+	cleanup_close int here = rtnl_open(-1);
+	char name[IFNAMSIZ] = EGRESS_HOST_LINK;
+	int r;
+
+	num_append(name, sizeof name, a->number);
+	r = here < 0 ? here : drop_link(here, name);
+	return r < 0 ? cis_fail(err, -r, "gate: drop the link %s to the host", name) : 0;
 }
 
 static int set_mtu(int fd, const char *name, uint32_t mtu)
@@ -531,7 +599,7 @@ int egress_make_link(int gate, int box, const struct egress_addresses *a,
 	int r = here < 0 ? here : MIN(there, 0);
 
 	if (r >= 0)
-		r = make_veth(here, EGRESS_BOX, a->mtu, box, GATE_PEER);
+		r = make_veth(here, EGRESS_BOX, NULL, a->mtu, box, GATE_PEER);
 	if (r >= 0)
 		r = set_up_end(here, &near, a->six);
 	if (r >= 0)

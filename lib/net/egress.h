@@ -71,6 +71,8 @@ int egress_explain_rules(int r, struct cis_error *err);
 /* The host's table, unless it is there; then the link, and by it the number in @a, which may
  * become another. @gate: network namespace. */
 int egress_make_uplink(int gate, struct egress_addresses *a, struct cis_error *err);
+/* Its end on the host, and so all of it. */
+int egress_drop_uplink(const struct egress_addresses *a, struct cis_error *err);
 /* pasta's device, which is there: its addresses, routes. */
 int egress_set_up_tap(int gate, const struct egress_addresses *a, struct cis_error *err);
 /* @box: the sandbox's network namespace, in which there is but lo. */

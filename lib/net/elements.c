@@ -67,6 +67,7 @@ static const struct {
 	[EGRESS_HOSTS] = {{"hosts4", "hosts6"}, 2, false, true},
 	[EGRESS_NAMES] = {{"names4", "names6"}, 3, false, true},
 	[EGRESS_NETS] = {{"nets4", "nets6"}, 3, true, false},
+	[EGRESS_KEPT] = {{"kept4", "kept6"}, 1, false, true},
 };
 
 static void put_key(struct writer *w, int type, enum egress_set set, bool six,
@@ -175,4 +176,10 @@ size_t elements_drop(char *buf, size_t size, enum egress_set set,
 		     const struct egress_element *v)
 {
 	return write_message(buf, size, NFT_MSG_DELSETELEM, 0, set, v, 1);
+}
+
+size_t elements_find(char *buf, size_t size, enum egress_set set,
+		     const struct egress_element *v)
+{
+	return write_message(buf, size, NFT_MSG_GETSETELEM, 0, set, v, 1);
 }

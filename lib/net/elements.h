@@ -14,7 +14,8 @@ enum egress_set {
 	EGRESS_NEVER,  /* ranges of addresses */
 	EGRESS_HOSTS,  /* an address and protocol: any port of it, for some time */
 	EGRESS_NAMES,  /* an address, protocol and port, for some time */
-	EGRESS_NETS    /* ranges of addresses, of protocols, of ports */
+	EGRESS_NETS,   /* ranges of addresses, of protocols, of ports */
+	EGRESS_KEPT    /* the host's: addresses of gates whose packets pass it, for a moment */
 };
 
 struct egress_element {
@@ -36,6 +37,9 @@ size_t elements_put(char *buf, size_t size, enum egress_set set,
 		    const struct egress_element *v, size_t n);
 /* The same, to take one away. */
 size_t elements_drop(char *buf, size_t size, enum egress_set set,
+		     const struct egress_element *v);
+/* No part of a batch, but a question: -ENOENT. */
+size_t elements_find(char *buf, size_t size, enum egress_set set,
 		     const struct egress_element *v);
 
 #endif

@@ -23,6 +23,9 @@
 /* Where in the gate redirected streams arrive. */
 #define EGRESS_TLS_PORT 1443
 #define EGRESS_HTTP_PORT 1080
+/* Ports of the packet that is sent to see whether any passes the host. */
+#define EGRESS_PROBE_FROM 1
+#define EGRESS_PROBE_TO 443
 /* What is refused is told to this group of nfnetlink_log, with why as the prefix. */
 #define EGRESS_LOG_GROUP 1
 
@@ -35,6 +38,7 @@ enum gate_message {
 	GATE_DROP_RULES,
 	GATE_FIND_RULES, /* -ENOENT */
 	EGRESS_HOST,     /* the host's table: a whole batch; -EEXIST */
+	EGRESS_HOST_ANEW, /* the same, instead of what is there */
 	EGRESS_BEGIN,    /* a batch is this, parts, ... */
 	EGRESS_TABLE,    /* own4, own6: the sandbox's addresses */
 	EGRESS_VERIFY,

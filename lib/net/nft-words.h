@@ -20,8 +20,8 @@
 
 #define NFT_SEQUENCE 1
 
-enum { NFT_PRI_RAW = -300, NFT_PRI_DSTNAT = -100, NFT_PRI_FILTER = 0, NFT_PRI_METER = 10,
-       NFT_PRI_SRCNAT = 100 };
+enum { NFT_PRI_RAW = -300, NFT_PRI_FIRST_NAT = -190, NFT_PRI_DSTNAT = -100, NFT_PRI_FILTER = 0,
+       NFT_PRI_METER = 10, NFT_PRI_SRCNAT = 100 };
 
 struct nft_batch {
 	char *at, *last; /* the end; the message before it */

@@ -59,20 +59,31 @@ const struct rtattr *rtnl_attr(const struct rtattr *at, int left, int type)
 	return NULL;
 }
 
+struct wanted {
+	int family, type, protocol, fd;
+};
+
 static int open_here(void *arg)
 {
-	int *ret = arg;
+	struct wanted *w = arg;
 
-	*ret = SYS(socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	return *ret;
+	w->fd = SYS(socket, w->family, w->type | SOCK_CLOEXEC, w->protocol);
+	return w->fd;
+}
+
+int rtnl_socket(int netns, int family, int type, int protocol)
+{
+	struct wanted w = {family, type, protocol, -1};
+	int r = netns < 0 ? open_here(&w) : netns_visit(netns, open_here, &w);
+
+	if (r < 0)
+		fd_close(w.fd);
+	return r < 0 ? r : w.fd;
 }
 
 int rtnl_open(int netns)
 {
-	cleanup_close int fd = -1;
-	int r = netns < 0 ? open_here(&fd) : netns_visit(netns, open_here, &fd);
-
-	return r < 0 ? r : steal_fd(&fd);
+	return rtnl_socket(netns, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
 }
 
 int rtnl_ask(int fd, const struct rtnl_request *q, void *answer, size_t size)

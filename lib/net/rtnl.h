@@ -10,6 +10,7 @@
 #define CIS_NET_RTNL_H
 
 #include <linux/if_addr.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@ struct rtnl_request {
 		struct ifinfomsg link;
 		struct ifaddrmsg address;
 		struct rtmsg route;
+		struct ndmsg neighbour;
 	};
 	char attrs[512];
 };
@@ -35,7 +37,8 @@ void rtnl_end(struct rtnl_request *q, struct rtattr *nest);
 /* Of @left bytes of attributes that of a type, or NULL. */
 const struct rtattr *rtnl_attr(const struct rtattr *at, int left, int type);
 
-/* In the namespace @netns, or with -1 in the caller's. */
+/* A socket in the namespace @netns, or with -1 in the caller's. CLOEXEC. */
+int rtnl_socket(int netns, int family, int type, int protocol);
 int rtnl_open(int netns);
 /* Sends it and hears the first datagram: its length. An error message is its error. */
 int rtnl_ask(int fd, const struct rtnl_request *q, void *answer, size_t size);

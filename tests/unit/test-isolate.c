@@ -39,6 +39,7 @@
 #include "isolate/sched.h"
 #include "isolate/seccomp-cache.h"
 #include "isolate/seccomp-oci.h"
+#include "isolate/subids.h"
 
 /* ---- an interpreter, and profiles to ask it about ----------------------------- */
 
@@ -1214,9 +1215,52 @@ static void test_labels(void **state)
 	assert_int_equal(lsm_mount_label_option("1234567890", buf, 21), 0);
 }
 
+static void test_subids(void **state)
+{
+	struct subids s;
+
+	(void)state;
+	subids_parse("ci:100000:65536\n", "ci", 1000, 65536, &s);
+	assert_int_equal(s.n, 1);
+	assert_int_equal(s.v[0].first, 100000);
+	assert_int_equal(s.total, 65536);
+	/* No newline at the end; by number; several; cut to what is wanted. */
+	subids_parse("other:1:9\nci:100000:65536\n1000:300000:1000", "ci", 1000, 66000, &s);
+	assert_int_equal(s.n, 2);
+	assert_int_equal(s.v[1].first, 300000);
+	assert_int_equal(s.v[1].count, 464);
+	/* Names that begin or end alike are others'. */
+	subids_parse("cic:1:9\nc:1:9\nxci:1:9\n10001:1:9\n:1:9\n", "ci", 1000, 65536, &s);
+	assert_int_equal(s.total, 0);
+	/* What is no range. */
+	subids_parse("ci:1\nci:1:0\nci:1:x\nci:1:5x\nci:4294967295:1\nci:4294967290:100\n"
+		     "ci:18446744073709551615:9\nci\n\n", "ci", 1000, 65536, &s);
+	assert_int_equal(s.total, 0);
+	/* The next line's numbers are not this line's. */
+	subids_parse("ci:5:\n7\n", "ci", 1000, 65536, &s);
+	assert_int_equal(s.total, 0);
+	subids_parse("", "ci", 1000, 65536, &s);
+	assert_int_equal(s.n, 0);
+}
+
+static void test_subids_many(void **state)
+{
+	char text[2048] = "";
+	struct subids s;
+
+	(void)state;
+	for (int i = 0; i < 40; i++)
+		snprintf(text + strlen(text), sizeof text - strlen(text), "ci:%d:10\n", 1000 * i);
+	subids_parse(text, "ci", 1000, 65536, &s);
+	assert_int_equal(s.n, SUBIDS_RANGES);
+	assert_int_equal(s.total, 10 * SUBIDS_RANGES);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_subids),
+		cmocka_unit_test(test_subids_many),
 		cmocka_unit_test(test_profile),
 		cmocka_unit_test(test_same_index),
 		cmocka_unit_test(test_stub),
