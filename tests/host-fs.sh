@@ -29,7 +29,8 @@ host_fs() { # NAME SIZE OPTIONS MKFS...
 	mkdir -p "$dir"
 	"$@" "$image" >"$work/mkfs" 2>&1 || { why="$1: $(tail -n 1 "$work/mkfs")"; return 1; }
 	why=$(mount -o "loop,$options" "$image" "$dir" 2>&1 | head -n 1)
-	mountpoint -q "$dir" || return 1
+	# A kernel without project quotas calls them a bad option.
+	mountpoint -q "$dir" || { why="cannot be mounted with $options here: ${why#*: *: }"; return 1; }
 	at_end+=("unmount '$dir'")
 	export CISANDBOX_ROOT=$dir
 }
