@@ -84,6 +84,8 @@ int describe_write_state(struct cis_sandbox *sb, char *const argv[], struct cis_
 	if (!sb->is_bundle)
 		json_set_string(o, "disk_backend", scratch_name(sb->plan.disk));
 	json_set_string(o, "net", s->net == CIS_NET_EGRESS ? "egress" : "none");
+	if (gate_is_on(&sb->gate))
+		json_set_int(o, "gate", gate_number(&sb->gate));
 	json_set_bool(o, "vfs", sb->plan.has_vfs);
 	json_set_string(o, "cgroup", sb->group.name);
 	json_set_string(o, "cgroup_mode", sb->group.hs.mode);

@@ -24,7 +24,7 @@ static void read_figures(const struct cis_sandbox *sb, struct figures *ret)
 		bundle_stat(&sb->container.place, &ret->group);
 		return;
 	}
-	ret->has_gate = gate_read_numbers(sb->state.dir, sb->base / SPEC_IDS_UNIT, &ret->gate) >= 0;
+	ret->has_gate = gate_read_numbers(sb->state.dir, gate_number(&sb->gate), &ret->gate) >= 0;
 	group_stat(&sb->group, &ret->group);
 	r = sb->plan.n_fds ? scratch_usage(sb->plan.fds[SLOT_SCRATCH], &ret->disk)
 			   : disk_usage_of(&sb->state, sb->pid, &ret->disk);

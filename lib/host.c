@@ -208,12 +208,12 @@ int cis_list_json(char **ret, struct cis_error *err)
 
 /* ---- one ----------------------------------------------------------------------------- */
 
-static void add_network(struct json *o, const struct state *st, uint32_t id_base)
+static void add_network(struct json *o, const struct state *st, uint32_t number)
 {
 	struct gate_numbers g;
 	struct json *n;
 
-	if (gate_read_numbers(st->dir, id_base / SPEC_IDS_UNIT, &g) < 0)
+	if (gate_read_numbers(st->dir, number, &g) < 0)
 		return;
 	n = json_object_new();
 	json_set_int(n, "flows", (int64_t)g.flows);
@@ -250,7 +250,7 @@ static struct json *usage(const struct state *st, const struct json *doc)
 	json_set_int(o, "disk_size", (int64_t)disk.size);
 	json_set_int(o, "disk_inodes", (int64_t)disk.inodes);
 	json_set_int(o, "disk_inodes_size", (int64_t)disk.inodes_size);
-	add_network(o, st, (uint32_t)get_int(doc, "id_base"));
+	add_network(o, st, (uint32_t)get_int(doc, "gate"));
 	return o;
 }
 

@@ -123,6 +123,11 @@ bool gate_is_over_budget(const struct gate *g)
 	return g->shared && __atomic_load_n(&g->shared->budget_hits, __ATOMIC_RELAXED);
 }
 
+uint32_t gate_number(const struct gate *g)
+{
+	return g->way == EGRESS_VETH ? g->addresses.number : 0;
+}
+
 int gate_read_numbers(int state, uint32_t number, struct gate_numbers *ret)
 {
 	cleanup_close int fd = openat(state, GATE_SHARED_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -134,7 +139,8 @@ int gate_read_numbers(int state, uint32_t number, struct gate_numbers *ret)
 	if (pread(fd, &s, sizeof s, 0) != sizeof s)
 		return -EIO;
 	/* What flows is on the link; which is the host's, and not every gate's. */
-	egress_count_uplink(number, &up, &down);
+	if (number)
+		egress_count_uplink(number, &up, &down);
 	*ret = (struct gate_numbers){
 		.flows = s.flows + s.streams,
 		.up = MAX(up, s.bytes_up),

@@ -106,7 +106,9 @@ void gate_close(struct gate *g);
 struct gate_numbers {
 	uint64_t flows, up, down, refused, questions;
 };
-/* @number: as in gate_clone(). -ENOENT: it has no gate. */
+/* Of its link to the host, which got it when that was made; 0: it has none. */
+uint32_t gate_number(const struct gate *g);
+/* @number: the same. -ENOENT: it has no gate. */
 int gate_read_numbers(int state, uint32_t number, struct gate_numbers *ret);
 
 /* So many deaths of helpers are not bad luck any more. */
