@@ -26,6 +26,7 @@
 #include "keeper.h"
 #include "names.h"
 #include "policy.h"
+#include "queue.h"
 
 #define BACKLOG 512
 /* The last records are waited for so long, and no longer. */
@@ -35,7 +36,7 @@ void gate_init(struct gate *g)
 {
 	*g = (struct gate){
 		.founder = -1, .wire = {-1, -1}, .userns = -1, .netns = -1,
-		.asks = {-1, -1}, .questions = {-1, -1}, .life = {-1, -1},
+		.asks = {-1, -1}, .questions = {-1, -1}, .hellos = {-1, -1}, .life = {-1, -1},
 		.records = -1, .keeper = -1, .names = -1,
 	};
 	for (size_t i = 0; i < GATE_SOCKETS; i++)
@@ -88,6 +89,7 @@ void gate_close(struct gate *g)
 	close_pair(g->wire);
 	close_pair(g->asks);
 	close_pair(g->questions);
+	close_pair(g->hellos);
 	close_pair(g->life);
 	g->userns = fd_close(g->userns);
 	g->netns = fd_close(g->netns);
@@ -335,10 +337,12 @@ static size_t add_nets(const struct policy *p, int family, struct egress_element
 static int make_rules(struct gate *g, struct cis_error *err)
 {
 	struct egress_policy p = {.audit = policy_is_audit(g->policy), .verify = g->verify,
+				  .queue = g->sockets[GATE_QUEUE] >= 0,
 				  .rate = g->rate, .budget = g->budget};
 	size_t n4 = add_nets(g->policy, AF_INET, NULL), n6 = add_nets(g->policy, AF_INET6, NULL);
 	cleanup_free struct egress_element *never = never_elements(g->policy, &p.n_never);
 	cleanup_free struct egress_element *nets = calloc(n4 + n6 + 1, sizeof *nets);
+	int r;
 
 	if (!never || !nets)
 		return cis_fail(err, ENOMEM, "gate");
@@ -347,7 +351,10 @@ static int make_rules(struct gate *g, struct cis_error *err)
 	p.never = never;
 	p.nets = nets;
 	p.n_nets = n4 + n6;
-	return egress_make_rules(g->sockets[GATE_NFT], &g->addresses, &p, err);
+	r = egress_make_rules(g->sockets[GATE_NFT], &g->addresses, &p, err);
+	if (r == 0)
+		g->sockets[GATE_QUEUE] = fd_close(g->sockets[GATE_QUEUE]);
+	return MIN(r, 0);
 }
 
 static int listen_at(const struct gate *g, bool six, int type, uint16_t port)
@@ -397,6 +404,9 @@ static int open_listeners(void *arg)
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(listeners) && r >= 0; i++) {
+		/* What the kernel carries nobody accepts. */
+		if (listeners[i].v4 == GATE_TLS_4 && g->sockets[GATE_QUEUE] >= 0)
+			continue;
 		r = g->sockets[listeners[i].v4] =
 			listen_at(g, false, listeners[i].type, listeners[i].port);
 		if (r >= 0 && g->addresses.six)
@@ -415,6 +425,9 @@ static int open_netfilters(void *arg)
 		r = g->sockets[GATE_FLOWS] = open_netfilter(flows_subscribe);
 	if (r >= 0)
 		r = g->sockets[GATE_REFUSALS] = open_netfilter(refusals_subscribe);
+	/* Of kernels that have no queue the relay is told by make_rules(). */
+	if (r >= 0 && g->verify)
+		g->sockets[GATE_QUEUE] = open_netfilter(queue_bind);
 	return r;
 }
 
@@ -449,6 +462,7 @@ static int open_rest(struct gate *g)
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->asks) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->questions) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->hellos) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->life) < 0)
 		return -errno;
 	return 0;

@@ -195,12 +195,13 @@ static void add_elements(struct batch *b, enum egress_set set, const struct egre
 	}
 }
 
+/* @how: TLS is verified, if it is. */
 static int make_batch(struct batch *b, const struct egress_addresses *a,
-		      const struct egress_policy *p)
+		      const struct egress_policy *p, enum gate_message how)
 {
 	const size_t n = p->n_never + p->n_nets;
 
-	b->size = 3 * GATE_MESSAGE_MAX + (n + 2) * (128 + EGRESS_ELEMENT_SIZE);
+	b->size = 4 * GATE_MESSAGE_MAX + (n + 2) * (128 + EGRESS_ELEMENT_SIZE);
 	b->text = calloc(1, b->size);
 	if (!b->text)
 		return -ENOMEM;
@@ -213,8 +214,10 @@ static int make_batch(struct batch *b, const struct egress_addresses *a,
 	b->values.budget = __builtin_bswap64(p->budget);
 	add_part(b, EGRESS_BEGIN);
 	add_part(b, EGRESS_TABLE);
-	if (p->verify)
+	if (p->verify) {
 		add_part(b, EGRESS_VERIFY);
+		add_part(b, how);
+	}
 	if (p->rate)
 		add_part(b, EGRESS_RATE);
 	if (p->budget)
@@ -226,21 +229,40 @@ static int make_batch(struct batch *b, const struct egress_addresses *a,
 	return 0;
 }
 
-int egress_make_rules(int nft, const struct egress_addresses *a,
-		      const struct egress_policy *p, struct cis_error *err)
+static int try_rules(int nft, const struct egress_addresses *a, const struct egress_policy *p,
+		     enum gate_message how)
 {
 	struct batch b = {0};
-	int r = make_batch(&b, a, p);
+	int r = make_batch(&b, a, p, how);
 
 	if (r >= 0)
 		r = gate_talk(nft, b.text, b.len);
 	free(b.text);
-	if (r == -EOPNOTSUPP || r == -ENOENT || r == -EPROTONOSUPPORT) {
+	return r;
+}
+
+static bool is_lacking(int r)
+{
+	return r == -EOPNOTSUPP || r == -ENOENT || r == -EPROTONOSUPPORT;
+}
+
+int egress_make_rules(int nft, const struct egress_addresses *a,
+		      const struct egress_policy *p, struct cis_error *err)
+{
+	static const enum gate_message ways[] = {EGRESS_BY_QUEUE, EGRESS_BY_XT_QUEUE,
+						 EGRESS_BY_RELAY};
+	const size_t relay = ARRAY_SIZE(ways) - 1;
+	size_t i = p->verify && p->queue ? 0 : relay;
+	int r = try_rules(nft, a, p, ways[i]);
+
+	while (is_lacking(r) && i < relay)
+		r = try_rules(nft, a, p, ways[++i]);
+	if (is_lacking(r)) {
 		cis_fail(err, -r, "gate: make its nftables rules");
 		return cis_hint(err, "the kernel needs nf_tables with inet, nat, redir, masq, "
 				     "reject, log, limit and quota");
 	}
-	return r < 0 ? cis_fail(err, -r, "gate: make its nftables rules") : 0;
+	return r < 0 ? cis_fail(err, -r, "gate: make its nftables rules") : i < relay;
 }
 
 static int admit(int nft, enum egress_set set, const struct egress_element *e, bool replace)

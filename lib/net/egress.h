@@ -37,13 +37,17 @@ int egress_host_addresses(struct egress_element *ret, size_t max, struct cis_err
 
 struct egress_policy {
 	bool audit, verify;
+	bool queue; /* TLS is verified by it, if the kernel can; else by the relay */
 	uint64_t rate, budget; /* 0: none */
 	/* Ranges that do not touch each other. */
 	const struct egress_element *never, *nets;
 	size_t n_never, n_nets;
 };
 
-/* @nft: a netfilter socket of the gate. First, since nothing may pass before. */
+/*
+ * @nft: a netfilter socket of the gate. First, since nothing may pass before. 1: by a queue
+ * of packets (EGRESS_QUEUE); 0: not; -errno.
+ */
 int egress_make_rules(int nft, const struct egress_addresses *a,
 		      const struct egress_policy *p, struct cis_error *err);
 /* The host's table, unless it is there; then the link. @gate: network namespace. */

@@ -25,6 +25,12 @@
 #define EGRESS_HTTP_PORT 1080
 /* What is refused is told to this group of nfnetlink_log, with why as the prefix. */
 #define EGRESS_LOG_GROUP 1
+/* Where packets of TLS wait until it is known whom they ask for. */
+#define EGRESS_QUEUE 1
+/* Of a connection: it was verified, or need not be. Of a packet of the queue: open, refuse. */
+#define EGRESS_MARK_OPEN 1
+#define EGRESS_MARK_LISTED 2
+#define EGRESS_MARK_REFUSED 3
 
 #define GATE_PREFIX4 30
 #define GATE_PREFIX6 126
@@ -38,6 +44,9 @@ enum gate_message {
 	EGRESS_BEGIN,    /* a batch is this, parts, ... */
 	EGRESS_TABLE,    /* own4, own6: the sandbox's addresses */
 	EGRESS_VERIFY,
+	EGRESS_BY_QUEUE, /* with it one of these three: how TLS is verified */
+	EGRESS_BY_XT_QUEUE,
+	EGRESS_BY_RELAY,
 	EGRESS_RATE,     /* rate, burst */
 	EGRESS_BUDGET,   /* budget */
 	EGRESS_AUDIT,    /* one of these two is the last part */
