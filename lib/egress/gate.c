@@ -404,9 +404,6 @@ static int open_listeners(void *arg)
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(listeners) && r >= 0; i++) {
-		/* What the kernel carries nobody accepts. */
-		if (listeners[i].v4 == GATE_TLS_4 && g->sockets[GATE_QUEUE] >= 0)
-			continue;
 		r = g->sockets[listeners[i].v4] =
 			listen_at(g, false, listeners[i].type, listeners[i].port);
 		if (r >= 0 && g->addresses.six)

@@ -18,6 +18,8 @@
  *			iifname box0 ip daddr @never4 accept
  *			iifname box0 ip daddr . proto . port @nets4 accept
  *			iifname box0 tcp dport 80 redirect to 1080
+ *			iifname box0 tcp dport 443 ip daddr . proto @hosts4 accept # EGRESS_LISTED
+ *			iifname box0 tcp dport 443 ip daddr . proto . port @names4 accept
  *			iifname box0 tcp dport 443 redirect to 1443 }	# EGRESS_BY_RELAY
  *		chain input { type filter hook input priority filter; policy drop
  *			iifname lo accept
@@ -483,6 +485,21 @@ static void add_verify(struct nft_batch *b)
 	add_redirect(b, 80, EGRESS_HTTP_PORT);
 }
 
+/* What a name was answered with; the queue will tell which was meant. */
+static void add_listed_tls(struct nft_batch *b)
+{
+	static const char *const sets_of[2][2] = {{"hosts4", "names4"}, {"hosts6", "names6"}};
+
+	for (size_t i = 0; i < 4; i++) {
+		struct nftnl_rule *r = from_box("verify");
+
+		nft_protocol_is(r, IPPROTO_TCP);
+		nft_port_is(r, 443);
+		is_in(r, sets_of[i / 2][i % 2], i / 2, i % 2);
+		allow(b, r);
+	}
+}
+
 /*
  * A beginning in what is open already is none that was looked at: who forgets a connection
  * that conntrack has would begin another in its place.
@@ -670,6 +687,9 @@ size_t egress_rules_build(enum gate_message message, const struct gate_values *v
 	case EGRESS_BY_QUEUE:
 	case EGRESS_BY_XT_QUEUE:
 		add_queue(&b, message == EGRESS_BY_XT_QUEUE);
+		break;
+	case EGRESS_LISTED:
+		add_listed_tls(&b);
 		break;
 	case EGRESS_BY_RELAY:
 		add_redirect(&b, 443, EGRESS_TLS_PORT);

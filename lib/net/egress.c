@@ -201,7 +201,7 @@ static int make_batch(struct batch *b, const struct egress_addresses *a,
 {
 	const size_t n = p->n_never + p->n_nets;
 
-	b->size = 4 * GATE_MESSAGE_MAX + (n + 2) * (128 + EGRESS_ELEMENT_SIZE);
+	b->size = 5 * GATE_MESSAGE_MAX + (n + 2) * (128 + EGRESS_ELEMENT_SIZE);
 	b->text = calloc(1, b->size);
 	if (!b->text)
 		return -ENOMEM;
@@ -216,7 +216,13 @@ static int make_batch(struct batch *b, const struct egress_addresses *a,
 	add_part(b, EGRESS_TABLE);
 	if (p->verify) {
 		add_part(b, EGRESS_VERIFY);
-		add_part(b, how);
+		if (how != EGRESS_BY_RELAY)
+			add_part(b, how);
+		/* Addresses of no name: nothing leaves, and who was meant is recorded. */
+		if (how != EGRESS_BY_RELAY && !p->audit)
+			add_part(b, EGRESS_LISTED);
+		if (how == EGRESS_BY_RELAY || !p->audit)
+			add_part(b, EGRESS_BY_RELAY);
 	}
 	if (p->rate)
 		add_part(b, EGRESS_RATE);

@@ -44,9 +44,10 @@ enum gate_message {
 	EGRESS_BEGIN,    /* a batch is this, parts, ... */
 	EGRESS_TABLE,    /* own4, own6: the sandbox's addresses */
 	EGRESS_VERIFY,
-	EGRESS_BY_QUEUE, /* with it one of these three: how TLS is verified */
-	EGRESS_BY_XT_QUEUE,
-	EGRESS_BY_RELAY,
+	EGRESS_BY_QUEUE, /* with it TLS of all addresses: in nft's words, or in those of */
+	EGRESS_BY_XT_QUEUE, /* xtables, if the kernel has but these; or of those only */
+	EGRESS_LISTED,      /* that a name was answered with, unless an audit, and others */
+	EGRESS_BY_RELAY,    /* by the relay; or all of it */
 	EGRESS_RATE,     /* rate, burst */
 	EGRESS_BUDGET,   /* budget */
 	EGRESS_AUDIT,    /* one of these two is the last part */
