@@ -79,8 +79,10 @@ static uint16_t port_of(struct nfnl_attrs proto, unsigned int type)
 
 static bool flow_of_connection(struct nfnl_attrs l, struct flow *f)
 {
-	struct nfnl_attrs there = nfnl_find(l, CTA_TUPLE_ORIG), back = nfnl_find(l, CTA_TUPLE_REPLY);
-	struct nfnl_attrs ip = nfnl_find(there, CTA_TUPLE_IP), proto = nfnl_find(there, CTA_TUPLE_PROTO);
+	struct nfnl_attrs there = nfnl_find(l, CTA_TUPLE_ORIG);
+	struct nfnl_attrs back = nfnl_find(l, CTA_TUPLE_REPLY);
+	struct nfnl_attrs ip = nfnl_find(there, CTA_TUPLE_IP);
+	struct nfnl_attrs proto = nfnl_find(there, CTA_TUPLE_PROTO);
 	struct nfnl_attrs answers = nfnl_find(back, CTA_TUPLE_IP);
 
 	*f = (struct flow){0};
@@ -171,7 +173,8 @@ int flows_read(int fd, flow_seen *each, void *context, bool *ret_end)
 {
 	_Alignas(struct nlmsghdr) char buf[DATAGRAM_MAX];
 
-	return nfnl_read(fd, buf, sizeof buf, on_connection, &(struct reader){each, context, ret_end});
+	return nfnl_read(fd, buf, sizeof buf, on_connection,
+			 &(struct reader){each, context, ret_end});
 }
 
 int refusals_read(int fd, flow_seen *each, void *context)
