@@ -37,7 +37,7 @@ int egress_host_addresses(struct egress_element *ret, size_t max, struct cis_err
 
 struct egress_policy {
 	bool audit, verify;
-	bool queue; /* TLS is verified by it, if the kernel can; else by the relay */
+	bool queue; /* TLS is verified by one, if the kernel can; else by the relay */
 	uint64_t rate, budget; /* 0: none */
 	/* Ranges that do not touch each other. */
 	const struct egress_element *never, *nets;
