@@ -14,6 +14,7 @@ struct flow {
 	uint16_t source_port, target_port;
 	uint8_t answers_from[16]; /* differs from @target where it was redirected */
 	uint64_t up, down;        /* bytes */
+	uint32_t mark;            /* EGRESS_MARK_*, of a connection */
 	bool is_new;              /* it begins; else it has ended, or still goes on */
 	char why[16];             /* of a refusal */
 };

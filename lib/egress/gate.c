@@ -28,6 +28,7 @@
 #include "keeper.h"
 #include "names.h"
 #include "policy.h"
+#include "queue.h"
 #include "uplink.h"
 
 #define BACKLOG 512
@@ -38,7 +39,7 @@ void gate_init(struct gate *g)
 {
 	*g = (struct gate){
 		.founder = -1, .wire = {-1, -1}, .userns = -1, .netns = -1,
-		.asks = {-1, -1}, .questions = {-1, -1}, .life = {-1, -1},
+		.asks = {-1, -1}, .questions = {-1, -1}, .hellos = {-1, -1}, .life = {-1, -1},
 		.records = -1, .keeper = -1, .names = -1, .inbound = -1,
 		.pasta = {-1, -1, -1},
 	};
@@ -94,6 +95,7 @@ void gate_close(struct gate *g)
 	close_pair(g->wire);
 	close_pair(g->asks);
 	close_pair(g->questions);
+	close_pair(g->hellos);
 	close_pair(g->life);
 	g->userns = fd_close(g->userns);
 	g->netns = fd_close(g->netns);
@@ -222,12 +224,12 @@ static int set_sysctls(bool six)
 /* What the founder says after each of its steps. */
 enum step { STEP_USERNS, STEP_NETNS, STEP_RULES };
 struct word {
-	uint8_t step, error;
+	uint8_t step, error, value;
 };
 
 static void say(const struct gate *g, enum step step, int r)
 {
-	const struct word word = {(uint8_t)step, (uint8_t)-r};
+	const struct word word = {(uint8_t)step, (uint8_t)-MIN(r, 0), (uint8_t)MAX(r, 0)};
 
 	SYS(sendto, g->wire[1], &word, sizeof word, MSG_NOSIGNAL, NULL, 0);
 	if (r < 0)
@@ -240,6 +242,15 @@ static bool hear(const struct gate *g)
 	char go;
 
 	return SYS(recvfrom, g->wire[1], &go, 1, 0, NULL, NULL) == 1;
+}
+
+/* Whether packets can wait here for a program's word: asked of the kernel, and taken back. */
+static bool has_queue(void)
+{
+	cleanup_close int fd =
+		SYS(socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+
+	return fd >= 0 && queue_bind(fd) >= 0;
 }
 
 static void founder_main(const struct gate *g, const struct egress_rules *rules)
@@ -261,7 +272,7 @@ static void founder_main(const struct gate *g, const struct egress_rules *rules)
 	if (r >= 0)
 		r = SYS(unshare, CLONE_NEWNET);
 	say(g, STEP_NETNS, r < 0 ? r : set_sysctls(g->addresses.six));
-	say(g, STEP_RULES, egress_send_rules_child(rules));
+	say(g, STEP_RULES, egress_send_rules_child(rules, g->verify && has_queue()));
 	/* Until its namespaces are held by descriptors. */
 	hear(g);
 	_exit(0);
@@ -304,11 +315,11 @@ int gate_clone(struct gate *g, uint32_t number, uid_t id, struct cis_error *err)
 	r = make_rules(g, &rules);
 	if (r >= 0)
 		r = clone_founder(g, &rules);
-	free(rules.text);
+	egress_rules_done(&rules);
 	return r < 0 ? cis_fail(err, -r, "gate: clone its founder") : 0;
 }
 
-/* That @step is done. */
+/* That @step is done; what it came to. */
 static int hear_founder(const struct gate *g, enum step step, struct cis_error *err)
 {
 	struct word said;
@@ -319,7 +330,7 @@ static int hear_founder(const struct gate *g, enum step step, struct cis_error *
 		r = -EPROTO;
 	if (r < 0 && step == STEP_RULES)
 		return egress_explain_rules(r, err);
-	return r < 0 ? cis_fail(err, -r, "gate: make its namespaces") : 0;
+	return r < 0 ? cis_fail(err, -r, "gate: make its namespaces") : said.value;
 }
 
 int gate_map(struct gate *g, struct cis_error *err)
@@ -482,6 +493,14 @@ static int open_listeners(void *arg)
 	return r;
 }
 
+static int open_listeners_and_queue(void *arg)
+{
+	struct gate *g = arg;
+	int r = open_listeners(g);
+
+	return r < 0 ? r : (g->sockets[GATE_QUEUE] = open_netfilter(queue_bind));
+}
+
 static int open_netfilters(void *arg)
 {
 	struct gate *g = arg;
@@ -539,6 +558,7 @@ static int open_rest(struct gate *g)
 		return -ENOMEM;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->asks) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->questions) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->hellos) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->life) < 0)
 		return -errno;
 	return 0;
@@ -546,7 +566,7 @@ static int open_rest(struct gate *g)
 
 int gate_build(struct gate *g, int box, struct cis_error *err)
 {
-	int r = take_netns(g, err);
+	int r = take_netns(g, err), by_queue;
 
 	if (r < 0)
 		return r;
@@ -556,14 +576,14 @@ int gate_build(struct gate *g, int box, struct cis_error *err)
 	if (r < 0)
 		return cis_fail(err, -r, "gate: listen to its kernel");
 	/* No link before there are rules: the founder makes them. */
-	r = hear_founder(g, STEP_RULES, err);
+	by_queue = r = hear_founder(g, STEP_RULES, err);
 	if (r >= 0)
 		r = uplink_begin(g, err);
 	if (r >= 0)
 		r = egress_make_link(g->netns, box, &g->addresses, err);
 	if (r < 0)
 		return r;
-	r = netns_visit(g->netns, open_listeners, g);
+	r = netns_visit(g->netns, by_queue ? open_listeners_and_queue : open_listeners, g);
 	if (r < 0)
 		return cis_fail(err, -r, "gate: listen in it");
 	r = uplink_finish(g, err);

@@ -38,6 +38,7 @@ enum gate_socket {
 	GATE_NFT,        /* the keeper's */
 	GATE_FLOWS,
 	GATE_REFUSALS,
+	GATE_QUEUE,      /* -1: there is none, and TLS is carried by the relay */
 	GATE_DNS_UDP_4,  /* the helper's */
 	GATE_DNS_UDP_6,
 	GATE_DNS_TCP_4,
@@ -72,6 +73,7 @@ struct gate {
 	size_t n_published;
 	int asks[2];               /* names to keeper: struct gate_ask, and its answer */
 	int questions[2];          /* names to keeper and back: struct gate_question */
+	int hellos[2];             /* keeper to names: struct gate_hello, and its answer */
 	int life[2];               /* the supervisor's end, which closes when it dies */
 	int records;               /* an unnamed file of JSON lines, appended to by both */
 	struct gate_shared *shared;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "hello.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "../base/macros.h"
 
-#define RECORD_HANDSHAKE 22
 #define RECORD_MAX 16384
 #define CLIENT_HELLO 1
 #define EXT_SERVER_NAME 0
@@ -267,7 +267,7 @@ static void in_header(struct hello *h, uint8_t byte)
 	case RECORD_TYPE:
 		if (byte & 0x80 && h->raw == 0)
 			bad(h, "no TLS, or a hello of SSL 2");
-		else if (byte != RECORD_HANDSHAKE)
+		else if (byte != HELLO_RECORD_HANDSHAKE)
 			bad(h, h->raw == 0 ? "no TLS" : "another record within the hello");
 		break;
 	case RECORD_MAJOR:
@@ -310,4 +310,21 @@ enum hello_state hello_feed(struct hello *h, const void *bytes, size_t n, size_t
 	}
 	*ret_used = used;
 	return h->state;
+}
+
+int hello_asks_again(const uint8_t *reply, size_t n)
+{
+	/* SHA-256 of "HelloRetryRequest": RFC 8446, 4.1.3. */
+	static const uint8_t random[32] = {
+		0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c,
+		0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb,
+		0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+	};
+	const size_t at = HELLO_RECORD_HEADER + 4 + 2;
+
+	if (n > 0 && reply[0] != HELLO_RECORD_HANDSHAKE)
+		return 0;
+	if (n > at && memcmp(reply + at, random, MIN(n - at, sizeof random)) != 0)
+		return 0;
+	return n >= at + sizeof random ? 1 : -EAGAIN;
 }

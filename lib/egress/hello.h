@@ -22,6 +22,13 @@
 #define HELLO_MESSAGE_MAX 16384
 #define HELLO_MAX 20480
 
+/* How records begin, and how long they may be. */
+#define HELLO_RECORD_HEADER 5
+#define HELLO_RECORD_CHANGE_CIPHER 20
+#define HELLO_RECORD_HANDSHAKE 22
+#define HELLO_RECORD_DATA 23
+#define HELLO_RECORD_MAX (16384 + 256)
+
 enum hello_state {
 	HELLO_MORE,
 	HELLO_NAME,    /* the hello is whole, and has one good name */
@@ -56,5 +63,11 @@ void hello_init(struct hello *h);
  * is the answer, up to its last one when it is whole. The answer then stays what it is.
  */
 enum hello_state hello_feed(struct hello *h, const void *bytes, size_t n, size_t *ret_used);
+
+/*
+ * Whether a server's first bytes are a HelloRetryRequest: 1, 0, or -EAGAIN as long as these
+ * may yet become one.
+ */
+int hello_asks_again(const uint8_t *reply, size_t n);
 
 #endif

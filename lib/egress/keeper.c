@@ -19,12 +19,13 @@
 #include "flows.h"
 #include "forward.h"
 #include "names.h"
+#include "opener.h"
 #include "record.h"
 
 /* Elements and names that are remembered: of the kernel's sets, by the hash of what they are. */
 #define ELEMENTS 4096
 #define NAMES 1024
-#define POLLED 5
+#define POLLED 7
 /* An element that lives as long is left alone; to replace one takes milliseconds. */
 #define GRACE_MSEC 600000
 
@@ -52,6 +53,7 @@ struct keeper {
 	bool missed;      /* some of these began unheard */
 	struct element elements[ELEMENTS];
 	struct forward forward;
+	struct opener *opener; /* NULL: TLS is carried by the relay, or not verified */
 	char batch[4096];
 };
 
@@ -182,10 +184,18 @@ static void end_record(struct keeper *k, struct record *r)
 		gate_count(&k->shared->records_lost, 1);
 }
 
+/* What it asked for, if that was read; else what its address was the answer for. */
+static const char *name_of_flow(struct keeper *k, const struct flow *f)
+{
+	const char *name = k->opener ? opener_name(k->opener, f) : NULL;
+
+	return name ? name : name_of(k, f->six, f->target);
+}
+
 static void begin_record(struct keeper *k, struct record *r, const char *event,
 			 const struct flow *f)
 {
-	const char *name = name_of(k, f->six, f->target);
+	const char *name = name_of_flow(k, f);
 
 	record_begin(r, event);
 	if (name)
@@ -222,11 +232,15 @@ static void on_flow(void *context, const struct flow *f)
 	k->shared->flows = k->memory->flowing;
 	gate_count(&k->shared->bytes_up, f->up);
 	gate_count(&k->shared->bytes_down, f->down);
+	/* It never was allowed: what there is to say of it, the names helper said. */
+	if (k->opener && f->protocol == IPPROTO_TCP && f->target_port == 443 && !f->mark &&
+	    !opener_name(k->opener, f))
+		return;
 	begin_record(k, &r, "flow", f);
 	record_number(&r, "bytes_up", f->up);
 	record_number(&r, "bytes_down", f->down);
 	record_text(&r, "verdict", "allowed");
-	record_rule(&r, k->gate->policy, name_of(k, f->six, f->target));
+	record_rule(&r, k->gate->policy, name_of_flow(k, f));
 	end_record(k, &r);
 }
 
@@ -299,8 +313,8 @@ static void record_rest(struct keeper *k)
 static void close_others(const struct gate *g)
 {
 	const int fds[] = {g->sockets[GATE_NFT], g->sockets[GATE_FLOWS],
-			   g->sockets[GATE_REFUSALS], g->asks[1], g->questions[1], g->life[1],
-			   g->records, g->userns};
+			   g->sockets[GATE_REFUSALS], g->sockets[GATE_QUEUE], g->asks[1],
+			   g->questions[1], g->hellos[1], g->life[1], g->records, g->userns};
 	int keep[ARRAY_SIZE(fds) + GATE_UPSTREAMS * (GATE_UDP_EACH + 1)];
 	size_t n = 0;
 
@@ -339,11 +353,18 @@ static void serve(struct keeper *k)
 					   {.fd = k->asks, .events = POLLIN},
 					   {.fd = g->sockets[GATE_FLOWS], .events = POLLIN},
 					   {.fd = g->sockets[GATE_REFUSALS], .events = POLLIN},
-					   {.fd = k->forward.epoll, .events = POLLIN}};
+					   {.fd = k->forward.epoll, .events = POLLIN},
+					   {.fd = g->sockets[GATE_QUEUE], .events = POLLIN},
+					   {.fd = g->hellos[1], .events = POLLIN}};
+		const int wait = k->opener ? opener_wait(k->opener) : -1;
+		const struct timespec until = {.tv_sec = wait / 1000,
+					       .tv_nsec = wait % 1000 * 1000000};
 
 		/* Not signals, which are blocked: nothing that would pass. */
-		if (SYS(ppoll, p, POLLED, NULL, NULL, 0) < 0)
+		if (SYS(ppoll, p, POLLED, wait < 0 ? NULL : &until, NULL, 0) < 0)
 			return;
+		if (k->opener)
+			opener_run(k->opener, now_msec());
 		if (p[1].revents)
 			on_ask(k);
 		if (p[2].revents)
@@ -369,6 +390,15 @@ size_t keeper_memory_size(void)
 	return sizeof(struct keeper_memory);
 }
 
+static int make_opener(struct keeper *k, const struct gate *g)
+{
+	if (g->sockets[GATE_QUEUE] < 0)
+		return 0;
+	k->opener = mmap(NULL, sizeof *k->opener, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return k->opener == MAP_FAILED ? -ENOMEM : opener_init(k->opener, g);
+}
+
 void keeper_main(const struct gate *g)
 {
 	struct keeper *k = mmap(NULL, sizeof *k, PROT_READ | PROT_WRITE,
@@ -380,7 +410,7 @@ void keeper_main(const struct gate *g)
 	SYS(chdir, "/");
 	if (k == MAP_FAILED ||
 	    forward_init(&k->forward, &g->upstreams, g->questions[1], may_ask, k) < 0 ||
-	    confine(g) < 0)
+	    make_opener(k, g) < 0 || confine(g) < 0)
 		_exit(1);
 	k->gate = g;
 	k->memory = g->keeper_memory;

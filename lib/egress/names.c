@@ -15,6 +15,7 @@
 #include "../base/sys.h"
 #include "../isolate/confine.h"
 #include "dns.h"
+#include "judge.h"
 #include "keeper.h"
 #include "names-tcp.h"
 #include "policy.h"
@@ -41,10 +42,11 @@ struct names {
 	struct stream streams[STREAMS];
 	uint8_t message[65536];
 	struct gate_question out, in;
+	struct gate_hello hello;
 };
 
 /* What an epoll event is about: a kind, and which of it. */
-enum { SRC_LIFE, SRC_KEEPER, SRC_RELAY, SRC_CLIENT_UDP, SRC_UPSTREAM, SRC_TCP };
+enum { SRC_LIFE, SRC_KEEPER, SRC_RELAY, SRC_CLIENT_UDP, SRC_UPSTREAM, SRC_TCP, SRC_HELLO };
 #define SOURCE(kind, index) ((uint64_t)(kind) << 32 | (uint32_t)(index))
 
 static void end_record(struct names *n, struct record *r)
@@ -202,6 +204,37 @@ static const struct egress_relay_ops relay_ops = {
 	.opened = opened,
 	.ended = ended,
 };
+
+static void refused_hello(void *context, const struct egress_ask *ask, const char *why)
+{
+	opened(context, 0, ask, false, why);
+}
+
+static void on_hello(struct names *n)
+{
+	static const struct judge_ops ops = {.decide = decide, .refused = refused_hello};
+	struct gate_hello *m = &n->hello;
+	int len = SYS(recvfrom, n->gate->hellos[0], m, sizeof *m, MSG_DONTWAIT, NULL, NULL);
+	struct gate_hello_answer answer = {0};
+	struct opening_question q;
+	struct opening_answer a;
+
+	if (len < (int)GATE_HELLO_HEAD)
+		return;
+	q = (struct opening_question){.ticket = m->ticket, .six = m->six,
+				      .is_second = m->is_second, .is_late = m->is_late,
+				      .port = m->port, .text = m->text,
+				      .len = (uint32_t)len - (uint32_t)GATE_HELLO_HEAD};
+	memcpy(q.address, m->address, sizeof q.address);
+	judge(&q, policy_is_audit(n->policy), &ops, n, &a, answer.name);
+	answer.ticket = a.ticket;
+	answer.len = a.len;
+	answer.end = a.end;
+	answer.judgement = a.judgement;
+	/* Unheard, it will be asked for again. */
+	SYS(sendto, n->gate->hellos[0], &answer, sizeof answer, MSG_NOSIGNAL | MSG_DONTWAIT, NULL,
+	    0);
+}
 
 /* ---- DNS ------------------------------------------------------------------------- */
 
@@ -409,6 +442,8 @@ static int watch_all(struct names *n)
 	if (r >= 0)
 		r = watch(n, g->questions[0], SOURCE(SRC_UPSTREAM, 0));
 	if (r >= 0)
+		r = watch(n, g->hellos[0], SOURCE(SRC_HELLO, 0));
+	if (r >= 0)
 		r = names_tcp_init(&n->tcp, g, n->dns);
 	return r < 0 ? r : watch(n, n->tcp.epoll, SOURCE(SRC_TCP, 0));
 }
@@ -422,6 +457,7 @@ static void close_others(const struct gate *g)
 		fd_keep(keep, &n, g->sockets[i]);
 	fd_keep(keep, &n, g->asks[0]);
 	fd_keep(keep, &n, g->questions[0]);
+	fd_keep(keep, &n, g->hellos[0]);
 	fd_keep(keep, &n, g->life[1]);
 	fd_keep(keep, &n, g->records);
 	fd_keep(keep, &n, g->netns);
@@ -463,6 +499,9 @@ static bool handle(struct names *n, uint64_t source)
 		break;
 	case SRC_UPSTREAM:
 		on_upstream(n);
+		break;
+	case SRC_HELLO:
+		on_hello(n);
 		break;
 	case SRC_TCP:
 		names_tcp_run(&n->tcp, now_msec());

@@ -12,11 +12,6 @@
 
 #define PORT_HTTP 80
 #define PORT_TLS 443
-#define RECORD_HEADER 5
-#define RECORD_CHANGE_CIPHER 20
-#define RECORD_HANDSHAKE 22
-#define RECORD_DATA 23
-#define RECORD_MAX (16384 + 256)
 #define ALERT_ACCESS_DENIED 49
 #define ALERT_UNRECOGNIZED_NAME 112
 
@@ -172,7 +167,7 @@ static int follow_retry(struct egress_relay *r, struct conn *c)
 		enum hello_state s = HELLO_MORE;
 		size_t used;
 
-		if (c->hello.raw > 0 || p[0] == RECORD_HANDSHAKE) {
+		if (c->hello.raw > 0 || p[0] == HELLO_RECORD_HANDSHAKE) {
 			s = hello_feed(&c->hello, p, left, &used);
 			c->fed += (uint32_t)used;
 			if (s == HELLO_MORE)
@@ -183,16 +178,16 @@ static int follow_retry(struct egress_relay *r, struct conn *c)
 				return 0;
 			}
 			s = HELLO_BAD;
-		} else if (p[0] != RECORD_CHANGE_CIPHER && p[0] != RECORD_DATA) {
+		} else if (p[0] != HELLO_RECORD_CHANGE_CIPHER && p[0] != HELLO_RECORD_DATA) {
 			s = HELLO_BAD;
-		} else if (left < RECORD_HEADER) {
+		} else if (left < HELLO_RECORD_HEADER) {
 			return 0;
 		} else {
 			n = (uint32_t)(p[3] << 8 | p[4]);
-			s = n > RECORD_MAX ? HELLO_BAD : HELLO_MORE;
-			if (s == HELLO_MORE && left < RECORD_HEADER + n)
+			s = n > HELLO_RECORD_MAX ? HELLO_BAD : HELLO_MORE;
+			if (s == HELLO_MORE && left < HELLO_RECORD_HEADER + n)
 				return 0;
-			c->fed += RECORD_HEADER + n;
+			c->fed += HELLO_RECORD_HEADER + n;
 		}
 		if (s == HELLO_BAD) {
 			if (judge(r, c, NULL, "its second hello is not like the first")) {
@@ -308,27 +303,9 @@ void head_late(struct egress_relay *r, struct conn *c, bool may_pass)
 	}
 }
 
-/* The start of a ServerHello with the random that makes it a HelloRetryRequest. */
-static int is_retry(const uint8_t *bytes, size_t n)
-{
-	/* SHA-256 of "HelloRetryRequest": RFC 8446, 4.1.3. */
-	static const uint8_t random[32] = {
-		0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c,
-		0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb,
-		0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
-	};
-	const size_t at = RECORD_HEADER + 4 + 2;
-
-	if (n > 0 && bytes[0] != RECORD_HANDSHAKE)
-		return 0;
-	if (n > at && memcmp(bytes + at, random, MIN(n - at, sizeof random)) != 0)
-		return 0;
-	return n >= at + sizeof random ? 1 : -EAGAIN;
-}
-
 void head_replied(struct egress_relay *r, struct conn *c, bool at_end)
 {
-	int v = c->kind == TLS ? is_retry(c->reply, c->reply_len)
+	int v = c->kind == TLS ? hello_asks_again(c->reply, c->reply_len)
 			       : http_is_101(c->reply, c->reply_len);
 
 	if (v == -EAGAIN && !at_end)

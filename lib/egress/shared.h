@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "name.h"
+#include "opening.h"
 
 #define GATE_UPSTREAMS 3 /* as many as libc asks */
 #define GATE_UDP_EACH 8  /* sockets, so that a forger has to guess a port too */
@@ -49,6 +50,25 @@ struct gate_question {
 	uint8_t upstream, is_tcp, failed;
 	uint8_t socket; /* of a datagram: which one it leaves by */
 	uint8_t text[65535];
+};
+
+/*
+ * Keeper to names: may a TLS connection go on that begins so? See opening.h. What it said
+ * is the rest of the message.
+ */
+struct gate_hello {
+	uint64_t ticket;
+	uint8_t six, is_second, is_late;
+	uint16_t port;
+	uint8_t address[16];
+	uint8_t text[OPENING_TEXT_MAX];
+};
+#define GATE_HELLO_HEAD offsetof(struct gate_hello, text)
+struct gate_hello_answer {
+	uint64_t ticket;
+	uint32_t len, end;
+	uint32_t judgement;
+	char name[NAME_MAX_LEN + 1]; /* that it asks for; empty: none */
 };
 
 /*

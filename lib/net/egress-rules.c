@@ -17,7 +17,10 @@
  *		chain verify { type nat hook prerouting priority dstnat	# EGRESS_VERIFY
  *			iifname box0 ip daddr @never4 accept
  *			iifname box0 ip daddr . proto . port @nets4 accept
- *			iifname box0 tcp dport 443 redirect to 1443 }
+ *			iifname box0 tcp dport 80 redirect to 1080
+ *			iifname box0 tcp dport 443 ip daddr . proto @hosts4 accept # EGRESS_LISTED
+ *			iifname box0 tcp dport 443 ip daddr . proto . port @names4 accept
+ *			iifname box0 tcp dport 443 redirect to 1443 }	# EGRESS_BY_RELAY
  *		chain input { type filter hook input priority filter; policy drop
  *			iifname lo accept
  *			ct state established,related accept
@@ -42,6 +45,19 @@
  *			ip daddr . proto @hosts4 accept
  *			ip daddr . proto . port @names4 accept
  *			ip daddr . proto . port @nets4 accept }
+ *		chain hello { type filter hook forward priority filter + 5 # EGRESS_BY_QUEUE
+ *			iifname box0 tcp dport 443 goto opening
+ *			oifname box0 tcp sport 443 goto opening }
+ *		chain opening {
+ *			ct mark OPEN tcp flags ! syn accept
+ *			ct mark OPEN drop
+ *			ct mark LISTED accept
+ *			iifname box0 ip daddr . proto . port @nets4 ct mark set LISTED accept
+ *			queue to 1 }
+ *		chain opened { type filter hook forward priority filter + 6
+ *			meta mark 0 accept
+ *			meta mark OPEN ct mark set OPEN accept
+ *			reject with tcp reset }
  *		chain output { type filter hook output priority filter; policy drop
  *			oifname {lo, box0} accept
  *			ct state established,related accept
@@ -86,6 +102,8 @@
 #define PORTS_FIRST 32768
 #define PORTS_LAST 60999
 #define KEPT_MSEC 10000
+
+#define TCP_SYN 2
 
 /* How nft's own lists call the parts of a key: only it cares. */
 enum { KEY_IP4 = 7, KEY_IP6 = 8, KEY_PROTOCOL = 12, KEY_PORT = 13 };
@@ -342,22 +360,10 @@ static void add_never(struct nft_batch *b, const char *chain)
 static void add_clamp(struct nft_batch *b)
 {
 	struct nftnl_rule *r = nft_rule("forward");
-	const uint8_t syn = 2, zero = 0;
 	struct nftnl_expr *e;
 
 	nft_protocol_is(r, IPPROTO_TCP);
-	e = nft_word(r, "payload");
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, 13);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, sizeof syn);
-	e = nft_word(r, "bitwise");
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, sizeof syn);
-	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, &syn, sizeof syn);
-	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof zero);
-	nft_compare(r, NFT_CMP_NEQ, &zero, sizeof zero);
+	nft_tcp_flags(r, TCP_SYN, NFT_ANY);
 	e = nft_word(r, "rt");
 	nftnl_expr_set_u32(e, NFTNL_EXPR_RT_KEY, NFT_RT_TCPMSS);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_RT_DREG, NFT_REG_1);
@@ -520,8 +526,92 @@ static void add_verify(struct nft_batch *b)
 		is_in(r, six ? "nets6" : "nets4", six, true);
 		allow(b, r);
 	}
-	add_redirect(b, 443, EGRESS_TLS_PORT);
 	add_redirect(b, 80, EGRESS_HTTP_PORT);
+}
+
+/* What a name was answered with; the queue will tell which was meant. */
+static void add_listed_tls(struct nft_batch *b)
+{
+	static const char *const sets_of[2][2] = {{"hosts4", "names4"}, {"hosts6", "names6"}};
+
+	for (size_t i = 0; i < 4; i++) {
+		struct nftnl_rule *r = from_box("verify");
+
+		nft_protocol_is(r, IPPROTO_TCP);
+		nft_port_is(r, 443);
+		is_in(r, sets_of[i / 2][i % 2], i / 2, i % 2);
+		allow(b, r);
+	}
+}
+
+/*
+ * A beginning in what is open already is none that was looked at: who forgets a connection
+ * that conntrack has would begin another in its place.
+ */
+static void add_opening(struct nft_batch *b, bool by_xt)
+{
+	struct nftnl_rule *r = nft_rule("opening");
+
+	nft_connection_mark_is(r, EGRESS_MARK_OPEN);
+	nft_tcp_flags(r, TCP_SYN, NFT_NONE);
+	allow(b, r);
+	r = nft_rule("opening");
+	nft_connection_mark_is(r, EGRESS_MARK_OPEN);
+	drop(b, r);
+	r = nft_rule("opening");
+	nft_connection_mark_is(r, EGRESS_MARK_LISTED);
+	allow(b, r);
+	for (int six = 0; six < 2; six++) {
+		r = from_box("opening");
+		is_in(r, six ? "nets6" : "nets4", six, true);
+		nft_connection_set_mark(r, EGRESS_MARK_LISTED);
+		allow(b, r);
+	}
+	r = nft_rule("opening");
+	nft_queue(r, EGRESS_QUEUE, by_xt);
+	nft_add(b, r);
+}
+
+static void add_opened(struct nft_batch *b)
+{
+	struct nftnl_rule *r = nft_rule("opened");
+	struct nftnl_expr *e;
+
+	nft_mark_is(r, 0, NFT_CMP_EQ);
+	allow(b, r);
+	r = nft_rule("opened");
+	nft_mark_is(r, EGRESS_MARK_OPEN, NFT_CMP_EQ);
+	nft_connection_set_mark(r, EGRESS_MARK_OPEN);
+	allow(b, r);
+	r = nft_rule("opened");
+	nft_protocol_is(r, IPPROTO_TCP);
+	e = nft_word(r, "reject");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
+	nftnl_expr_set_u8(e, NFTNL_EXPR_REJECT_CODE, 0);
+	nft_add(b, r);
+	drop(b, nft_rule("opened"));
+}
+
+/* Packets of the queue go on in the next chain of the hook, so it has one of its own. */
+static void add_queue(struct nft_batch *b, bool by_xt)
+{
+	struct nftnl_rule *r;
+
+	nft_base_chain(b, "hello", "filter", NF_INET_FORWARD, NFT_PRI_HELLO, NF_ACCEPT);
+	nft_base_chain(b, "opened", "filter", NF_INET_FORWARD, NFT_PRI_OPENED, NF_ACCEPT);
+	nft_chain(b, "opening");
+	r = from_box("hello");
+	nft_protocol_is(r, IPPROTO_TCP);
+	nft_port_is(r, 443);
+	nft_goto(r, "opening");
+	nft_add(b, r);
+	r = to("hello", EGRESS_BOX);
+	nft_protocol_is(r, IPPROTO_TCP);
+	nft_source_port_is(r, 443);
+	nft_goto(r, "opening");
+	nft_add(b, r);
+	add_opening(b, by_xt);
+	add_opened(b);
 }
 
 /* Names of a flow by QUIC nobody reads. */
@@ -698,6 +788,16 @@ size_t egress_rules_build(enum gate_message message, const struct gate_values *v
 		break;
 	case EGRESS_VERIFY:
 		add_verify(&b);
+		break;
+	case EGRESS_BY_QUEUE:
+	case EGRESS_BY_XT_QUEUE:
+		add_queue(&b, message == EGRESS_BY_XT_QUEUE);
+		break;
+	case EGRESS_LISTED:
+		add_listed_tls(&b);
+		break;
+	case EGRESS_BY_RELAY:
+		add_redirect(&b, 443, EGRESS_TLS_PORT);
 		break;
 	case EGRESS_RATE:
 		add_rate(&b, v);

@@ -251,12 +251,13 @@ static void add_elements(struct batch *b, enum egress_set set, const struct egre
 	}
 }
 
+/* @how: TLS is verified, if it is. */
 static int make_batch(struct batch *b, const struct egress_addresses *a,
-		      const struct egress_policy *p)
+		      const struct egress_policy *p, enum gate_message how)
 {
 	const size_t n = p->n_never + p->n_nets;
 
-	b->size = 3 * GATE_MESSAGE_MAX + (n + 2) * (128 + EGRESS_ELEMENT_SIZE);
+	b->size = 5 * GATE_MESSAGE_MAX + (n + 2) * (128 + EGRESS_ELEMENT_SIZE);
 	b->text = calloc(1, b->size);
 	if (!b->text)
 		return -ENOMEM;
@@ -269,8 +270,16 @@ static int make_batch(struct batch *b, const struct egress_addresses *a,
 	b->values.budget = __builtin_bswap64(p->budget);
 	add_part(b, EGRESS_BEGIN);
 	add_part(b, EGRESS_TABLE);
-	if (p->verify)
+	if (p->verify) {
 		add_part(b, EGRESS_VERIFY);
+		if (how != EGRESS_BY_RELAY)
+			add_part(b, how);
+		/* Addresses of no name: nothing leaves, and who was meant is recorded. */
+		if (how != EGRESS_BY_RELAY && !p->audit)
+			add_part(b, EGRESS_LISTED);
+		if (how == EGRESS_BY_RELAY || !p->audit)
+			add_part(b, EGRESS_BY_RELAY);
+	}
 	if (p->rate)
 		add_part(b, EGRESS_RATE);
 	if (p->budget)
@@ -282,14 +291,38 @@ static int make_batch(struct batch *b, const struct egress_addresses *a,
 	return 0;
 }
 
+/* The last one: whatever the kernel has. */
+static const enum gate_message ways[] = {EGRESS_BY_XT_QUEUE, EGRESS_BY_QUEUE, EGRESS_BY_RELAY};
+
+void egress_rules_done(struct egress_rules *rules)
+{
+	while (rules->n > 0)
+		free(rules->ways[--rules->n].text);
+}
+
+static int add_way(const struct egress_addresses *a, const struct egress_policy *p,
+		   enum gate_message how, struct egress_rules *ret)
+{
+	struct batch b = {0};
+	int r = make_batch(&b, a, p, how);
+
+	if (r >= 0) {
+		ret->ways[ret->n].text = b.text;
+		ret->ways[ret->n++].len = b.len;
+	}
+	return r;
+}
+
 int egress_make_rules(const struct egress_addresses *a, const struct egress_policy *p,
 		      struct egress_rules *ret)
 {
-	struct batch b = {0};
-	int r = make_batch(&b, a, p);
+	int r = 0;
 
-	if (r >= 0)
-		*ret = (struct egress_rules){b.text, b.len};
+	_Static_assert(ARRAY_SIZE(ways) == ARRAY_SIZE(ret->ways), "each has a place");
+	for (size_t i = p->verify ? 0 : ARRAY_SIZE(ways) - 1; i < ARRAY_SIZE(ways) && r >= 0; i++)
+		r = add_way(a, p, ways[i], ret);
+	if (r < 0)
+		egress_rules_done(ret);
 	return r;
 }
 
@@ -305,23 +338,48 @@ static size_t batch_length(const char *text, size_t len)
 	return at < len ? at + NLMSG_ALIGN(h->nlmsg_len) : len;
 }
 
-int egress_send_rules_child(const struct egress_rules *rules)
+static int send_way(int nft, const char *text, size_t len)
+{
+	int r = 0;
+
+	for (size_t at = 0, n; at < len && r >= 0; at += n) {
+		n = batch_length(text + at, len - at);
+		r = gate_talk(nft, text + at, n);
+	}
+	return r;
+}
+
+static bool is_lacking(int r)
+{
+	return r == -EOPNOTSUPP || r == -ENOENT || r == -EPROTONOSUPPORT;
+}
+
+/*
+ * A word that a kernel does not know makes it call modprobe: 15 ms, at each start. What engines
+ * inside need anyway is tried first.
+ */
+int egress_send_rules_child(const struct egress_rules *rules, bool has_queue)
 {
 	cleanup_close int nft =
 		SYS(socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-	int r = MIN(nft, 0);
+	const size_t last = rules->n - 1;
+	size_t i = has_queue ? 0 : last;
+	int r;
 
-	for (size_t at = 0, n; at < rules->len && r >= 0; at += n) {
-		n = batch_length(rules->text + at, rules->len - at);
-		r = gate_talk(nft, rules->text + at, n);
+	if (nft < 0)
+		return nft;
+	r = send_way(nft, rules->ways[i].text, rules->ways[i].len);
+	while (is_lacking(r) && i < last) {
+		i++;
+		r = send_way(nft, rules->ways[i].text, rules->ways[i].len);
 	}
-	return r;
+	return r < 0 ? r : i < last;
 }
 
 int egress_explain_rules(int r, struct cis_error *err)
 {
 	cis_fail(err, -r, "gate: make its nftables rules");
-	if (r == -EOPNOTSUPP || r == -ENOENT || r == -EPROTONOSUPPORT)
+	if (is_lacking(r))
 		cis_hint(err, "the kernel needs nf_tables with inet, nat, redir, masq, "
 			      "reject, log, limit and quota");
 	return r;

@@ -56,16 +56,25 @@ struct egress_policy {
 	size_t n_never, n_nets;
 };
 
-/* Batches for the kernel: the first has the table, further ones what its sets have that is too
- * much for one. @text is malloc()ed, and the caller's. */
+/*
+ * Batches for the kernel: the first has the table, further ones what its sets have that is too
+ * much for one; once for each way to verify TLS, since kernels lack words.
+ */
 struct egress_rules {
-	char *text;
-	size_t len;
+	struct {
+		char *text;
+		size_t len;
+	} ways[3];
+	size_t n;
 };
 int egress_make_rules(const struct egress_addresses *a, const struct egress_policy *p,
 		      struct egress_rules *ret);
-/* In the gate, before it has links: nothing may pass before. 0 or -errno, for ... */
-int egress_send_rules_child(const struct egress_rules *rules);
+void egress_rules_done(struct egress_rules *rules);
+/*
+ * In the gate, before it has links: nothing may pass before. 1: packets of TLS go to the queue
+ * EGRESS_QUEUE, if @has_queue; 0: to the relay, or it is not verified; -errno, for ...
+ */
+int egress_send_rules_child(const struct egress_rules *rules, bool has_queue);
 /* ... who has the words: returns @r. */
 int egress_explain_rules(int r, struct cis_error *err);
 /* The host's table, unless it is there; then the link, and by it the number in @a, which may

@@ -28,6 +28,12 @@
 #define EGRESS_PROBE_TO 443
 /* What is refused is told to this group of nfnetlink_log, with why as the prefix. */
 #define EGRESS_LOG_GROUP 1
+/* Where packets of TLS wait until it is known whom they ask for. */
+#define EGRESS_QUEUE 1
+/* Of a connection: it was verified, or need not be. Of a packet of the queue: open, refuse. */
+#define EGRESS_MARK_OPEN 1
+#define EGRESS_MARK_LISTED 2
+#define EGRESS_MARK_REFUSED 3
 
 #define GATE_PREFIX4 30
 #define GATE_PREFIX6 126
@@ -42,6 +48,10 @@ enum gate_message {
 	EGRESS_BEGIN,    /* a batch is this, parts, ... */
 	EGRESS_TABLE,    /* own4, own6: the sandbox's addresses */
 	EGRESS_VERIFY,
+	EGRESS_BY_QUEUE, /* with it TLS of all addresses: in nft's words, or in those of */
+	EGRESS_BY_XT_QUEUE, /* xtables, if the kernel has but these; or of those only */
+	EGRESS_LISTED,      /* that a name was answered with, unless an audit, and others */
+	EGRESS_BY_RELAY,    /* by the relay; or all of it */
 	EGRESS_RATE,     /* rate, burst */
 	EGRESS_BUDGET,   /* budget */
 	EGRESS_AUDIT,    /* one of these two is the last part */

@@ -10,8 +10,11 @@
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
 #include <linux/if.h>
+#include <linux/netfilter/x_tables.h>
+#include <linux/netfilter/xt_NFQUEUE.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gate-messages.h"
@@ -266,6 +269,11 @@ void nft_load(struct nftnl_rule *r, uint32_t reg, uint32_t offset, uint32_t len)
 	load(r, NFT_PAYLOAD_NETWORK_HEADER, reg, offset, len);
 }
 
+void nft_load_source_port(struct nftnl_rule *r, uint32_t reg)
+{
+	load(r, NFT_PAYLOAD_TRANSPORT_HEADER, reg, 0, 2);
+}
+
 void nft_load_port(struct nftnl_rule *r, uint32_t reg)
 {
 	load(r, NFT_PAYLOAD_TRANSPORT_HEADER, reg, 2, 2);
@@ -282,6 +290,44 @@ void nft_port_is(struct nftnl_rule *r, uint16_t port)
 
 	nft_load_port(r, NFT_REG_1);
 	nft_compare(r, NFT_CMP_EQ, &wire, sizeof wire);
+}
+
+void nft_source_port_is(struct nftnl_rule *r, uint16_t port)
+{
+	uint16_t wire = htons(port);
+
+	nft_load_source_port(r, NFT_REG_1);
+	nft_compare(r, NFT_CMP_EQ, &wire, sizeof wire);
+}
+
+void nft_tcp_flags(struct nftnl_rule *r, uint8_t flags, int op)
+{
+	const uint8_t zero = 0;
+	struct nftnl_expr *e;
+
+	load(r, NFT_PAYLOAD_TRANSPORT_HEADER, NFT_REG_1, 13, sizeof flags);
+	e = nft_word(r, "bitwise");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, sizeof flags);
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, &flags, sizeof flags);
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof zero);
+	nft_compare(r, op, &zero, sizeof zero);
+}
+
+void nft_mark_is(struct nftnl_rule *r, uint32_t mark, int op)
+{
+	load_meta(r, NFT_META_MARK, NFT_REG_1);
+	nft_compare(r, op, &mark, sizeof mark);
+}
+
+void nft_connection_mark_is(struct nftnl_rule *r, uint32_t mark)
+{
+	struct nftnl_expr *e = nft_word(r, "ct");
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, NFT_CT_MARK);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, NFT_REG_1);
+	nft_compare(r, NFT_CMP_EQ, &mark, sizeof mark);
 }
 
 void nft_in_set(struct nftnl_rule *r, uint32_t reg, const char *set)
@@ -336,4 +382,34 @@ void nft_goto(struct nftnl_rule *r, const char *to)
 void nft_jump(struct nftnl_rule *r, const char *to)
 {
 	go(r, NFT_JUMP, to);
+}
+
+void nft_connection_set_mark(struct nftnl_rule *r, uint32_t mark)
+{
+	struct nftnl_expr *e = nft_word(r, "immediate");
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_1);
+	nftnl_expr_set(e, NFTNL_EXPR_IMM_DATA, &mark, sizeof mark);
+	e = nft_word(r, "ct");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, NFT_CT_MARK);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_SREG, NFT_REG_1);
+}
+
+void nft_queue(struct nftnl_rule *r, uint16_t number, bool by_xt)
+{
+	const struct xt_NFQ_info_v3 info = {.queuenum = number, .queues_total = 1};
+	struct nftnl_expr *e = nft_word(r, by_xt ? "target" : "queue");
+	void *copy;
+
+	if (!by_xt) {
+		nftnl_expr_set_u16(e, NFTNL_EXPR_QUEUE_NUM, number);
+		nftnl_expr_set_u16(e, NFTNL_EXPR_QUEUE_TOTAL, 1);
+		return;
+	}
+	/* The expression frees it. Sizes of xtables are rounded up. */
+	copy = calloc(1, XT_ALIGN(sizeof info));
+	memcpy(copy, &info, sizeof info);
+	nftnl_expr_set_str(e, NFTNL_EXPR_TG_NAME, "NFQUEUE");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_TG_REV, 3);
+	nftnl_expr_set(e, NFTNL_EXPR_TG_INFO, copy, XT_ALIGN(sizeof info));
 }

@@ -21,7 +21,7 @@
 #define NFT_SEQUENCE 1
 
 enum { NFT_PRI_RAW = -300, NFT_PRI_FIRST_NAT = -190, NFT_PRI_DSTNAT = -100, NFT_PRI_FILTER = 0,
-       NFT_PRI_METER = 10, NFT_PRI_SRCNAT = 100 };
+       NFT_PRI_HELLO = 5, NFT_PRI_OPENED = 6, NFT_PRI_METER = 10, NFT_PRI_SRCNAT = 100 };
 
 struct nft_batch {
 	char *at, *last; /* the end; the message before it */
@@ -65,9 +65,15 @@ void nft_conntrack(struct nftnl_rule *r, int key, uint32_t bits, int op);
 #define NFT_NONE NFT_CMP_EQ
 /* Part of the network header, or of the transport's, into the register @reg. */
 void nft_load(struct nftnl_rule *r, uint32_t reg, uint32_t offset, uint32_t len);
+void nft_load_source_port(struct nftnl_rule *r, uint32_t reg);
 void nft_load_port(struct nftnl_rule *r, uint32_t reg);
 void nft_load_protocol(struct nftnl_rule *r, uint32_t reg);
 void nft_in_set(struct nftnl_rule *r, uint32_t reg, const char *set);
+void nft_source_port_is(struct nftnl_rule *r, uint16_t port);
+/* Any of @flags of TCP, or with NFT_NONE none. */
+void nft_tcp_flags(struct nftnl_rule *r, uint8_t flags, int op);
+void nft_mark_is(struct nftnl_rule *r, uint32_t mark, int op);
+void nft_connection_mark_is(struct nftnl_rule *r, uint32_t mark);
 void nft_port_is(struct nftnl_rule *r, uint16_t port);
 /* @type: NFT_OBJECT_*. */
 void nft_draw_on(struct nftnl_rule *r, uint32_t type, const char *name);
@@ -79,6 +85,9 @@ enum { NFT_SADDR4 = 12, NFT_DADDR4 = 16, NFT_SADDR6 = 8, NFT_DADDR6 = 24 };
 void nft_verdict(struct nftnl_rule *r, int verdict); /* NF_DROP, NF_ACCEPT */
 void nft_goto(struct nftnl_rule *r, const char *chain);
 void nft_jump(struct nftnl_rule *r, const char *chain);
+void nft_connection_set_mark(struct nftnl_rule *r, uint32_t mark);
+/* @by_xt: by the target of that name of xtables, on kernels without nft's own. */
+void nft_queue(struct nftnl_rule *r, uint16_t number, bool by_xt);
 struct nftnl_expr *nft_word(struct nftnl_rule *r, const char *name);
 
 #endif
