@@ -367,7 +367,7 @@ static int add_unpack_rules(scmp_filter_ctx ctx)
 		SCMP_SYS(munmap),	SCMP_SYS(newfstatat),	 SCMP_SYS(openat),
 		SCMP_SYS(pread64),	SCMP_SYS(pwrite64),	 SCMP_SYS(read),
 		SCMP_SYS(readlink),	SCMP_SYS(readlinkat),	 SCMP_SYS(renameat),
-		SCMP_SYS(open),		SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
+		SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
 		SCMP_SYS(symlinkat),	SCMP_SYS(sysinfo),	 SCMP_SYS(unlinkat),
 		SCMP_SYS(utimensat),	SCMP_SYS(write)};
 	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
@@ -378,7 +378,7 @@ static int add_unpack_rules(scmp_filter_ctx ctx)
 				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	for (size_t i = 0; i < ARRAY_SIZE(calls) && r >= 0; i++) {
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
-		if (r == -EDOM) /* open and readlink, where there is only openat */
+		if (r == -EDOM) /* readlink, where there is only readlinkat */
 			r = 0;
 	}
 	return r;

@@ -173,7 +173,7 @@ def cut(path):
 
 
 def cut_tar(path):
-    data = base().end()[:1500]
+    data = base().end()[:200000]
     Layout(path).layer(data).end()
 
 

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "base/macros.h"
@@ -265,19 +266,28 @@ static bool helper_may(enum seccomp_helper helper, int call, uint64_t a0, uint64
 static void test_helpers(void **state)
 {
 	static const int never[] = {
-		SCMP_SYS(open),	   SCMP_SYS(openat),	  SCMP_SYS(execve),   SCMP_SYS(execveat),
+		SCMP_SYS(open),	   SCMP_SYS(execve),   SCMP_SYS(execveat), SCMP_SYS(chroot),
 		SCMP_SYS(clone),   SCMP_SYS(clone3),	  SCMP_SYS(fork),     SCMP_SYS(setns),
 		SCMP_SYS(unshare), SCMP_SYS(mount),	  SCMP_SYS(ptrace),   SCMP_SYS(kill),
-		SCMP_SYS(setuid),  SCMP_SYS(setresuid),	  SCMP_SYS(mprotect), SCMP_SYS(bpf),
+		SCMP_SYS(setuid),  SCMP_SYS(setresuid),	  SCMP_SYS(socket), SCMP_SYS(bpf),
 		SCMP_SYS(bind),	   SCMP_SYS(listen),	  SCMP_SYS(ioctl),    SCMP_SYS(prctl),
 		SCMP_SYS(unlink),  SCMP_SYS(pidfd_getfd), SCMP_SYS(io_uring_setup)};
 
 	(void)state;
 	for (int h = 0; h < SECCOMP_HELPERS; h++)
 		for (size_t i = 0; i < ARRAY_SIZE(never); i++)
-			/* Of files below what it has, one opens others. */
-			assert_int_equal(helper_may((enum seccomp_helper)h, never[i], 0, 0, 0),
-					 h == SECCOMP_ARTIFACT && never[i] == SCMP_SYS(openat));
+			assert_false(helper_may((enum seccomp_helper)h, never[i], 0, 0, 0));
+	/* Who copies or unpacks opens files, below what it has; who unpacks has an allocator. */
+	for (int h = 0; h < SECCOMP_HELPERS; h++) {
+		bool unpacks = h == SECCOMP_UNPACK;
+
+		assert_true((unpacks || h == SECCOMP_ARTIFACT) ==
+			    helper_may((enum seccomp_helper)h, SCMP_SYS(openat), 0, 0, 0));
+		assert_true(unpacks == helper_may((enum seccomp_helper)h, SCMP_SYS(mprotect), 0, 0, 0));
+	}
+	/* And makes no code. */
+	assert_false(helper_may(SECCOMP_UNPACK, SCMP_SYS(mprotect), 0, 0, PROT_EXEC));
+	assert_false(helper_may(SECCOMP_UNPACK, SCMP_SYS(mmap), 0, 0, PROT_READ | PROT_EXEC));
 	assert_false(helper_may(SECCOMP_KEEPER, SCMP_SYS(socket), AF_INET, SOCK_STREAM, 0));
 	assert_true(helper_may(SECCOMP_KEEPER, SCMP_SYS(sendto), 3, 0, 0));
 }
