@@ -65,7 +65,7 @@ bool pasta_is_installed(void)
 static void choose_words(struct words *w, const struct egress_addresses *a)
 {
 	static const char *const always[] = {
-		"pasta", "--foreground", "--quiet", "--stderr",
+		"pasta", "--foreground", "--quiet",
 		"--netns", NETNS, "--no-netns-quit", "--ns-ifname", EGRESS_UPLINK,
 		"--tcp-ports", "none", "--udp-ports", "none",
 		"--tcp-ns", "none", "--udp-ns", "none",
@@ -278,6 +278,9 @@ void pasta_read_word(const struct pasta *p, char *buf, size_t size)
 			buf[0] = '\0';
 			strncat(buf, line, size - 1);
 		}
+	for (char *c = buf; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
 }
 
 static int explain(const struct pasta *p, struct cis_error *err)

@@ -101,7 +101,7 @@
 /* Where Linux takes ports from for who does not care. */
 #define PORTS_FIRST 32768
 #define PORTS_LAST 60999
-#define KEPT_MSEC 10000
+#define KEPT_MSEC 2000
 
 #define TCP_SYN 2
 
@@ -691,10 +691,10 @@ static struct nftnl_rule *host_link(const char *chain, int key)
  *		chain forward { type filter hook forward priority filter
  *			oifname cisandbox* ct state established,related accept
  *			oifname cisandbox* drop }
- *		set kept4 { ipv4_addr; flags dynamic, timeout }
+ *		set kept4 { ipv4_addr . proto (a byte: the port); flags dynamic, timeout }
  *		chain keep { type nat hook postrouting priority -190
- *			iifname cisandbox* tcp sport 1 tcp dport 443
- *				update @kept4 { ip saddr timeout 10s } drop }
+ *			iifname cisandbox* tcp dport 443 tcp sport < 256
+ *				update @kept4 { ip saddr . tcp sport timeout 2s } drop }
  *		chain leave { type nat hook postrouting priority srcnat
  *			iifname cisandbox* masquerade }
  *	}
@@ -703,26 +703,34 @@ static struct nftnl_rule *host_link(const char *chain, int key)
  * No gate reaches the host itself, nor another gate, nor anybody a gate. The same for all
  * of them: the first makes it, and it stays.
  */
+static void load_transport(struct nftnl_rule *r, uint32_t reg, uint32_t offset, uint32_t len)
+{
+	struct nftnl_expr *e = nft_word(r, "payload");
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, reg);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, len);
+}
+
 static void add_keep(struct nft_batch *b, bool six)
 {
-	static const uint8_t ports[] = {EGRESS_PROBE_FROM >> 8, EGRESS_PROBE_FROM & 0xff,
-					EGRESS_PROBE_TO >> 8, EGRESS_PROBE_TO & 0xff};
+	const uint32_t key = NFT_REG32_00, port = NFT_REG32_00 + (six ? 4 : 1);
+	const uint8_t zero = 0;
 	struct nftnl_rule *r = host_link("keep", NFT_META_IIFNAME);
 	struct nftnl_expr *e;
 
 	nft_family_is(r, six);
 	nft_protocol_is(r, IPPROTO_TCP);
-	e = nft_word(r, "payload");
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, 0);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, sizeof ports);
-	nft_compare(r, NFT_CMP_EQ, ports, sizeof ports);
-	nft_load(r, NFT_REG_1, six ? NFT_SADDR6 : NFT_SADDR4, six ? 16 : 4);
+	nft_port_is(r, EGRESS_PROBE_TO);
+	load_transport(r, NFT_REG_1, 0, sizeof zero);
+	nft_compare(r, NFT_CMP_EQ, &zero, sizeof zero);
+	nft_load(r, key, six ? NFT_SADDR6 : NFT_SADDR4, six ? 16 : 4);
+	load_transport(r, port, 1, 1);
 	e = nft_word(r, "dynset");
 	nftnl_expr_set_str(e, NFTNL_EXPR_DYNSET_SET_NAME, six ? "kept6" : "kept4");
 	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY, key);
 	nftnl_expr_set_u64(e, NFTNL_EXPR_DYNSET_TIMEOUT, KEPT_MSEC);
 	drop(b, r);
 }
@@ -730,8 +738,8 @@ static void add_keep(struct nft_batch *b, bool six)
 static void add_host(struct nft_batch *b)
 {
 	static const struct nft_set kept[] = {
-		{"kept4", NFT_SET_EVAL | NFT_SET_TIMEOUT, KEY_IP4, {4}},
-		{"kept6", NFT_SET_EVAL | NFT_SET_TIMEOUT, KEY_IP6, {16}},
+		{"kept4", NFT_SET_EVAL | NFT_SET_TIMEOUT, KEY2(KEY_IP4), {4, 1}},
+		{"kept6", NFT_SET_EVAL | NFT_SET_TIMEOUT, KEY2(KEY_IP6), {16, 1}},
 	};
 	struct nftnl_rule *r;
 

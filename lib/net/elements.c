@@ -67,7 +67,7 @@ static const struct {
 	[EGRESS_HOSTS] = {{"hosts4", "hosts6"}, 2, false, true},
 	[EGRESS_NAMES] = {{"names4", "names6"}, 3, false, true},
 	[EGRESS_NETS] = {{"nets4", "nets6"}, 3, true, false},
-	[EGRESS_KEPT] = {{"kept4", "kept6"}, 1, false, true},
+	[EGRESS_KEPT] = {{"kept4", "kept6"}, 2, false, true},
 };
 
 static void put_key(struct writer *w, int type, enum egress_set set, bool six,

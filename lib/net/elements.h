@@ -15,7 +15,7 @@ enum egress_set {
 	EGRESS_HOSTS,  /* an address and protocol: any port of it, for some time */
 	EGRESS_NAMES,  /* an address, protocol and port, for some time */
 	EGRESS_NETS,   /* ranges of addresses, of protocols, of ports */
-	EGRESS_KEPT    /* the host's: addresses of gates whose packets pass it, for a moment */
+	EGRESS_KEPT    /* the host's: gates whose packets pass it; a port instead of a protocol */
 };
 
 struct egress_element {

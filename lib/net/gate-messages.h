@@ -23,8 +23,7 @@
 /* Where in the gate redirected streams arrive. */
 #define EGRESS_TLS_PORT 1443
 #define EGRESS_HTTP_PORT 1080
-/* Ports of the packet that is sent to see whether any passes the host. */
-#define EGRESS_PROBE_FROM 1
+/* Where the packet goes to that is sent to see whether any passes the host; from one below 256. */
 #define EGRESS_PROBE_TO 443
 /* What is refused is told to this group of nfnetlink_log, with why as the prefix. */
 #define EGRESS_LOG_GROUP 1

@@ -19,6 +19,7 @@
 #include "base/json.h"
 #include "base/macros.h"
 #include "egress/flows.h"
+#include "egress/pasta.h"
 #include "egress/record.h"
 #include "egress/upstreams.h"
 #include "net/elements.h"
@@ -199,13 +200,42 @@ static void test_records(void **state)
 	close(fd);
 }
 
+/* ---- pasta ------------------------------------------------------------------------------ */
+
+static void check_word(const char *said, const char *wanted)
+{
+	struct pasta p = {-1, -1, -1};
+	char word[24];
+	int fds[2];
+
+	assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+	assert_int_equal(write(fds[1], said, strlen(said)), strlen(said));
+	p.says = fds[0];
+	pasta_read_word(&p, word, sizeof word);
+	assert_string_equal(word, wanted);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void test_pasta_says(void **state)
+{
+	(void)state;
+	check_word("", "");
+	check_word("\n\n", "");
+	check_word("first\nlast\n", "last");
+	check_word("no end", "no end");
+	check_word("why\nFailed to send 9 bytes to syslog\n", "why");
+	check_word("a\tb\033[1m", "a?b?[1m");
+	check_word("longer than what there is room for", "longer than what there ");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_packets),	   cmocka_unit_test(test_short_packets),
 		cmocka_unit_test(test_any_packet), cmocka_unit_test(test_upstreams),
 		cmocka_unit_test(test_elements),   cmocka_unit_test(test_elements_fit),
-		cmocka_unit_test(test_records),
+		cmocka_unit_test(test_records),	   cmocka_unit_test(test_pasta_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
