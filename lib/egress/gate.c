@@ -422,7 +422,7 @@ static int open_netfilters(void *arg)
 		r = g->sockets[GATE_FLOWS] = open_netfilter(flows_subscribe);
 	if (r >= 0)
 		r = g->sockets[GATE_REFUSALS] = open_netfilter(refusals_subscribe);
-	/* Of kernels that have no queue the relay is told by make_rules(). */
+	/* Where the kernel has none, make_rules() leaves TLS to the relay. */
 	if (r >= 0 && g->verify)
 		g->sockets[GATE_QUEUE] = open_netfilter(queue_bind);
 	return r;
