@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "rootless.h"
-#include "sandbox.h"
+#include "supervise.h"
 
 void note_no_vfs(struct cis_sandbox *sb)
 {

@@ -135,7 +135,8 @@ int supervise_begin(struct cis_sandbox *sb, struct cis_error *err)
 		r = supervise_watch(sb, sb->pidfd, EPOLLIN, SRC_PID);
 	for (uint32_t i = 0; i < N_ANSWERERS && r >= 0; i++)
 		if (sb->notify.helpers[i].pidfd >= 0)
-			r = supervise_watch(sb, sb->notify.helpers[i].pidfd, EPOLLIN, SRC_TRAPS + i);
+			r = supervise_watch(sb, sb->notify.helpers[i].pidfd, EPOLLIN,
+					    SRC_TRAPS + i);
 	if (r >= 0 && sb->spec.timeout_ms)
 		r = supervise_add_timer(sb, &sb->timeout, sb->spec.timeout_ms, false, SRC_TIMEOUT);
 	if (r >= 0 && (!sb->entered || sb->notify.serve.pages))
