@@ -22,12 +22,17 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/process.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "fs/overlay.h"
 #include "image-tree.h"
 
-#define OPAQUE "trusted.overlay.opaque"
+/* Without root the overlay's marks are in the user's names: OVERLAY_USER. */
+static const char *opaque(void)
+{
+	return process_is_rootless() ? "user.overlay.opaque" : "trusted.overlay.opaque";
+}
 
 static int open_below(int root, const char *path, uint64_t flags)
 {
@@ -237,7 +242,7 @@ static int mark_opaque(int root, const struct strv *paths)
 
 		if (is_gone(fd))
 			continue;
-		if (fd < 0 || fsetxattr(fd, OPAQUE, "y", 1, 0) < 0)
+		if (fd < 0 || fsetxattr(fd, opaque(), "y", 1, 0) < 0)
 			return fd < 0 ? fd : -errno;
 	}
 	return 0;
@@ -248,7 +253,7 @@ bool layer_lost_opaque(int root, const char *path)
 	cleanup_close int fd = open_dir(root, path);
 	char value[2];
 
-	return fd >= 0 && (fgetxattr(fd, OPAQUE, value, sizeof value) != 1 || *value != 'y');
+	return fd >= 0 && (fgetxattr(fd, opaque(), value, sizeof value) != 1 || *value != 'y');
 }
 
 int layer_fix_turn(const struct unpacked *u, void *arg, struct cis_error *err)

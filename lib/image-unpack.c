@@ -65,7 +65,9 @@ static int make_userns(uint32_t base)
 		SYS(exit_group, 1);
 	}
 	r = userns = userns_open(pid);
-	if (r >= 0)
+	if (r >= 0 && process_is_rootless())
+		r = userns_write_same_maps(pid, UNPACK_IDS);
+	else if (r >= 0)
 		r = userns_write_maps(pid, base, UNPACK_IDS);
 	kill(pid, SIGKILL);
 	wait_for(pid);
@@ -340,8 +342,11 @@ static int judge(const struct hearing *h, int status, int r, struct cis_error *e
 static int open_root(const struct unpacker *u, const char *path, bool readonly)
 {
 	cleanup_close int fd = mount_clone_tree(path, readonly);
-	int r = fd < 0 ? fd : mount_idmap(fd, u->userns);
+	int r = MIN(fd, 0);
 
+	/* A user's files belong to the ids of the user's namespace as they are: plan_root(). */
+	if (r >= 0 && !process_is_rootless())
+		r = mount_idmap(fd, u->userns);
 	return r < 0 ? r : steal_fd(&fd);
 }
 

@@ -2,11 +2,13 @@
 #include "inner.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/process.h"
 #include "base/str.h"
 
 /* Below the directory of this program: of an installation, of a build. */
@@ -31,15 +33,35 @@ static int look_in(const char *dir, const char *name, char **ret)
 	return *ret ? 1 : -errno;
 }
 
+/* Who was executed anew has no name of its own: of nobody else is a variable believed. */
+static void find_self(char *ret, size_t size)
+{
+	const char *told = process_is_rootless() ? secure_getenv(INNER_SELF) : NULL;
+	ssize_t n = told ? snprintf(ret, size, "%s", told)
+			 : readlink("/proc/self/exe", ret, size - 1);
+
+	ret[n < 0 || (size_t)n >= size ? 0 : n] = '\0';
+	*(strrchr(ret, '/') ? strrchr(ret, '/') : ret) = '\0';
+}
+
+int inner_tell_self(void)
+{
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+	if (n < 0)
+		return -errno;
+	self[n] = '\0';
+	return setenv(INNER_SELF, self, 1) < 0 ? -errno : 0;
+}
+
 /* 1: found. */
 static int find(const char *name, char **ret, struct cis_error *err)
 {
 	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 	int r = 0;
 
-	self[MAX(n, 0)] = '\0';
-	*(strrchr(self, '/') ? strrchr(self, '/') : self) = '\0';
+	find_self(self, sizeof self);
 	for (size_t i = 0; i < ARRAY_SIZE(beside) && *self && r == 0; i++) {
 		cleanup_free char *dir = NULL;
 

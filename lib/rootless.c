@@ -41,6 +41,7 @@
 #include "base/sys.h"
 #include "container/seal.h"
 #include "describe.h"
+#include "inner.h"
 #include "isolate/subids.h"
 
 #define IDS 65536U /* beside the user's own */
@@ -310,6 +311,8 @@ int cis_user_become_root(char *const argv[], struct cis_error *err)
 	r = finish_mapper(&m, make_namespaces(err), err);
 	if (r >= 0)
 		r = use_namespaces(err);
+	if (r >= 0 && inner_tell_self() < 0)
+		r = cis_fail(err, errno, "find this program");
 	return r < 0 ? r : seal_execute(argv, err);
 }
 

@@ -46,7 +46,10 @@ if [ -z "${CISANDBOX_USER_DIR-}" ]; then
 		mount --bind "$CISANDBOX_USER_DIR/dev/tun" /dev/net/tun
 	fi
 	# In place of the command: scripts call what $CISANDBOX names.
-	cp "$user_program" "$CISANDBOX_USER_DIR/cisandbox"
+	mkdir "$CISANDBOX_USER_DIR"/{cli,unpack}
+	cp "$user_program" "$CISANDBOX_USER_DIR/cli/"
+	cp "${user_program%/cli/*}/unpack/cisandbox-unpack" "$CISANDBOX_USER_DIR/unpack/"
+	ln -s cli/cisandbox "$CISANDBOX_USER_DIR/cisandbox"
 	cat >"$CISANDBOX_USER_DIR/as-user" <<-END
 		#!/bin/sh
 		HOME=$CISANDBOX_USER_DIR/home XDG_RUNTIME_DIR=$CISANDBOX_USER_DIR/run
