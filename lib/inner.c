@@ -44,17 +44,6 @@ static void find_self(char *ret, size_t size)
 	*(strrchr(ret, '/') ? strrchr(ret, '/') : ret) = '\0';
 }
 
-int inner_tell_self(void)
-{
-	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-
-	if (n < 0)
-		return -errno;
-	self[n] = '\0';
-	return setenv(INNER_SELF, self, 1) < 0 ? -errno : 0;
-}
-
 /* 1: found. */
 static int find(const char *name, char **ret, struct cis_error *err)
 {

@@ -24,8 +24,7 @@ int inner_find(char **ret, struct cis_error *err);
 #define UNPACK_PROGRAM "cisandbox-unpack"
 int inner_find_helper(const char *name, char **ret, struct cis_error *err);
 
-/* Before this program is executed anew without a name (rootless.c): where it lies. */
+/* Says where this program lies, when it was executed anew without a name (rootless.c). */
 #define INNER_SELF "CISANDBOX_SELF"
-int inner_tell_self(void);
 
 #endif

@@ -296,6 +296,18 @@ static int be_root(char *const argv[], struct cis_error *err)
 	return r;
 }
 
+/* What is executed anew is to find what lies beside it. */
+static int tell_self(void)
+{
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+	if (n < 0)
+		return -errno;
+	self[n] = '\0';
+	return setenv(INNER_SELF, self, 1) < 0 ? -errno : 0;
+}
+
 int cis_user_become_root(char *const argv[], struct cis_error *err)
 {
 	struct mapper m = {.go = -1, .said = -1};
@@ -311,7 +323,7 @@ int cis_user_become_root(char *const argv[], struct cis_error *err)
 	r = finish_mapper(&m, make_namespaces(err), err);
 	if (r >= 0)
 		r = use_namespaces(err);
-	if (r >= 0 && inner_tell_self() < 0)
+	if (r >= 0 && tell_self() < 0)
 		r = cis_fail(err, errno, "find this program");
 	return r < 0 ? r : seal_execute(argv, err);
 }
