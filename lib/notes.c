@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/process.h"
 #include "rootless.h"
 #include "supervise.h"
 
@@ -15,8 +16,9 @@ void note_no_vfs(struct cis_sandbox *sb)
 	snprintf(text, sizeof text,
 		 "/proc and /sys show the host's numbers: /dev/fuse: %s (%s, or --vfs=off to "
 		 "say so)",
-		 strerror(r), r == EACCES ? "chmod 666 /dev/fuse, as udev does"
-					  : "\"modprobe fuse\"");
+		 strerror(r), r == EACCES && process_is_rootless()
+				      ? "chmod 666 /dev/fuse, as udev does"
+				      : "\"modprobe fuse\"");
 	supervise_post(sb, CIS_EVENT_VFS, (uint64_t)r, "vfs.off", text);
 }
 
