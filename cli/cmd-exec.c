@@ -12,7 +12,9 @@ static int parse_twice(struct front *f, int argc, char **argv, int *ret_first)
 
 	if (cis_sandbox_new(&f->sb) < 0)
 		return cli_usage_error("exec", "out of memory");
+	f->only_looks = true;
 	status = opts_parse(f, FOR_EXEC, argc, argv, ret_first);
+	f->only_looks = false;
 	cis_sandbox_free(f->sb);
 	f->sb = NULL;
 	if (status || f->help)

@@ -123,7 +123,7 @@ static int detach(struct front *f, char **argv)
 
 int cmd_run(int argc, char **argv)
 {
-	struct front f = {.verb = "run", .report = -1};
+	struct front f = {.verb = "run", .report = -1, .argv = argv};
 	int first, status;
 
 	if (cis_sandbox_new(&f.sb) < 0)

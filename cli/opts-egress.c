@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "opts-egress.h"
+#include "opts-job.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +55,9 @@ int egress_allow_preset(struct front *f, const char *v)
 
 int egress_allow_file(struct front *f, const char *v)
 {
-	return add(f, CIS_EGRESS_ALLOW_FILE, v);
+	int r = job_before_reading(f);
+
+	return r ? r : add(f, CIS_EGRESS_ALLOW_FILE, v);
 }
 
 int egress_deny(struct front *f, const char *v)

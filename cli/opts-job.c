@@ -17,6 +17,11 @@ static int add_from(struct front *f, const char *name, int fd)
 	return 1;
 }
 
+int job_before_reading(struct front *f)
+{
+	return f->argv && !f->dry_run && cli_become_root(f->verb, f->argv) != 0;
+}
+
 /* NAME=FILE|- : the value itself never is an argument, which everybody can read. */
 int job_add_secret(struct front *f, const char *v)
 {
@@ -26,6 +31,9 @@ int job_add_secret(struct front *f, const char *v)
 
 	if (!eq || eq == v || !eq[1] || (size_t)(eq - v) >= sizeof name)
 		return -EINVAL;
+	r = job_before_reading(f);
+	if (r)
+		return r;
 	memcpy(name, v, (size_t)(eq - v));
 	name[eq - v] = '\0';
 	if (strcmp(eq + 1, "-") == 0) {
@@ -56,7 +64,10 @@ int job_set_mask(struct front *f, const char *v)
 int job_add_env_file(struct front *f, const char *v)
 {
 	struct cis_error err = {0};
+	int r = f->only_looks ? 0 : job_before_reading(f);
 
+	if (f->only_looks || r)
+		return r;
 	if (cis_sandbox_add_env_file(f->sb, v, &err) >= 0)
 		return 0;
 	cli_error(f->verb, &err);

@@ -5,6 +5,8 @@
 
 #include "opts.h"
 
+/* Who is executed anew would find what can be read once empty. 0, or 1: the reason is printed. */
+int job_before_reading(struct front *f);
 /* Each as `apply` in opts.c. */
 int job_add_secret(struct front *f, const char *v);
 int job_add_env_file(struct front *f, const char *v);

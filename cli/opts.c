@@ -32,7 +32,10 @@ static int set_rootfs(struct front *f, const char *v)
 static int load_profile(struct front *f, const char *v)
 {
 	struct cis_error err = {0};
+	int r = job_before_reading(f);
 
+	if (r)
+		return r;
 	return cis_sandbox_load_profile(f->sb, v, &err) < 0 ? say(f, &err) : 0;
 }
 

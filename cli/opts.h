@@ -21,6 +21,8 @@ struct front {
 	const char *learn, *egress_log; /* paths, or NULL */
 	uint64_t egress_rate, egress_bytes;
 	bool stdin_is_secret;
+	bool only_looks;   /* will be parsed again: nothing that can be read once is read */
+	char **argv;       /* of who may be executed anew, or NULL */
 	bool is_ready;     /* the command runs already */
 	int report;        /* detached: pipe to whoever started us, or -1 */
 };

@@ -27,6 +27,7 @@
 #include "base/sys.h"
 #include "fs/overlay.h"
 #include "image-tree.h"
+#include "image-wire.h"
 
 /* Without root the overlay's marks are in the user's names: OVERLAY_USER. */
 static const char *opaque(void)
@@ -177,17 +178,28 @@ static int copy_attributes(int to, int from)
 	return 0;
 }
 
-static int copy_content(int to, int from)
+/* Holes stay holes: a stranger's archive of a kilobyte may have them by the gigabyte. */
+static int copy_content(int to, int from, off_t size)
 {
+	off_t at = 0, end;
 	ssize_t n;
 
-	while ((n = sendfile(to, from, NULL, 1 << 30)) != 0)
-		if (n < 0 && errno != EINTR)
+	while (at < size && (at = lseek(from, at, SEEK_DATA)) >= 0) {
+		end = lseek(from, at, SEEK_HOLE);
+		if (end < 0 || lseek(to, at, SEEK_SET) < 0)
 			return -errno;
-	return 0;
+		while (at < end) {
+			n = sendfile(to, from, &at, (size_t)MIN(end - at, (off_t)1 << 30));
+			if (n == 0 || (n < 0 && errno != EINTR))
+				return n < 0 ? -errno : -EIO;
+		}
+	}
+	if (at < 0 && errno != ENXIO)
+		return -errno;
+	return ftruncate(to, size) < 0 ? -errno : 0;
 }
 
-static int copy_up(int dir, const char *name, int view, const char *path)
+static int copy_up(int dir, const char *name, int view, const char *path, uint64_t *left)
 {
 	cleanup_close int from = open_below(view, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	cleanup_close int to = -1;
@@ -200,17 +212,20 @@ static int copy_up(int dir, const char *name, int view, const char *path)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
+	if ((uint64_t)st.st_size > *left)
+		return -EFBIG;
+	*left -= (uint64_t)st.st_size;
 	to = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0)
 		return -errno;
-	r = copy_content(to, from);
+	r = copy_content(to, from, st.st_size);
 	if (r == 0)
 		r = dress_like(to, from);
 	/* After the owner, whose change takes capabilities away. */
 	return r == 0 ? copy_attributes(to, from) : r;
 }
 
-static int link_one(int root, int view, char *name, char *target)
+static int link_one(int root, int view, char *name, char *target, uint64_t *left)
 {
 	cleanup_close int to = -1, from = -1;
 	const char *to_last, *from_last;
@@ -224,7 +239,7 @@ static int link_one(int root, int view, char *name, char *target)
 	if (r < 0)
 		return r;
 	if (fstatat(from, from_last, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		r = view < 0 ? -ENOENT : copy_up(from, from_last, view, target);
+		r = view < 0 ? -ENOENT : copy_up(from, from_last, view, target, left);
 		if (r < 0)
 			return r;
 	} else if (S_ISDIR(st.st_mode) || S_ISCHR(st.st_mode)) {
@@ -259,6 +274,7 @@ bool layer_lost_opaque(int root, const char *path)
 int layer_fix_turn(const struct unpacked *u, void *arg, struct cis_error *err)
 {
 	const struct layer_fix *f = arg;
+	uint64_t left = UNPACK_BYTES_MAX; /* as of an archive's own files */
 	cleanup_close int view = -1;
 	int r = 0;
 
@@ -273,7 +289,7 @@ int layer_fix_turn(const struct unpacked *u, void *arg, struct cis_error *err)
 	if (r < 0)
 		return cis_fail(err, -r, "directories of layers below");
 	for (size_t i = 0; i + 1 < u->links.n; i += 2) {
-		r = link_one(f->root, view, u->links.v[i], u->links.v[i + 1]);
+		r = link_one(f->root, view, u->links.v[i], u->links.v[i + 1], &left);
 		if (is_gone(r) || r == -EINVAL || r == -EXDEV)
 			return cis_fail_plain(err, EINVAL,
 					      "%.400s is a hard link to %.400s, which is no file",

@@ -59,6 +59,8 @@ static int write_info(int dir, const struct unpacked *u)
 	json_set_int(doc, "size", (int64_t)u->files);
 	json_set_strv(doc, "opaque", &u->opaque);
 	r = doc ? json_write(doc, JSON_PRETTY, &text) : -ENOMEM;
+	if (r == 0 && strlen(text) > INFO_MAX)
+		r = -E2BIG;
 	if (r < 0)
 		return r;
 	fd = openat(dir, "layer.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

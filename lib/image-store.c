@@ -154,8 +154,8 @@ void work_done(struct work *w)
 	work_finish(w);
 }
 
-/* Under the lock of the store: no directory is new and not yet locked. */
-static void sweep(const struct store *s)
+/* Under the lock no directory is new and not yet locked. */
+void store_sweep(const struct store *s)
 {
 	cleanup(dir_closep) DIR *list = tree_list(s->fd);
 	struct dirent *e;
@@ -179,7 +179,7 @@ int work_begin(struct work *w, const struct store *s, struct cis_error *err)
 
 	if (r < 0)
 		return r;
-	sweep(s);
+	store_sweep(s);
 	w->store = s;
 	if (str_format(&w->path, "%s/" TEMP_PREFIX "XXXXXX", s->path) < 0)
 		r = -ENOMEM;

@@ -24,6 +24,8 @@ void store_done(struct store *s);
 /* The lock under which names change. */
 int store_lock(const struct store *s, struct cis_error *err);
 void store_unlock(const struct store *s);
+/* Under that lock: what the killed left behind goes. */
+void store_sweep(const struct store *s);
 
 /* flock() that is not interrupted; -EWOULDBLOCK with LOCK_NB. */
 int store_lock_fd(int fd, int how);

@@ -230,7 +230,7 @@ struct hearing {
 	int fd, go;
 	const struct unpack_job *job;
 	struct unpacked *got;
-	bool told, done; /* err says all; the helper is through */
+	bool told, turned, done; /* err says all; we had our turn; the helper is through */
 	size_t total, n;
 	char text[2 * RECORD_MAX];
 };
@@ -239,7 +239,8 @@ static int take_turn(struct hearing *h, struct cis_error *err)
 {
 	int r = -EBADMSG;
 
-	if (h->job->turn && h->got->links.n % 2 == 0) {
+	if (h->job->turn && !h->turned && h->got->links.n % 2 == 0) {
+		h->turned = true;
 		r = h->job->turn(h->got, h->job->arg, err);
 		h->told = r < 0;
 	}
@@ -272,7 +273,7 @@ static int take_record(struct hearing *h, char key, char *text, struct cis_error
 	case WIRE_WAIT:
 		return take_turn(h, err);
 	case WIRE_ERROR:
-		h->told = true;
+		h->told = strchr(text, ' ');
 		return take_error(text, err);
 	case WIRE_DONE:
 		h->done = true;
@@ -328,12 +329,12 @@ static int judge(const struct hearing *h, int status, int r, struct cis_error *e
 	if (h->told)
 		return r;
 	if (status >= 0 && WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
-		return cis_fail_plain(err, EIO, UNPACK_PROGRAM " was killed by signal %d",
+		return cis_fail_plain(err, ECHILD, UNPACK_PROGRAM " was killed by signal %d",
 				      WTERMSIG(status));
 	if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) >= 100)
 		return cis_fail(err, WEXITSTATUS(status) - 100, "run " UNPACK_PROGRAM);
 	if (r < 0 || status != 0)
-		return cis_fail_plain(err, EIO, UNPACK_PROGRAM " ended without a result");
+		return cis_fail_plain(err, ECHILD, UNPACK_PROGRAM " ended without a result");
 	return 0;
 }
 

@@ -35,6 +35,7 @@ enum { WIRE_ROOT = 3, WIRE_IN, WIRE_REPORT, WIRE_LISTING, WIRE_GO, WIRE_END };
 #define UNPACK_RATIO_MAX 200           /* bytes made of one, beyond UNPACK_RATIO_FREE */
 #define UNPACK_RATIO_FREE (64ULL << 20)
 #define UNPACK_PATH_MAX 4000
+#define UNPACK_NAMES_MAX (128UL << 20) /* bytes of names of directories */
 #define UNPACK_IDS 65536 /* of owners, and so of the range that the helper runs in */
 #define UNPACK_OPAQUE_MAX 10000       /* directories that hide those below */
 #define UNPACK_TOLD_MAX (16UL << 20) /* bytes of names of what the library has to do */

@@ -195,38 +195,42 @@ int cis_image_inspect_json(const char *name, char **ret, struct cis_error *err)
 
 /* ---- remove ------------------------------------------------------------------ */
 
-/* Out of sight in one step; the deleting comes after. */
-static int hide(const struct work *w, const char *name, struct cis_error *err)
+/*
+ * Out of sight in one step, by which nothing is made: the disk may be full. The deleting comes
+ * after; the descriptor, locked, keeps others from it, and is litter once it is closed.
+ */
+static int hide(const struct store *s, const char *name, const char *to, struct cis_error *err)
 {
 	cleanup_close int image = -1;
-	int r = store_lock(w->store, err);
+	int r = store_lock(s, err);
 
 	if (r < 0)
 		return r;
-	image = store_seize(w->store, name, err);
-	if (image >= 0 && renameat(w->store->fd, name, w->fd, "old") < 0)
-		r = cis_fail(err, errno, "rename %s/%s", w->store->path, name);
-	store_unlock(w->store);
-	if (image == -ENOENT)
+	store_sweep(s);
+	r = image = store_seize(s, name, err);
+	if (r >= 0 && renameat(s->fd, name, s->fd, to) < 0)
+		r = cis_fail(err, errno, "rename %s/%s", s->path, name);
+	store_unlock(s);
+	if (r == -ENOENT)
 		return store_no_image(name, err);
-	return image < 0 ? image : r;
+	return r < 0 ? r : steal_fd(&image);
 }
 
 int cis_image_remove(const char *name, struct cis_error *err)
 {
 	cleanup(store_done) struct store s = STORE_CLOSED;
-	cleanup(work_done) struct work w = {.fd = -1};
+	char hidden[sizeof ".tmp-rm-" + IMAGE_NAME_LEN];
+	cleanup_close int image = -1;
 	int r = store_check_name(name, err);
 
 	if (r == 0)
 		r = store_open(&s, err);
+	snprintf(hidden, sizeof hidden, ".tmp-rm-%s", name);
 	if (r == 0)
-		r = work_begin(&w, &s, err);
-	if (r == 0)
-		r = hide(&w, name, err);
+		r = image = hide(&s, name, hidden, err);
 	if (r < 0)
 		return r;
-	r = work_finish(&w);
+	r = tree_remove(s.fd, hidden);
 	return r < 0 ? cis_fail(err, -r, "delete what was image \"%s\"", name) : 0;
 }
 

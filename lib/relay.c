@@ -28,6 +28,7 @@ struct relay *relay_new(int from, int to)
 	r->to = to;
 	r->from_is_file = r->has_ended = false;
 	r->mask = NULL;
+	r->held_msec = 0;
 	r->start = r->end = 0;
 	return r;
 }

@@ -18,6 +18,7 @@ struct relay {
 	bool from_is_file; /* cannot be polled, always readable: wait for @to instead */
 	bool has_ended;    /* @from; the rest is to be written */
 	struct mask_stream *mask; /* what is read goes through it; or NULL */
+	uint64_t held_msec; /* when what is held back came; supervise.c's */
 	size_t start, end; /* bytes of buf that wait for @to */
 	char buf[65536];
 };

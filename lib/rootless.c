@@ -282,20 +282,6 @@ int rootless_look(struct cis_error *err)
 	return r;
 }
 
-/* Already there; what is executed by its descriptor has no name of its own. */
-static int be_root(char *const argv[], struct cis_error *err)
-{
-	const char *slash = argv[0] ? strrchr(argv[0], '/') : NULL;
-	int r;
-
-	if (!process_is_in_userns())
-		return 0;
-	r = cis_oci_seal(argv, err);
-	if (r >= 0 && argv[0])
-		SYS(prctl, PR_SET_NAME, slash ? slash + 1 : argv[0], 0, 0, 0);
-	return r;
-}
-
 /* What is executed anew is to find what lies beside it. */
 static int tell_self(void)
 {
@@ -305,7 +291,26 @@ static int tell_self(void)
 	if (n < 0)
 		return -errno;
 	self[n] = '\0';
+	/* Executed anew, without a name: whoever did that has told. */
+	if (strrchr(self, '/') == self)
+		return 0;
 	return setenv(INNER_SELF, self, 1) < 0 ? -errno : 0;
+}
+
+/* Already there; what is executed by its descriptor has no name of its own. */
+static int be_root(char *const argv[], struct cis_error *err)
+{
+	const char *slash = argv[0] ? strrchr(argv[0], '/') : NULL;
+	int r;
+
+	if (!process_is_in_userns())
+		return 0;
+	if (tell_self() < 0)
+		return cis_fail(err, errno, "find this program");
+	r = cis_oci_seal(argv, err);
+	if (r >= 0 && argv[0])
+		SYS(prctl, PR_SET_NAME, slash ? slash + 1 : argv[0], 0, 0, 0);
+	return r;
 }
 
 int cis_user_become_root(char *const argv[], struct cis_error *err)

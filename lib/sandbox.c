@@ -92,6 +92,7 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 	fd_close(sb->timeout);
 	fd_close(sb->grace);
 	fd_close(sb->tick);
+	fd_close(sb->mask_pause);
 	fd_close(sb->image_lock);
 	fd_close(sb->epoll);
 	free(sb);

@@ -39,7 +39,10 @@ static void read_log_tail(const struct cis_sandbox *sb, const char *log, char *o
 	lseek(fd, len > (off_t)sizeof buf ? len - (off_t)sizeof buf : 0, SEEK_SET);
 	n = read(fd, buf, sizeof buf);
 	if (n > 0 && sb->mask) {
-		n = (ssize_t)mask_text(sb->mask, buf, (size_t)n, masked, sizeof masked);
+		/* What [MASKED] makes shorter would let the rest of one begun before buf in. */
+		size_t skip = len > (off_t)sizeof buf ? MASK_WORD_MAX : 0;
+
+		n = (ssize_t)mask_tail(sb->mask, buf, skip, (size_t)n, masked, sizeof masked);
 		tail = masked;
 	}
 	if (n > (ssize_t)size - 1) {

@@ -15,7 +15,6 @@
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/process.h"
-#include "base/spawn.h"
 #include "bundle.h"
 #include "cgroup/group.h"
 #include "fs/scratch.h"
@@ -71,17 +70,37 @@ int state_make_dir(const char *path, struct cis_error *err)
 	return 0;
 }
 
+/*
+ * What is in there names processes to be killed, groups and directories to be removed, hooks
+ * to be executed: another's would have us do that with our rights.
+ */
+static int check_owner(int fd, struct cis_error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return cis_fail(err, errno, "look at %s", state_root());
+	return st.st_uid == geteuid()
+		       ? 0
+		       : cis_fail_plain(err, EPERM, "%s belongs to another user (become that "
+					"user; see CISANDBOX_STATE)", state_root());
+}
+
 int state_open_root(struct cis_error *err)
 {
-	int fd = open(state_root(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
+	cleanup_close int fd = open(state_root(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
 
-	if (fd >= 0 || errno != ENOENT)
-		return fd < 0 ? cis_fail(err, errno, "open %s", state_root()) : fd;
-	r = state_make_dir(state_root(), err);
-	if (r < 0)
-		return r;
-	fd = open(state_root(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? cis_fail(err, errno, "open %s", state_root()) : fd;
+	if (fd < 0 && errno == ENOENT) {
+		r = state_make_dir(state_root(), err);
+		if (r < 0)
+			return r;
+		fd = open(state_root(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (fd < 0)
+		return cis_fail(err, errno, "open %s", state_root());
+	r = check_owner(fd, err);
+	return r < 0 ? r : steal_fd(&fd);
 }
 
 int state_open_cache(const struct state *st, struct cis_error *err)
@@ -287,21 +306,27 @@ int state_journal_temp(const struct state *st, const char *path, struct cis_erro
 }
 
 /*
- * Only what has such a name, wherever the path leads by now: whoever could put something of
- * that name there can remove it as well.
+ * Only what is ours and has such a name, wherever the path leads by now; and of what has it,
+ * what we put there: whose the parent is may have renamed what he could not have removed.
  */
 static void undo_temp(const struct state *st)
 {
 	cleanup_free char *path = NULL;
+	cleanup_close int dir = -1;
 	const char *name;
 	struct stat found;
 
 	if (io_read_file_at(st->dir, "temp", PATH_MAX, &path, NULL) < 0)
 		return;
 	name = strrchr(path, '/');
-	if (!name || !str_starts(name + 1, ARTIFACT_TEMP) || lstat(path, &found) < 0)
+	if (!name || !str_starts(name + 1, ARTIFACT_TEMP))
 		return;
-	spawn_wait((char *const[]){"rm", "-rf", "--", path, NULL}, -1, "coreutils", NULL);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0 || fstat(dir, &found) < 0 || found.st_uid != geteuid() ||
+	    (found.st_mode & 0777) != 0700)
+		return;
+	artifact_empty_temp(dir);
+	rmdir(path);
 }
 
 static int undo_ids(const struct state *st, struct cis_error *err)
@@ -377,7 +402,7 @@ static int undo_disk(const struct state *st, const char *journal, struct cis_err
 static int remove_files(struct state *st, struct cis_error *err)
 {
 	static const char *const files[] = {"temp", "state.json", "state.json.new", "journal",
-					    ".cgroups", "gate", "lock"};
+					    ".cgroups", ".cgroups.new", "gate", "lock"};
 	cleanup_close int lock = state_lock_root(NULL);
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)

@@ -82,7 +82,11 @@ static int rewatch(struct cis_sandbox *sb, size_t i)
 /* Who reads it is not to wait for ever for what may be no secret at all. */
 static int mind_the_held(struct cis_sandbox *sb, size_t i)
 {
-	if (!sb->relays[i] || !relay_holds(sb->relays[i]) || sb->mask_pause >= 0)
+	if (!sb->relays[i] || !relay_holds(sb->relays[i]))
+		return 0;
+	/* The timer may be an older one's: it is not to cut this one short. */
+	sb->relays[i]->held_msec = now_msec();
+	if (sb->mask_pause >= 0)
 		return 0;
 	return supervise_add_timer(sb, &sb->mask_pause, HOLD_MSEC, false, SRC_MASK);
 }
@@ -161,6 +165,7 @@ int supervise_begin(struct cis_sandbox *sb, struct cis_error *err)
 void supervise_post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t value,
 		    const char *audit_name, const char *text)
 {
+	cleanup_free char *masked = NULL;
 	struct cis_event *e;
 
 	/* What is quoted in it may be the job's words. */
@@ -170,8 +175,10 @@ void supervise_post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t v
 		return;
 	e = &sb->events[(sb->first_event + sb->n_events++) % N_EVENTS];
 	*e = (struct cis_event){.kind = (int)kind, .value = value};
-	snprintf(e->text, sizeof e->text, "%s", text);
-	mask_line(sb, e->text, sizeof e->text);
+	/* Before it is cut: half a secret is no word. */
+	masked = strdup(text);
+	if (masked && mask_whole(sb, &masked) >= 0)
+		snprintf(e->text, sizeof e->text, "%s", masked);
 }
 
 /* ---- what init says ------------------------------------------------------------------ */
@@ -416,13 +423,22 @@ static int on_relay(struct cis_sandbox *sb, size_t i, int (*move)(struct relay *
 
 static int let_go(struct cis_sandbox *sb, struct cis_error *err)
 {
+	bool again = false;
 	int r = 0;
 
 	sb->mask_pause = fd_close(sb->mask_pause);
-	for (size_t i = 1; i < N_RELAYS && r >= 0; i++)
-		if (sb->relays[i] && relay_holds(sb->relays[i]))
+	for (size_t i = 1; i < N_RELAYS && r >= 0; i++) {
+		if (!sb->relays[i] || !relay_holds(sb->relays[i]))
+			continue;
+		if (now_msec() - sb->relays[i]->held_msec < HOLD_MSEC)
+			again = true;
+		else
 			r = on_relay(sb, i, relay_let_go, err);
-	return r;
+	}
+	if (r < 0 || !again || sb->mask_pause >= 0)
+		return r;
+	r = supervise_add_timer(sb, &sb->mask_pause, HOLD_MSEC, false, SRC_MASK);
+	return r < 0 ? cis_fail(err, -r, "wait for the rest of a word") : 0;
 }
 
 static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err)

@@ -60,6 +60,9 @@ static void own(const struct work *w, int fd, struct archive_entry *e)
 
 static bool is_kept(const char *attribute)
 {
+	/* A sandbox without root would take these for the overlay's own marks. */
+	if (starts(attribute, "user.overlay."))
+		return false;
 	return starts(attribute, "user.") || strcmp(attribute, "security.capability") == 0;
 }
 
@@ -110,8 +113,13 @@ static void dress(const struct work *w, int fd, struct archive_entry *e)
 
 static void remember_time(struct work *w, struct archive_entry *e)
 {
+	static size_t bytes;
 	struct dir_time *bigger;
 
+	bytes += strlen(w->name);
+	if (bytes > UNPACK_NAMES_MAX)
+		fail(E2BIG, "names of directories of more than %lu MiB",
+		     UNPACK_NAMES_MAX >> 20);
 	if ((w->n_times & (w->n_times - 1)) == 0) {
 		bigger = reallocarray(w->times, w->n_times ? 2 * w->n_times : 1, sizeof *bigger);
 		if (!bigger)

@@ -77,6 +77,16 @@ static void remember_implied(const char *path)
 		fail_errno(ENOMEM, "%s", path);
 }
 
+/* One name implies up to two thousand, and each costs what an entry does. */
+static void count_implied(const char *path)
+{
+	static size_t n, bytes;
+
+	bytes += strlen(path);
+	if (++n > UNPACK_ENTRIES_MAX || bytes > UNPACK_NAMES_MAX)
+		fail(E2BIG, "too many directories that no entry tells of");
+}
+
 /* Missing ones are root's, 0755, as long as no layer below says otherwise. */
 static int make_part(struct place *p, int dir, const char *part, const char *path)
 {
@@ -91,6 +101,7 @@ static int make_part(struct place *p, int dir, const char *part, const char *pat
 	if (fd == -ENOENT) {
 		if (mkdirat(dir, part, 0755) < 0)
 			fail_errno(errno, "make the directory %s", path);
+		count_implied(path);
 		if (p->is_layer)
 			remember_implied(path);
 		fd = open_part(dir, part);

@@ -84,6 +84,8 @@ struct opening *opening_init(void *memory, const uint8_t box4[static 4],
 	memcpy(o->box4, box4, sizeof o->box4);
 	memcpy(o->box6, box6, sizeof o->box6);
 	o->seed = seed;
+	/* Answers to one before us are nobody's. */
+	o->serial = (uint64_t)seed << 20;
 	o->ops = ops;
 	o->context = context;
 	return o;
@@ -377,9 +379,9 @@ static void on_bytes(struct opening *o, struct flow *f, uint32_t id, uint8_t *pa
 static void from_client(struct opening *o, struct flow *f, uint32_t id, uint8_t *packet,
 			const struct segment *s)
 {
-	/* Ours to pass on, and no more: it may never arrive. */
+	/* It may never arrive; but NAT behind us believes it, and gives the port to another. */
 	if (s->flags & SEGMENT_RST) {
-		say(o, id, s->n ? OPENING_DROP : OPENING_PASS);
+		say(o, id, s->n || is_spent(f) ? OPENING_DROP : OPENING_PASS);
 		return;
 	}
 	if (f->state == CONNECTING || !(s->flags & SEGMENT_ACK)) {
@@ -447,7 +449,10 @@ static void from_server(struct opening *o, struct flow *f, uint32_t id,
 	}
 	if (s->flags & SEGMENT_RST || f->state == CONNECTING || f->state == REFUSED) {
 		say(o, id, s->n ? OPENING_DROP : OPENING_PASS);
-		if (s->flags & SEGMENT_RST && s->n == 0)
+		/* Half open, a server answers a wrong number so, and goes on. */
+		if (s->flags & SEGMENT_RST && s->n == 0 && is_spent(f))
+			refuse(o, f);
+		else if (s->flags & SEGMENT_RST && s->n == 0)
 			forget(o, f);
 		return;
 	}
@@ -458,6 +463,9 @@ static void from_server(struct opening *o, struct flow *f, uint32_t id,
 		say(o, id, OPENING_PASS);
 	} else if (again) {
 		f->is_second = true;
+		/* Answers about the first come too late. */
+		f->ticket = ++o->serial * OPENING_FLOWS + (uint64_t)(f - o->flows);
+		o->buffers[f->buffer - 1].owner = f->ticket;
 		f->state = GATHERING;
 		f->deadline = o->now + HEAD_MSEC;
 		release_all(o, f, OPENING_DROP);

@@ -11,12 +11,14 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
 #include "../base/fd.h"
 #include "../base/num.h"
+#include "../base/process.h"
 #include "../base/sys.h"
 #include "mount.h"
 #include "path.h"
@@ -153,6 +155,7 @@ int overlay_mount_stage(const struct overlay_lowers *image, int scratch_fd, cons
 struct view {
 	int dir, fd;
 	size_t n;
+	bool user; /* marks are user.overlay.* */
 };
 
 #define VIEW_STACK 65536
@@ -164,6 +167,8 @@ static int view_main(void *arg)
 	cleanup_close int fs = sys_fsopen("overlay");
 	int r = fs < 0 ? fs : set_lowers_child(fs, v->dir, v->n);
 
+	if (r >= 0 && v->user)
+		r = sys_fsconfig(fs, FSCONFIG_SET_FLAG, "userxattr", NULL);
 	if (r >= 0)
 		r = sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL);
 	v->fd = r < 0 ? r
@@ -175,7 +180,7 @@ static int view_main(void *arg)
 int overlay_view(int dir, size_t n)
 {
 	_Alignas(16) char stack[VIEW_STACK];
-	struct view v = {.dir = dir, .fd = -EIO, .n = n};
+	struct view v = {.dir = dir, .fd = -EIO, .n = n, .user = process_is_rootless()};
 	sigset_t all, before;
 	pid_t pid;
 	int r;

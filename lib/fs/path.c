@@ -2,6 +2,7 @@
 #include "path.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../base/fd.h"
@@ -125,9 +126,21 @@ int path_resolve(int rootfd, const char *path, char **ret, struct cis_error *err
 
 int path_open_in(int rootfd, const char *path)
 {
-	/* O_NONBLOCK: a FIFO in the place of a file must not stop us for ever. */
-	return sys_openat2(rootfd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0,
-			   RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
+	/* To open a device is to do something with it: a watchdog begins to count. */
+	cleanup_close int found = sys_openat2(
+		rootfd, path, O_PATH, 0,
+		RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
+	char again[32];
+	struct stat st;
+
+	if (found < 0)
+		return found;
+	if (fstat(found, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	snprintf(again, sizeof again, "/proc/self/fd/%d", found);
+	return SYS(openat, AT_FDCWD, again, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
 }
 
 static int open_dir(int dfd, const char *name)

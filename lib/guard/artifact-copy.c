@@ -23,7 +23,7 @@
 #define BYTES_AT_ONCE 262144
 #define BELOW (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
 #define INSIDE (RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
-#define TOP "a"
+#define TOP ARTIFACT_TOP
 
 /* A directory that is being copied. */
 struct level {

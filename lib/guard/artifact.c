@@ -177,18 +177,25 @@ static int make_temp(struct collector *c, int parent)
 	return c->temp < 0 ? -errno : 0;
 }
 
-/* With what is in it, which is the job's choice of names and depth: rm(1) minds that. */
+int artifact_empty_temp(int dir)
+{
+	char path[64];
+	char *const argv[] = {"rm", "-rf", "--one-file-system", "--", path, NULL};
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d/" ARTIFACT_TOP, dir);
+	return spawn_wait(argv, dir, "coreutils", NULL);
+}
+
+/* By its name goes only what is empty: whose the parent is may have put another there. */
 static void remove_temp(struct collector *c, int parent)
 {
-	char path[64 + NAME_MAX];
-	char *const argv[] = {"rm", "-rf", "--", path, NULL};
-
 	if (c->temp < 0)
 		return;
+	if (unlinkat(parent, c->temp_name, AT_REMOVEDIR) < 0) {
+		artifact_empty_temp(c->temp);
+		unlinkat(parent, c->temp_name, AT_REMOVEDIR);
+	}
 	c->temp = fd_close(c->temp);
-	snprintf(path, sizeof path, "/proc/self/fd/%d/%s", parent, c->temp_name);
-	if (unlinkat(parent, c->temp_name, AT_REMOVEDIR) < 0)
-		spawn_wait(argv, parent, "coreutils", NULL);
 }
 
 /* What the helper may see of the host: as a mount that is nowhere, it has no outside. */
@@ -364,7 +371,8 @@ static int explain(const struct artifact *a, const struct artifacts *all,
 static int put_in_place(const struct collector *c, const struct artifact *a, int parent,
 			struct cis_error *err)
 {
-	if (syscall(SYS_renameat2, c->temp, "a", parent, dest_name(a), RENAME_NOREPLACE) == 0)
+	if (syscall(SYS_renameat2, c->temp, ARTIFACT_TOP, parent, dest_name(a),
+		    RENAME_NOREPLACE) == 0)
 		return 0;
 	return cis_fail(err, errno, "artifact %s: move it to %s", a->path, a->dest);
 }

@@ -90,6 +90,9 @@ int collector_open(struct collector *c, const struct artifacts *a, struct cis_er
  */
 #define ARTIFACT_TEMP ".cisandbox-artifact-"
 int collector_name_temp(struct collector *c, char **ret);
+/* Removes what the helper makes in the directory @dir, which is such a one. */
+#define ARTIFACT_TOP "a"
+int artifact_empty_temp(int dir);
 
 /*
  * Starts the helper for artifact c->next; where that fails c->next is the one after it. The

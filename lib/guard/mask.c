@@ -231,13 +231,19 @@ static size_t walk(struct walk *w, bool all)
 	return at;
 }
 
-size_t mask_text(const struct mask *m, const char *in, size_t n, char *out, size_t room)
+size_t mask_tail(const struct mask *m, const char *in, size_t skip, size_t n, char *out,
+		 size_t room)
 {
-	struct walk w = {.m = m, .in = in, .n = n, .out = out, .room = room - 1};
+	struct walk w = {.m = m, .in = in, .n = n, .told = skip, .out = out, .room = room - 1};
 
 	walk(&w, true);
 	out[w.len] = '\0';
 	return w.len;
+}
+
+size_t mask_text(const struct mask *m, const char *in, size_t n, char *out, size_t room)
+{
+	return mask_tail(m, in, 0, n, out, room);
 }
 
 /* ---- streams -------------------------------------------------------------------------- */

@@ -51,6 +51,9 @@ int mask_add_value(struct mask *m, const char *value, size_t len);
 
 /* A whole text. At most @room bytes of the outcome and a NUL go to @out; their number. */
 size_t mask_text(const struct mask *m, const char *in, size_t n, char *out, size_t room);
+/* The same of its end: the first @skip bytes are looked at, and not given out. */
+size_t mask_tail(const struct mask *m, const char *in, size_t skip, size_t n, char *out,
+		 size_t room);
 
 /* What a stream of @n bytes can come to at once. */
 #define MASK_OUT(n) (2 * ((n) + MASK_WORD_MAX) + sizeof MASK_TEXT)

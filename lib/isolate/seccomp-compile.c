@@ -358,8 +358,8 @@ static int add_unpack_rules(scmp_filter_ctx ctx)
 	static const int calls[] = {
 		SCMP_SYS(brk),		SCMP_SYS(clock_gettime), SCMP_SYS(close),
 		SCMP_SYS(exit),		SCMP_SYS(exit_group),	 SCMP_SYS(fchmod),
-		SCMP_SYS(fchmodat),	SCMP_SYS(fchownat),	 SCMP_SYS(fcntl),
-		SCMP_SYS(fgetxattr),	SCMP_SYS(flistxattr),	 SCMP_SYS(fsetxattr),
+		SCMP_SYS(fchmodat),	SCMP_SYS(fchownat),	 SCMP_SYS(fgetxattr),
+		SCMP_SYS(flistxattr),	 SCMP_SYS(fsetxattr),
 		SCMP_SYS(fstat),	SCMP_SYS(fstatfs),	 SCMP_SYS(ftruncate),
 		SCMP_SYS(futex),	SCMP_SYS(getdents64),	 SCMP_SYS(getrandom),
 		SCMP_SYS(linkat),	SCMP_SYS(lseek),	 SCMP_SYS(madvise),
@@ -370,9 +370,14 @@ static int add_unpack_rules(scmp_filter_ctx ctx)
 		SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
 		SCMP_SYS(symlinkat),	SCMP_SYS(sysinfo),	 SCMP_SYS(unlinkat),
 		SCMP_SYS(utimensat),	SCMP_SYS(write)};
+	/* Not F_SETOWN and F_SETSIG: any signal to any process of one's id. */
+	static const int commands[] = {F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL};
 	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
 				 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 
+	for (size_t i = 0; i < ARRAY_SIZE(commands) && r >= 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+				     SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
 	if (r >= 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));

@@ -13,7 +13,8 @@
  *			iifname box0 ip saddr != SANDBOX goto spoof
  *			iifname box0 icmpv6 type 133-136 accept
  *			icmpv6 type { 130-132, 143 } drop
- *			iifname box0 ip6 saddr != SANDBOX goto spoof }
+ *			iifname box0 ip6 saddr != SANDBOX goto spoof
+ *			meta l4proto ah drop }
  *		chain verify { type nat hook prerouting priority dstnat	# EGRESS_VERIFY
  *			iifname box0 ip daddr @never4 accept
  *			iifname box0 ip daddr . proto . port @nets4 accept
@@ -317,6 +318,10 @@ static void add_guard(struct nft_batch *b, const struct gate_values *v)
 	nft_load(r, NFT_REG_1, NFT_SADDR6, sizeof v->own6);
 	nft_compare(r, NFT_CMP_NEQ, v->own6, sizeof v->own6);
 	refuse(b, r, "spoof");
+	/* In IPv6 conntrack finds TCP behind it, and no rule here does. */
+	r = nft_rule("guard");
+	nft_protocol_is(r, IPPROTO_AH);
+	drop(b, r);
 }
 
 static void add_input(struct nft_batch *b, const struct gate_values *v)

@@ -274,7 +274,7 @@ static int make_batch(struct batch *b, const struct egress_addresses *a,
 		add_part(b, EGRESS_VERIFY);
 		if (how != EGRESS_BY_RELAY)
 			add_part(b, how);
-		/* Addresses of no name: nothing leaves, and who was meant is recorded. */
+		/* Addresses of no name yet: the relay judges, and records who was meant. */
 		if (how != EGRESS_BY_RELAY && !p->audit)
 			add_part(b, EGRESS_LISTED);
 		if (how == EGRESS_BY_RELAY || !p->audit)

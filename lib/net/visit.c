@@ -77,6 +77,13 @@ static int go_and_return(struct visit *v)
 int netns_visit(int netns, int (*work)(void *arg), void *arg)
 {
 	struct visit v = {netns, work, arg, -ECHILD};
+	sigset_t all, before;
+	int r;
 
-	return process_is_rootless() ? send_child(&v) : go_and_return(&v);
+	/* A handler of the program's would be there, too. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = process_is_rootless() ? send_child(&v) : go_and_return(&v);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return r;
 }

@@ -574,14 +574,14 @@ static void beginnings(void **state)
 	assert_int_equal(down(w, SYN | ACK, SISN, ISN + 1, NULL, 0), OPENING_PASS);
 	assert_int_equal(say(w, &good, 0, 50), OPENING_PASS);
 	/* Now it may not, whoever says that it is over. */
-	assert_int_equal(up(w, RST, ISN + 51, NULL, 0), OPENING_PASS);
+	assert_int_equal(up(w, RST, ISN + 51, NULL, 0), OPENING_DROP);
 	assert_int_equal(up(w, SYN, ISN, NULL, 0), OPENING_PASS);
 	assert_int_equal(up(w, SYN, ISN - 9, NULL, 0), OPENING_DROP);
 	assert_int_equal(say(w, &good, 50, good.n), OPENING_PASS);
 	assert_int_equal(up(w, SYN, ISN, NULL, 0), OPENING_DROP);
-	/* But if the server says it. */
+	/* Nor if the server says it. */
 	assert_int_equal(down(w, RST, SISN + 1, 0, NULL, 0), OPENING_PASS);
-	assert_int_equal(up(w, SYN, ISN - 9, NULL, 0), OPENING_PASS);
+	assert_int_equal(up(w, SYN, ISN - 9, NULL, 0), OPENING_DROP);
 	free_world(w);
 }
 
