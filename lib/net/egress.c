@@ -430,17 +430,21 @@ static void put_link(struct rtnl_request *q, const char *name, uint32_t mtu)
 
 #define MAC_SIZE 6
 
-/* Ours, so that no udev takes it for random and makes it another. */
-static void choose_mac(const struct egress_addresses *a, uint8_t ret[static MAC_SIZE])
-{
-	const uint8_t mac[MAC_SIZE] = {0x02, 'c', 'i', 's', (uint8_t)(a->number >> 8),
-				       (uint8_t)a->number};
+/* Of the two ends. */
+struct macs {
+	uint8_t near[MAC_SIZE], far[MAC_SIZE];
+};
 
-	memcpy(ret, mac, sizeof mac);
+/* Ours, so that no udev takes them for random and makes them others. */
+static struct macs choose_macs(const struct egress_addresses *a)
+{
+	const uint8_t high = (uint8_t)(a->number >> 8), low = (uint8_t)a->number;
+
+	return (struct macs){{0x02, 'c', 'i', 's', high, low}, {0x06, 'c', 'i', 's', high, low}};
 }
 
-/* Both ends; the far one in the namespace @there. @mac: the near one's, or NULL. */
-static int make_veth(int fd, const char *name, const uint8_t *mac, uint32_t mtu, int there,
+/* Both ends; the far one in the namespace @there. @macs: or NULL. */
+static int make_veth(int fd, const char *name, const struct macs *macs, uint32_t mtu, int there,
 		     const char *peer)
 {
 	struct rtnl_request q =
@@ -450,8 +454,8 @@ static int make_veth(int fd, const char *name, const uint8_t *mac, uint32_t mtu,
 	struct rtattr *info, *data, *end;
 
 	put_link(&q, name, mtu);
-	if (mac)
-		rtnl_put(&q, IFLA_ADDRESS, mac, MAC_SIZE);
+	if (macs)
+		rtnl_put(&q, IFLA_ADDRESS, macs->near, MAC_SIZE);
 	info = rtnl_nest(&q, IFLA_LINKINFO);
 	rtnl_put(&q, IFLA_INFO_KIND, "veth", 5);
 	data = rtnl_nest(&q, IFLA_INFO_DATA);
@@ -459,6 +463,8 @@ static int make_veth(int fd, const char *name, const uint8_t *mac, uint32_t mtu,
 	memcpy((char *)&q + q.h.nlmsg_len, &far, sizeof far);
 	q.h.nlmsg_len += sizeof far;
 	put_link(&q, peer, mtu);
+	if (macs)
+		rtnl_put(&q, IFLA_ADDRESS, macs->far, MAC_SIZE);
 	rtnl_put(&q, IFLA_NET_NS_FD, &netns, sizeof netns);
 	rtnl_end(&q, end);
 	rtnl_end(&q, data);
@@ -523,15 +529,17 @@ static int add_neighbour(int fd, int link, bool six, const uint8_t *address,
 }
 
 /*
- * The gate does not ask where the host is: an end that came up before its peer sends nothing
- * for a moment, be it the answer, and who is not answered asks again after a second.
+ * Neither asks where the other is: an end that came up before its peer sends nothing for a
+ * moment, be it the answer, and who is not answered asks again after a second. In IPv6 who
+ * forwards asks from an address of the link, which for two seconds it has not made sure of.
  */
-static int name_host(int fd, const struct egress_addresses *a, const uint8_t *mac)
+static int name_peer(int fd, const char *link_name, const uint8_t *address4,
+		     const uint8_t *address6, const uint8_t *mac)
 {
-	int link = rtnl_find(fd, EGRESS_UPLINK);
-	int r = link < 0 ? link : add_neighbour(fd, link, false, a->host4, mac);
+	int link = rtnl_find(fd, link_name);
+	int r = link < 0 ? link : add_neighbour(fd, link, false, address4, mac);
 
-	return r >= 0 && a->six ? add_neighbour(fd, link, true, a->host6, mac) : r;
+	return r >= 0 && address6 ? add_neighbour(fd, link, true, address6, mac) : r;
 }
 
 /* One end of a link: its addresses, up, and by @via4 all the world. */
@@ -575,14 +583,14 @@ static int ensure_host_table(struct cis_error *err)
 static int claim_number(int fd, int gate, struct egress_addresses *a, char name[IFNAMSIZ])
 {
 	const uint32_t first = a->number;
-	uint8_t mac[MAC_SIZE];
 	int r;
 
 	do {
+		const struct macs macs = choose_macs(a);
+
 		memcpy(name, EGRESS_HOST_LINK, sizeof EGRESS_HOST_LINK);
 		num_append(name, IFNAMSIZ, a->number);
-		choose_mac(a, mac);
-		r = make_veth(fd, name, mac, a->mtu, gate, EGRESS_UPLINK);
+		r = make_veth(fd, name, &macs, a->mtu, gate, EGRESS_UPLINK);
 		if (r != -EEXIST)
 			return r;
 		/* Odd, so that it comes by all; far, so that it is not the next one's first. */
@@ -597,7 +605,7 @@ int egress_make_uplink(int gate, struct egress_addresses *a, struct cis_error *e
 	char name[IFNAMSIZ];
 	const struct end host = {name, a->host4, a->host6, NULL, NULL, 31, 127};
 	const struct end up = {EGRESS_UPLINK, a->up4, a->up6, a->host4, a->host6, 31, 127};
-	uint8_t mac[MAC_SIZE];
+	struct macs macs;
 	int r = here < 0 ? here : MIN(there, 0);
 
 	if (r >= 0)
@@ -605,13 +613,15 @@ int egress_make_uplink(int gate, struct egress_addresses *a, struct cis_error *e
 	if (r < 0)
 		return r;
 	r = claim_number(here, gate, a, name);
-	choose_mac(a, mac);
+	macs = choose_macs(a);
 	if (r >= 0)
 		r = set_up_end(here, &host, a->six);
 	if (r >= 0)
 		r = set_up_end(there, &up, a->six);
 	if (r >= 0)
-		r = name_host(there, a, mac);
+		r = name_peer(there, EGRESS_UPLINK, a->host4, a->six ? a->host6 : NULL, macs.near);
+	if (r >= 0)
+		r = name_peer(here, name, a->up4, a->six ? a->up6 : NULL, macs.far);
 	return r < 0 ? cis_fail(err, -r, "gate: make the link %s to the host", name) : 0;
 }
 
