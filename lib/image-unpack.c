@@ -331,6 +331,11 @@ static int judge(const struct hearing *h, int status, int r, struct cis_error *e
 	if (status >= 0 && WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
 		return cis_fail_plain(err, ECHILD, UNPACK_PROGRAM " was killed by signal %d",
 				      WTERMSIG(status));
+	/* The dynamic loader's word; no errno of ours is 27. */
+	if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == 127)
+		return cis_fail_plain(err, ENOENT,
+				      "run " UNPACK_PROGRAM ": a library of it is missing (ldd "
+				      "shows which: libarchive, libcrypto)");
 	if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) >= 100)
 		return cis_fail(err, WEXITSTATUS(status) - 100, "run " UNPACK_PROGRAM);
 	if (r < 0 || status != 0)
