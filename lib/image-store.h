@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The image store as a place: where it is, its locks, and room to work in. What
- * is in it, and which locks mean what, is said in image.c; layers in layer.c.
+ * is in it, and which locks mean what, is said in image.c; layers in image-layer.c.
  */
 #ifndef CIS_IMAGE_STORE_H
 #define CIS_IMAGE_STORE_H

@@ -2,7 +2,7 @@
 /*
  * Archives are read by a program of its own, so that no bug of a decompressor is one of the
  * host's root: it is root of a user namespace whose ids nobody else has, in empty network,
- * ipc and mount namespaces of its own, and holds four descriptors (image-wire.h). The
+ * ipc and mount namespaces of its own, and holds five descriptors (image-wire.h). The
  * directory among them is an id-mapped mount, so that owners on the disk are those inside.
  *
  * The namespace is made by a process that does nothing else, because a mount is id-mapped

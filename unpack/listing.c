@@ -8,7 +8,7 @@
  * TYPE is one of d f l p c; MODE octal; ATTRIBUTES the SHA-256 over "NAME NUL VALUE" of the
  * extended ones in the order of their names, CONTENT that of a file's bytes or a link's
  * target; "-" where there is nothing. Times do not count. What marks a directory opaque only
- * the host's root sees: lib/layer.c looks after that.
+ * the host's root sees: lib/image-layer.c looks after that.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -239,6 +239,14 @@ int seccomp_compile(uint64_t flags, struct sock_filter **ret, unsigned short *re
 	return 0;
 }
 
+/* If @r says that all is well so far. */
+static int allow_calls(scmp_filter_ctx ctx, const int *calls, size_t n, int r)
+{
+	for (size_t i = 0; i < n && r >= 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+	return r;
+}
+
 /*
  * What lib/vfs/server.c calls, on descriptors it was born with. Memory without PROT_EXEC
  * only: the third argument is compared under a mask.
@@ -253,9 +261,7 @@ static int add_vfs_rules(scmp_filter_ctx ctx)
 	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
 				 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 
-	for (size_t i = 0; i < ARRAY_SIZE(calls) && r >= 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
-	return r;
+	return allow_calls(ctx, calls, ARRAY_SIZE(calls), r);
 }
 
 /*
@@ -270,11 +276,8 @@ static int add_keeper_rules(scmp_filter_ctx ctx)
 				    SCMP_SYS(fstat),	     SCMP_SYS(newfstatat),
 				    SCMP_SYS(clock_gettime), SCMP_SYS(exit_group),
 				    SCMP_SYS(exit),	     SCMP_SYS(restart_syscall)};
-	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(calls) && r >= 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
-	return r;
+	return allow_calls(ctx, calls, ARRAY_SIZE(calls), 0);
 }
 
 /* lib/egress/relay.c, record.c, and loops around them. */
@@ -291,9 +294,7 @@ static int add_relay_rules(scmp_filter_ctx ctx)
 	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
 				 SCMP_A1(SCMP_CMP_EQ, F_SETPIPE_SZ));
 
-	for (size_t i = 0; i < ARRAY_SIZE(calls) && r >= 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
-	return r;
+	return allow_calls(ctx, calls, ARRAY_SIZE(calls), r);
 }
 
 /* Of IP, which its network namespace lets out where the gate's rules do. */
@@ -342,11 +343,8 @@ static int add_artifact_rules(scmp_filter_ctx ctx)
 		SCMP_SYS(openat),     SCMP_SYS(openat2),   SCMP_SYS(ppoll),
 		SCMP_SYS(pread64),    SCMP_SYS(pwrite64),  SCMP_SYS(readlinkat),
 		SCMP_SYS(restart_syscall), SCMP_SYS(symlinkat), SCMP_SYS(utimensat)};
-	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(calls) && r >= 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
-	return r;
+	return allow_calls(ctx, calls, ARRAY_SIZE(calls), 0);
 }
 
 /*
