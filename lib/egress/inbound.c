@@ -196,13 +196,11 @@ static void close_others(const struct gate *g)
 /* Two descriptors a stream, and pipes: as many as we may. */
 static int confine(const struct gate *g)
 {
-	struct confinement c = {.id = g->id, .file_size = RECORDS_MAX + RECORD_SIZE,
-				.filter = SECCOMP_INBOUND};
-	struct rlimit files;
-	int r = SYS(prlimit64, 0, RLIMIT_NOFILE, NULL, &files);
+	const struct confinement c = {.id = g->id, .files = CONFINE_FILES_ALL,
+				      .file_size = RECORDS_MAX + RECORD_SIZE,
+				      .filter = SECCOMP_INBOUND};
 
-	c.files = files.rlim_max;
-	return r < 0 ? r : confine_child(&c);
+	return confine_child(&c);
 }
 
 /* ---- its life -------------------------------------------------------------------------- */

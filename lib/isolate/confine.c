@@ -17,7 +17,13 @@ static int set_limits(const struct confinement *c)
 {
 	static const int none[] = {RLIMIT_NPROC, RLIMIT_CORE, RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE,
 				   RLIMIT_SIGPENDING};
-	int r = limit(RLIMIT_NOFILE, c->files);
+	struct rlimit files = {c->files, c->files};
+	int r = 0;
+
+	if (c->files == CONFINE_FILES_ALL)
+		r = SYS(prlimit64, 0, RLIMIT_NOFILE, NULL, &files);
+	if (r >= 0)
+		r = limit(RLIMIT_NOFILE, files.rlim_max);
 
 	if (r >= 0)
 		r = limit(RLIMIT_FSIZE, c->file_size);

@@ -12,10 +12,13 @@
 struct confinement {
 	uid_t id;         /* of user and group; no others */
 	uint64_t caps;    /* 1 << CAP_*: what is left of them, of a root's */
-	rlim_t files;     /* descriptors above that number cannot be made */
+	rlim_t files;     /* descriptors above that number cannot be made; or CONFINE_FILES_ALL */
 	rlim_t file_size; /* of what it may write to */
 	enum seccomp_helper filter;
 };
+
+/* As many as we may have: of who carries streams. */
+#define CONFINE_FILES_ALL RLIM_INFINITY
 
 /* In a cloned child, by raw calls. No process can be made, none traces it. */
 int confine_child(const struct confinement *c);
