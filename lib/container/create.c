@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../base/fd.h"
@@ -385,23 +384,17 @@ static int hand_over(struct making *m, struct cis_error *err)
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
-static void reap(pid_t pid)
-{
-	while (pid > 0 && waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
-		;
-}
-
 /* Nobody can clone init any more once the stage is dead. */
 static void unmake(struct making *m, pid_t stage)
 {
 	keeper_cancel(&m->keeper);
 	if (stage > 0) {
 		kill(stage, SIGKILL);
-		reap(stage);
+		process_wait(stage);
 	}
 	if (m->box.init && *m->box.init > 0) {
 		kill(*m->box.init, SIGKILL);
-		reap(*m->box.init);
+		process_wait(*m->box.init);
 	}
 	if (m->made_place)
 		place_remove(&m->ct.place, NULL);
@@ -475,7 +468,7 @@ static int make(struct making *m, const char *id, struct cis_error *err)
 	if (r < 0)
 		unmake(m, stage);
 	else
-		reap(stage);
+		process_wait(stage);
 	return r;
 }
 

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../base/fd.h"
@@ -290,8 +289,7 @@ static void unmake(struct restoring *m)
 {
 	if (m->init > 0) {
 		kill(m->init, SIGKILL);
-		while (waitpid(m->init, NULL, __WALL) < 0 && errno == EINTR)
-			;
+		process_wait(m->init);
 	}
 	if (m->made_place)
 		place_remove(&m->ct.place, NULL);
