@@ -195,9 +195,7 @@ static void close_others(const struct mounter *m)
 	fd_keep(keep, &n, m->copies);
 	fd_keep(keep, &n, m->userns);
 	fd_keep(keep, &n, m->listener);
-	fd_close_others(keep, n);
-	for (int i = 0; i < 3; i++)
-		fd_close(i);
+	fd_close_all_but(keep, n);
 }
 
 static int limit(int resource, rlim_t value)
