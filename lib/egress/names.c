@@ -413,20 +413,21 @@ static int make_relay(struct names *n)
 static int watch_all(struct names *n)
 {
 	const struct gate *g = n->gate;
-	int r = loop_watch(n->epoll, g->life[1], SOURCE(SRC_LIFE, 0));
+	const struct {
+		int fd;
+		uint64_t source;
+	} all[] = {
+		{g->life[1], SOURCE(SRC_LIFE, 0)},
+		{g->asks[0], SOURCE(SRC_KEEPER, 0)},
+		{g->sockets[GATE_DNS_UDP_4], SOURCE(SRC_CLIENT_UDP, GATE_DNS_UDP_4)},
+		{g->sockets[GATE_DNS_UDP_6], SOURCE(SRC_CLIENT_UDP, GATE_DNS_UDP_6)},
+		{g->questions[0], SOURCE(SRC_UPSTREAM, 0)},
+		{g->hellos[0], SOURCE(SRC_HELLO, 0)},
+	};
+	int r = names_tcp_init(&n->tcp, g, n->dns);
 
-	if (r >= 0)
-		r = loop_watch(n->epoll, g->asks[0], SOURCE(SRC_KEEPER, 0));
-	if (r >= 0)
-		r = loop_watch(n->epoll, g->sockets[GATE_DNS_UDP_4], SOURCE(SRC_CLIENT_UDP, GATE_DNS_UDP_4));
-	if (r >= 0)
-		r = loop_watch(n->epoll, g->sockets[GATE_DNS_UDP_6], SOURCE(SRC_CLIENT_UDP, GATE_DNS_UDP_6));
-	if (r >= 0)
-		r = loop_watch(n->epoll, g->questions[0], SOURCE(SRC_UPSTREAM, 0));
-	if (r >= 0)
-		r = loop_watch(n->epoll, g->hellos[0], SOURCE(SRC_HELLO, 0));
-	if (r >= 0)
-		r = names_tcp_init(&n->tcp, g, n->dns);
+	for (size_t i = 0; i < ARRAY_SIZE(all) && r >= 0; i++)
+		r = loop_watch(n->epoll, all[i].fd, all[i].source);
 	return r < 0 ? r : loop_watch(n->epoll, n->tcp.epoll, SOURCE(SRC_TCP, 0));
 }
 
