@@ -17,6 +17,7 @@
 #include "../base/io.h"
 #include "../base/process.h"
 #include "../base/sys.h"
+#include "../isolate/confine.h"
 #include "../isolate/ids.h"
 #include "../sync.h"
 #include "profile.h"
@@ -80,15 +81,10 @@ static void leave_streams(void)
 static int drop_privilege(void)
 {
 	const uint32_t wanted = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL;
-	struct __user_cap_data_struct has[2] = {{0}}, kept[2] = {{0}};
+	struct __user_cap_data_struct has[2] = {{0}};
 	int r = sys_capget(has);
 
-	kept[0].permitted = kept[0].effective = has[0].permitted & wanted;
-	if (r >= 0)
-		r = sys_capset(kept);
-	if (r >= 0)
-		r = SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	return r < 0 ? r : SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	return r < 0 ? r : confine_caps_child(has[0].permitted & wanted);
 }
 
 static void end(struct keeper *k) __attribute__((noreturn));
