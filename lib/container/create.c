@@ -62,6 +62,11 @@ static bool does_without_groups(const struct making *m, int r)
 	       process_is_in_userns();
 }
 
+static uid_t owner_of_groups(const struct making *m)
+{
+	return m->docker ? m->box.base : 0;
+}
+
 static int make_place(struct making *m, struct cis_error *err)
 {
 	bool systemd = m->rt->flags & CIS_OCI_SYSTEMD_CGROUP;
@@ -83,12 +88,7 @@ static int make_place(struct making *m, struct cis_error *err)
 		place_init(&m->ct.place);
 		r = 0;
 	}
-	if (r >= 0 && m->docker)
-		r = place_delegate(&m->ct.place, m->box.base, m->box.base, err);
-	if (r >= 0)
-		r = place_apply(&m->ct.place, &m->config.resources, err);
-	/* Devices cannot be restricted by who is root of a user namespace only. */
-	return r == -EPERM && m->box.in_userns ? 0 : r;
+	return r < 0 ? r : container_limit(&m->ct, &m->config, owner_of_groups(m), err);
 }
 
 static int map_root(struct making *m, int userns, struct cis_error *err)
@@ -214,14 +214,9 @@ static int clone_stage(struct making *m, pid_t *ret, struct cis_error *err)
 
 static int make_scope(struct making *m, pid_t stage, struct cis_error *err)
 {
-	const struct config_resources *res = &m->config.resources;
-	int r = place_start_scope(&m->ct.place, stage, res, err);
+	int r = place_start_scope(&m->ct.place, stage, &m->config.resources, err);
 
-	if (r >= 0 && m->docker)
-		r = place_delegate(&m->ct.place, m->box.base, m->box.base, err);
-	if (r >= 0)
-		r = place_apply(&m->ct.place, res, err);
-	return r == -EPERM && m->box.in_userns ? 0 : r;
+	return r < 0 ? r : container_limit(&m->ct, &m->config, owner_of_groups(m), err);
 }
 
 static char *state_text(const struct making *m, enum container_status status)

@@ -186,11 +186,6 @@ static int describe(struct restoring *m, struct cis_error *err)
 		&m->ct, container_doc(&m->ct, &m->config, m->bundle_path, m->rootfs), err);
 }
 
-static bool in_userns(const struct restoring *m)
-{
-	return config_namespace(&m->config, CLONE_NEWUSER);
-}
-
 static int make_place(struct restoring *m, struct cis_error *err)
 {
 	bool systemd = m->rt->flags & CIS_OCI_SYSTEMD_CGROUP;
@@ -206,22 +201,17 @@ static int make_place(struct restoring *m, struct cis_error *err)
 	if (systemd)
 		return 0;
 	r = place_make(&m->ct.place, err);
-	if (r >= 0)
-		r = place_apply(&m->ct.place, &m->config.resources, err);
-	return r == -EPERM && in_userns(m) ? 0 : r;
+	return r < 0 ? r : container_limit(&m->ct, &m->config, 0, err);
 }
 
 static int enter_place(struct restoring *m, struct cis_error *err)
 {
-	const struct config_resources *res = &m->config.resources;
 	int r;
 
 	if (!*m->ct.place.unit)
 		return 0; /* criu moves it there */
-	r = place_start_scope(&m->ct.place, m->init, res, err);
-	if (r >= 0)
-		r = place_apply(&m->ct.place, res, err);
-	return r == -EPERM && in_userns(m) ? 0 : r;
+	r = place_start_scope(&m->ct.place, m->init, &m->config.resources, err);
+	return r < 0 ? r : container_limit(&m->ct, &m->config, 0, err);
 }
 
 /* As runc: of all hooks those that make the host ready for the namespaces. */
