@@ -53,13 +53,10 @@ static void answer(int r)
 
 static int reap(pid_t pid)
 {
-	int status, r;
+	int status = process_wait(pid);
 
-	do
-		r = SYS(wait4, pid, &status, __WALL, NULL);
-	while (r == -EINTR);
-	if (r < 0)
-		return r;
+	if (status < 0)
+		return status;
 	/* Nobody else kills it: the alarm did. */
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ETIMEDOUT;
 }

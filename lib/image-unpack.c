@@ -39,16 +39,6 @@
 
 /* ---- the namespace ------------------------------------------------------------------ */
 
-static int wait_for(pid_t pid)
-{
-	int status;
-
-	while (waitpid(pid, &status, __WALL) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return status;
-}
-
 static int make_userns(uint32_t base)
 {
 	struct clone_args args = {.flags = CLONE_NEWUSER};
@@ -70,7 +60,7 @@ static int make_userns(uint32_t base)
 	else if (r >= 0)
 		r = userns_write_maps(pid, base, UNPACK_IDS);
 	kill(pid, SIGKILL);
-	wait_for(pid);
+	process_wait(pid);
 	return r < 0 ? r : steal_fd(&userns);
 }
 
@@ -383,7 +373,7 @@ static int run(const struct unpacker *u, struct birth *b, struct hearing *h,
 	r = hear(h, err);
 	if (r < 0)
 		kill(pid, SIGKILL);
-	status = wait_for(pid);
+	status = process_wait(pid);
 	return judge(h, status, r, err);
 }
 

@@ -81,7 +81,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "base/fd.h"
 #include "base/process.h"
@@ -289,10 +288,7 @@ int launch_map(struct launch *l, struct cis_error *err)
 
 int launch_reap(int pidfd, siginfo_t *ret)
 {
-	while (waitid(P_PIDFD, (id_t)pidfd, ret, WEXITED | __WALL) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return 0;
+	return process_reap(pidfd, ret);
 }
 
 static int end_child(int pidfd)

@@ -30,7 +30,6 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -226,8 +225,7 @@ static int finish_mapper(struct mapper *m, int r, struct cis_error *err)
 		said = (struct cis_error){0};
 	m->go = fd_close(m->go);
 	m->said = fd_close(m->said);
-	while (waitpid(m->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	process_wait(m->pid);
 	if (r >= 0 && said.code && err)
 		*err = said;
 	return r < 0 ? r : -said.code;

@@ -37,6 +37,13 @@ int fd_close_others(const int *keep, size_t n)
 	return sys_close_range(from, UINT_MAX, 0);
 }
 
+void fd_close_all_but(const int *keep, size_t n)
+{
+	fd_close_others(keep, n);
+	for (int i = 0; i < 3; i++)
+		fd_close(i);
+}
+
 void fd_keep(int *keep, size_t *n, int fd)
 {
 	size_t i = *n;

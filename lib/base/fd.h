@@ -36,6 +36,9 @@ static inline int steal_fd(int *fd)
  */
 int fd_close_others(const int *keep, size_t n);
 
+/* The same and 0 to 2, which a process that nobody talks to does without. */
+void fd_close_all_but(const int *keep, size_t n);
+
 /* Puts @fd into such a list (with room for it); below 3 is left out. */
 void fd_keep(int *keep, size_t *n, int fd);
 

@@ -6,13 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "io.h"
 #include "str.h"
 #include "sys.h"
 
 #define FIELD_START_TIME 22
+#define ASIDE_STACK (128 * 1024)
+#define GUARD 65536 /* a page, however large pages are */
 #define FIRST_USERNS 0xeffffffdU /* the kernel's PROC_USER_INIT_INO */
 
 int process_clone(struct clone_args *args)
@@ -26,6 +30,72 @@ int process_clone(struct clone_args *args)
 	if (r != 0)
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r;
+}
+
+struct aside {
+	int (*work)(void *arg);
+	void *arg;
+	int result;
+};
+
+static int aside_main(void *arg)
+{
+	struct aside *a = arg;
+
+	a->result = a->work(a->arg);
+	return 0;
+}
+
+int process_run_aside(int (*work)(void *arg), void *arg)
+{
+	struct aside a = {work, arg, -ECHILD};
+	const size_t size = GUARD + ASIDE_STACK;
+	char *stack = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+	sigset_t all, before;
+	int r;
+
+	if (stack == MAP_FAILED)
+		return -errno;
+	if (mprotect(stack, GUARD, PROT_NONE) < 0) {
+		r = -errno;
+		munmap(stack, size);
+		return r;
+	}
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	/* No signal at its end: the program, whose child it is, has not asked for one. */
+	r = clone(aside_main, stack + size, CLONE_VM | CLONE_VFORK | CLONE_FILES, &a);
+	if (r < 0)
+		a.result = -errno;
+	else
+		process_wait(r);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	munmap(stack, size);
+	return a.result;
+}
+
+int process_wait(pid_t pid)
+{
+	int status;
+
+	/* To waitpid() these are any child, or a group's. */
+	if (pid <= 0)
+		return -ECHILD;
+	while (waitpid(pid, &status, __WALL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return status;
+}
+
+int process_reap(int pidfd, siginfo_t *ret)
+{
+	siginfo_t waste;
+
+	while (waitid(P_PIDFD, (id_t)pidfd, ret ? ret : &waste, WEXITED | __WALL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
 }
 
 void process_reset_signals_child(void)

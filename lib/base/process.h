@@ -3,6 +3,7 @@
 #ifndef CIS_BASE_PROCESS_H
 #define CIS_BASE_PROCESS_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -16,6 +17,22 @@ struct strv;
  * undefined.
  */
 int process_clone(struct clone_args *args);
+
+/*
+ * Runs @work in a process that shares memory and descriptors with the caller, who sleeps
+ * meanwhile, with all signals blocked: a handler of the program's would run twice, in one
+ * memory. Namespaces and working directory that it changes are its own. It may clone, even
+ * what lives on. 128K of stack; neither malloc nor locks. Returns what @work does, or -errno.
+ */
+int process_run_aside(int (*work)(void *arg), void *arg);
+
+/*
+ * Waits for the end of one child, whatever its signal at the end, and takes it out of the
+ * process table. The status, as of waitpid, or -errno. Nobody (@pid 0 or less): -ECHILD.
+ */
+int process_wait(pid_t pid);
+/* The same by descriptor, which stays the caller's. @ret may be NULL. 0 or -errno. */
+int process_reap(int pidfd, siginfo_t *ret);
 
 /*
  * Default actions, nothing blocked: what is about to be executed inherits no signal that

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -244,6 +245,18 @@ int container_keep_config(const struct container *ct, int bundle, const char *na
 		r = fd < 0 ? -errno : io_write_all(fd, text, len);
 	}
 	return r < 0 ? cis_fail(err, -r, "keep config.json") : 0;
+}
+
+int container_limit(const struct container *ct, const struct config *c, uid_t owner,
+		    struct cis_error *err)
+{
+	int r = owner ? place_delegate(&ct->place, owner, owner, err) : 0;
+
+	if (r < 0)
+		return r;
+	r = place_apply(&ct->place, &c->resources, err);
+	/* Of limits that is said of devices alone. */
+	return r == -EPERM && config_namespace(c, CLONE_NEWUSER) ? 0 : r;
 }
 
 int container_leave_rdt(const struct container *ct, struct cis_error *err)

@@ -56,6 +56,13 @@ int container_keep_config(const struct container *ct, int bundle, const char *na
 			  struct cis_error *err);
 /* Takes over @doc, adds the place, writes state.json. */
 int container_write(struct container *ct, struct json *doc_consumed, struct cis_error *err);
+/*
+ * The limits of its groups, which are there. @owner: who shall divide them further, or 0:
+ * nobody. Devices cannot be restricted by who is root of a user namespace only; in one of its
+ * own a container does without.
+ */
+int container_limit(const struct container *ct, const struct config *c, uid_t owner,
+		    struct cis_error *err);
 /* What linux.intelRdt made for it. */
 int container_leave_rdt(const struct container *ct, struct cis_error *err);
 /* Its directory with all in it. */

@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../base/fd.h"
@@ -63,6 +62,11 @@ static bool does_without_groups(const struct making *m, int r)
 	       process_is_in_userns();
 }
 
+static uid_t owner_of_groups(const struct making *m)
+{
+	return m->docker ? m->box.base : 0;
+}
+
 static int make_place(struct making *m, struct cis_error *err)
 {
 	bool systemd = m->rt->flags & CIS_OCI_SYSTEMD_CGROUP;
@@ -84,12 +88,7 @@ static int make_place(struct making *m, struct cis_error *err)
 		place_init(&m->ct.place);
 		r = 0;
 	}
-	if (r >= 0 && m->docker)
-		r = place_delegate(&m->ct.place, m->box.base, m->box.base, err);
-	if (r >= 0)
-		r = place_apply(&m->ct.place, &m->config.resources, err);
-	/* Devices cannot be restricted by who is root of a user namespace only. */
-	return r == -EPERM && m->box.in_userns ? 0 : r;
+	return r < 0 ? r : container_limit(&m->ct, &m->config, owner_of_groups(m), err);
 }
 
 static int map_root(struct making *m, int userns, struct cis_error *err)
@@ -215,14 +214,9 @@ static int clone_stage(struct making *m, pid_t *ret, struct cis_error *err)
 
 static int make_scope(struct making *m, pid_t stage, struct cis_error *err)
 {
-	const struct config_resources *res = &m->config.resources;
-	int r = place_start_scope(&m->ct.place, stage, res, err);
+	int r = place_start_scope(&m->ct.place, stage, &m->config.resources, err);
 
-	if (r >= 0 && m->docker)
-		r = place_delegate(&m->ct.place, m->box.base, m->box.base, err);
-	if (r >= 0)
-		r = place_apply(&m->ct.place, res, err);
-	return r == -EPERM && m->box.in_userns ? 0 : r;
+	return r < 0 ? r : container_limit(&m->ct, &m->config, owner_of_groups(m), err);
 }
 
 static char *state_text(const struct making *m, enum container_status status)
@@ -385,23 +379,17 @@ static int hand_over(struct making *m, struct cis_error *err)
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
-static void reap(pid_t pid)
-{
-	while (pid > 0 && waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
-		;
-}
-
 /* Nobody can clone init any more once the stage is dead. */
 static void unmake(struct making *m, pid_t stage)
 {
 	keeper_cancel(&m->keeper);
 	if (stage > 0) {
 		kill(stage, SIGKILL);
-		reap(stage);
+		process_wait(stage);
 	}
 	if (m->box.init && *m->box.init > 0) {
 		kill(*m->box.init, SIGKILL);
-		reap(*m->box.init);
+		process_wait(*m->box.init);
 	}
 	if (m->made_place)
 		place_remove(&m->ct.place, NULL);
@@ -475,7 +463,7 @@ static int make(struct making *m, const char *id, struct cis_error *err)
 	if (r < 0)
 		unmake(m, stage);
 	else
-		reap(stage);
+		process_wait(stage);
 	return r;
 }
 

@@ -314,9 +314,9 @@ static int run_it(struct run *run, struct cis_error *err)
 		return cis_fail(err, -r, "run criu");
 	}
 	r = converse(run, pidfd, err);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return cis_fail(err, errno, "wait for criu");
+	status = process_wait(pid);
+	if (r >= 0 && status < 0)
+		r = cis_fail(err, -status, "wait for criu");
 	if (r < 0)
 		return r;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : explain(run, status, err);

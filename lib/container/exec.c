@@ -17,7 +17,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../base/fd.h"
@@ -460,12 +459,6 @@ static int hand_over(struct entering *e, struct cis_error *err)
 	return r;
 }
 
-static void reap(pid_t pid)
-{
-	while (pid > 0 && waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
-		;
-}
-
 static int enter(struct entering *e, struct cis_error *err)
 {
 	void *page = mmap(NULL, sizeof *e->pid, PROT_READ | PROT_WRITE,
@@ -482,12 +475,12 @@ static int enter(struct entering *e, struct cis_error *err)
 	e->sync[1] = fd_close(e->sync[1]);
 	if (r >= 0)
 		r = converse(e, err);
-	reap(joiner);
+	process_wait(joiner);
 	if (r >= 0)
 		r = hand_over(e, err);
 	if (r < 0 && *e->pid > 0) {
 		kill(*e->pid, SIGKILL);
-		reap(*e->pid);
+		process_wait(*e->pid);
 	}
 	return r;
 }

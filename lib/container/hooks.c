@@ -165,8 +165,7 @@ static int run(const struct config_hook *h, const struct which *w, const char *s
 	ended = await(hook, h->timeout);
 	if (ended == 0)
 		kill(-pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	status = process_wait(pid);
 	if (ended == 0)
 		return cis_fail_plain(err, ETIMEDOUT,
 				      "error running %s hook #%zu: %s: no end within %u s",

@@ -8,10 +8,10 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../base/fd.h"
+#include "../base/process.h"
 #include "../base/io.h"
 #include "../base/sys.h"
 #include "../isolate/userns.h"
@@ -117,7 +117,7 @@ static void let_go(struct held *h)
 	if (h->pid <= 0)
 		return;
 	kill(h->pid, SIGKILL);
-	waitpid(h->pid, NULL, 0);
+	process_wait(h->pid);
 }
 
 int idmap_userns(const struct config_idmap *uids, size_t n_uids,

@@ -11,19 +11,18 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "../base/clock.h"
 #include "../base/fd.h"
 #include "../base/io.h"
 #include "../base/process.h"
 #include "../base/sys.h"
+#include "../isolate/confine.h"
 #include "../isolate/ids.h"
 #include "../sync.h"
 #include "profile.h"
 
 #define DOC_KEY "keeper"
-#define STACK (128 * 1024)
 #define END_MSEC 5000
 #define RETRY_MSEC 1000 /* where there can be no helper now */
 /* How often it samples the load; of a container that does nothing ever less often. */
@@ -82,15 +81,10 @@ static void leave_streams(void)
 static int drop_privilege(void)
 {
 	const uint32_t wanted = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL;
-	struct __user_cap_data_struct has[2] = {{0}}, kept[2] = {{0}};
+	struct __user_cap_data_struct has[2] = {{0}};
 	int r = sys_capget(has);
 
-	kept[0].permitted = kept[0].effective = has[0].permitted & wanted;
-	if (r >= 0)
-		r = sys_capset(kept);
-	if (r >= 0)
-		r = SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	return r < 0 ? r : SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	return r < 0 ? r : confine_caps_child(has[0].permitted & wanted);
 }
 
 static void end(struct keeper *k) __attribute__((noreturn));
@@ -297,8 +291,8 @@ static void open_sources(struct keeper *k, const struct place *p)
 	k->tasks = groups.unified >= 0 ? groups.unified : groups.cpu.dir;
 }
 
-/* In memory shared with create, which sleeps: its child's child is nobody's to wait for. */
-static int clone_main(void *arg)
+/* Aside of create: the child of its child is nobody's to wait for. */
+static int clone_keeper(void *arg)
 {
 	struct keeper *k = arg;
 	struct clone_args args = {
@@ -310,26 +304,6 @@ static int clone_main(void *arg)
 	k->pid = process_clone(&args);
 	if (k->pid == 0)
 		keeper_main(k);
-	return 0;
-}
-
-static int clone_keeper(struct keeper *k)
-{
-	_Alignas(16) char stack[STACK];
-	sigset_t all, before;
-	pid_t between;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	between = clone(clone_main, stack + sizeof stack,
-			CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, k);
-	r = -errno;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (between < 0)
-		return r;
-	while (waitpid(between, NULL, __WALL) < 0 && errno == EINTR)
-		;
 	if (k->pid < 0)
 		k->pidfd = -1;
 	return k->pid;
@@ -355,7 +329,7 @@ int keeper_start(struct keeper *k, const char *id, const struct place *p, struct
 		return cis_fail(err, errno, "virtual files");
 	k->talk = pair[0];
 	k->hears = pair[1];
-	r = clone_keeper(k);
+	r = process_run_aside(clone_keeper, k);
 	k->hears = fd_close(k->hears);
 	/* With it, whoever waits for an answer would wait for us. */
 	k->vfs.helper.conn = fd_close(k->vfs.helper.conn);

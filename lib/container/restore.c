@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../base/fd.h"
@@ -187,11 +186,6 @@ static int describe(struct restoring *m, struct cis_error *err)
 		&m->ct, container_doc(&m->ct, &m->config, m->bundle_path, m->rootfs), err);
 }
 
-static bool in_userns(const struct restoring *m)
-{
-	return config_namespace(&m->config, CLONE_NEWUSER);
-}
-
 static int make_place(struct restoring *m, struct cis_error *err)
 {
 	bool systemd = m->rt->flags & CIS_OCI_SYSTEMD_CGROUP;
@@ -207,22 +201,17 @@ static int make_place(struct restoring *m, struct cis_error *err)
 	if (systemd)
 		return 0;
 	r = place_make(&m->ct.place, err);
-	if (r >= 0)
-		r = place_apply(&m->ct.place, &m->config.resources, err);
-	return r == -EPERM && in_userns(m) ? 0 : r;
+	return r < 0 ? r : container_limit(&m->ct, &m->config, 0, err);
 }
 
 static int enter_place(struct restoring *m, struct cis_error *err)
 {
-	const struct config_resources *res = &m->config.resources;
 	int r;
 
 	if (!*m->ct.place.unit)
 		return 0; /* criu moves it there */
-	r = place_start_scope(&m->ct.place, m->init, res, err);
-	if (r >= 0)
-		r = place_apply(&m->ct.place, res, err);
-	return r == -EPERM && in_userns(m) ? 0 : r;
+	r = place_start_scope(&m->ct.place, m->init, &m->config.resources, err);
+	return r < 0 ? r : container_limit(&m->ct, &m->config, 0, err);
 }
 
 /* As runc: of all hooks those that make the host ready for the namespaces. */
@@ -290,8 +279,7 @@ static void unmake(struct restoring *m)
 {
 	if (m->init > 0) {
 		kill(m->init, SIGKILL);
-		while (waitpid(m->init, NULL, __WALL) < 0 && errno == EINTR)
-			;
+		process_wait(m->init);
 	}
 	if (m->made_place)
 		place_remove(&m->ct.place, NULL);

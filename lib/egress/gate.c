@@ -13,7 +13,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "../base/fd.h"
 #include "../base/io.h"
@@ -53,28 +52,18 @@ bool gate_is_on(const struct gate *g)
 	return g->netns >= 0;
 }
 
-static int wait_for(int pidfd)
-{
-	siginfo_t info;
-
-	while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | __WALL) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return 0;
-}
-
 static int end_process(int pidfd)
 {
 	if (pidfd < 0)
 		return -1;
 	sys_pidfd_send_signal(pidfd, SIGKILL);
-	wait_for(pidfd);
+	process_reap(pidfd, NULL);
 	return fd_close(pidfd);
 }
 
 void gate_bury(struct gate *g, int *pidfd)
 {
-	wait_for(*pidfd);
+	process_reap(*pidfd, NULL);
 	*pidfd = fd_close(*pidfd);
 	g->deaths++;
 }

@@ -8,6 +8,7 @@
 
 #include "../base/fd.h"
 #include "../base/sys.h"
+#include "loop.h"
 
 enum { SRC_LISTENER, SRC_SESSION };
 #define SOURCE(kind, index) ((uint64_t)(kind) << 32 | (uint32_t)(index))
@@ -19,13 +20,6 @@ union control {
 	struct cmsghdr align;
 	char buf[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 };
-
-static int watch(struct inbound_udp *u, int fd, uint64_t source)
-{
-	struct epoll_event e = {.events = EPOLLIN, .data.u64 = source};
-
-	return SYS(epoll_ctl, u->epoll, EPOLL_CTL_ADD, fd, &e);
-}
 
 int inbound_udp_init(struct inbound_udp *u, const struct gate *g,
 		   void (*ended)(void *context, const struct inbound_udp_session *s, int error),
@@ -43,7 +37,7 @@ int inbound_udp_init(struct inbound_udp *u, const struct gate *g,
 int inbound_udp_listen(struct inbound_udp *u, uint32_t i, const struct sockaddr_storage *to)
 {
 	u->inside[i] = *to;
-	return watch(u, u->gate->listening[i], SOURCE(SRC_LISTENER, i));
+	return loop_watch(u->epoll, u->gate->listening[i], SOURCE(SRC_LISTENER, i));
 }
 
 static socklen_t length_of(const struct sockaddr_storage *a)
@@ -98,7 +92,7 @@ static struct inbound_udp_session *begin_session(struct inbound_udp *u, uint32_t
 		return NULL;
 	fd = SYS(socket, to->ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || SYS(connect, fd, to, length_of(to)) < 0 ||
-	    watch(u, fd, SOURCE(SRC_SESSION, s - u->sessions)) < 0)
+	    loop_watch(u->epoll, fd, SOURCE(SRC_SESSION, s - u->sessions)) < 0)
 		return NULL;
 	*s = (struct inbound_udp_session){.fd = steal_fd(&fd), .listener = listener, .from = *from};
 	memcpy(s->local, local, sizeof s->local);

@@ -2,18 +2,15 @@
 #include "inbound.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "../base/clock.h"
 #include "../base/fd.h"
 #include "../base/sys.h"
-#include "../isolate/confine.h"
 #include "inbound-udp.h"
+#include "loop.h"
 #include "record.h"
 #include "relay.h"
 
@@ -116,21 +113,6 @@ static const struct egress_relay_ops relay_ops = {
 
 /* ---- making it ------------------------------------------------------------------------- */
 
-static void *map(size_t size)
-{
-	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return at == MAP_FAILED ? NULL : at;
-}
-
-static int watch(struct inbound *n, int fd, uint64_t source)
-{
-	struct epoll_event e = {.events = EPOLLIN, .data.u64 = source};
-
-	return SYS(epoll_ctl, n->epoll, EPOLL_CTL_ADD, fd, &e);
-}
-
 /* In the family of who connects, unless there is but one. */
 static int listen_at(struct inbound *n, uint32_t i)
 {
@@ -161,8 +143,8 @@ static int make(struct inbound *n)
 	egress_relay_defaults(&n->config);
 	n->config.ops = &relay_ops;
 	n->config.context = n;
-	n->streams = map(n->config.connections * sizeof *n->streams);
-	memory = map(egress_relay_size(&n->config));
+	n->streams = loop_memory(n->config.connections * sizeof *n->streams);
+	memory = loop_memory(egress_relay_size(&n->config));
 	if (!memory || !n->streams)
 		return -ENOMEM;
 	if (r >= 0)
@@ -172,13 +154,13 @@ static int make(struct inbound *n)
 	for (uint32_t i = 0; i < n->gate->n_published && r >= 0; i++)
 		r = listen_at(n, i);
 	if (r >= 0)
-		r = watch(n, n->gate->life[1], SRC_LIFE);
+		r = loop_watch(n->epoll, n->gate->life[1], SRC_LIFE);
 	if (r >= 0)
-		r = watch(n, egress_relay_fd(n->relay), SRC_RELAY);
-	return r < 0 ? r : watch(n, n->udp.epoll, SRC_UDP);
+		r = loop_watch(n->epoll, egress_relay_fd(n->relay), SRC_RELAY);
+	return r < 0 ? r : loop_watch(n->epoll, n->udp.epoll, SRC_UDP);
 }
 
-static void close_others(const struct gate *g)
+static void begin(const struct gate *g)
 {
 	int keep[PUBLISH_MAX + 3];
 	size_t n = 0;
@@ -188,19 +170,7 @@ static void close_others(const struct gate *g)
 	fd_keep(keep, &n, g->life[1]);
 	fd_keep(keep, &n, g->records);
 	fd_keep(keep, &n, g->netns);
-	fd_close_others(keep, n);
-	for (int i = 0; i < 3; i++)
-		fd_close(i);
-}
-
-/* Two descriptors a stream, and pipes: as many as we may. */
-static int confine(const struct gate *g)
-{
-	const struct confinement c = {.id = g->id, .files = CONFINE_FILES_ALL,
-				      .file_size = RECORDS_MAX + RECORD_SIZE,
-				      .filter = SECCOMP_INBOUND};
-
-	return confine_child(&c);
+	loop_begin("cis:publish", keep, n);
 }
 
 /* ---- its life -------------------------------------------------------------------------- */
@@ -228,20 +198,17 @@ static void serve(struct inbound *n)
 
 void inbound_main(const struct gate *g)
 {
-	struct inbound *n = map(sizeof *n);
+	struct inbound *n = loop_memory(sizeof *n);
 	int r = n ? 0 : -ENOMEM;
 
-	SYS(prctl, PR_SET_NAME, "cis:publish", 0, 0, 0);
-	close_others(g);
-	SYS(chdir, "/");
+	begin(g);
 	if (r >= 0)
-		r = SYS(setns, g->netns, CLONE_NEWNET);
-	fd_close(g->netns);
+		r = loop_enter(g);
 	if (r >= 0) {
 		n->gate = g;
 		r = make(n);
 	}
-	if (r < 0 || confine(g) < 0)
+	if (r < 0 || loop_confine(g, SECCOMP_INBOUND) < 0)
 		_exit(1);
 	serve(n);
 	/* What is still open has its record, too. */

@@ -8,7 +8,6 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -18,6 +17,7 @@
 #include "../isolate/confine.h"
 #include "flows.h"
 #include "forward.h"
+#include "loop.h"
 #include "names.h"
 #include "opener.h"
 #include "record.h"
@@ -310,7 +310,7 @@ static void record_rest(struct keeper *k)
 
 /* ---- its life ------------------------------------------------------------------------------- */
 
-static void close_others(const struct gate *g)
+static void begin(const struct gate *g)
 {
 	const int fds[] = {g->sockets[GATE_NFT], g->sockets[GATE_FLOWS],
 			   g->sockets[GATE_REFUSALS], g->sockets[GATE_QUEUE], g->asks[1],
@@ -325,9 +325,8 @@ static void close_others(const struct gate *g)
 		for (size_t j = 0; j < GATE_UDP_EACH; j++)
 			fd_keep(keep, &n, g->upstreams.udp[i][j]);
 	}
-	fd_close_others(keep, n);
-	for (int i = 0; i < 3; i++)
-		fd_close(i);
+	loop_begin("cis:gate", keep, n);
+	SYS(munmap, g->names_memory, names_memory_size());
 }
 
 /* Root of the gate's user namespace, in which there is but its network. */
@@ -394,21 +393,16 @@ static int make_opener(struct keeper *k, const struct gate *g)
 {
 	if (g->sockets[GATE_QUEUE] < 0)
 		return 0;
-	k->opener = mmap(NULL, sizeof *k->opener, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return k->opener == MAP_FAILED ? -ENOMEM : opener_init(k->opener, g);
+	k->opener = loop_memory(sizeof *k->opener);
+	return k->opener ? opener_init(k->opener, g) : -ENOMEM;
 }
 
 void keeper_main(const struct gate *g)
 {
-	struct keeper *k = mmap(NULL, sizeof *k, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct keeper *k = loop_memory(sizeof *k);
 
-	SYS(prctl, PR_SET_NAME, "cis:gate", 0, 0, 0);
-	close_others(g);
-	SYS(munmap, g->names_memory, names_memory_size());
-	SYS(chdir, "/");
-	if (k == MAP_FAILED ||
+	begin(g);
+	if (!k ||
 	    forward_init(&k->forward, &g->upstreams, g->questions[1], may_ask, k) < 0 ||
 	    make_opener(k, g) < 0 || confine(g) < 0)
 		_exit(1);

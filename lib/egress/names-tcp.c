@@ -7,6 +7,7 @@
 
 #include "../base/fd.h"
 #include "../base/sys.h"
+#include "loop.h"
 
 enum { SRC_LISTENER, SRC_CLIENT };
 #define SOURCE(kind, index) ((uint64_t)(kind) << 32 | (uint32_t)(index))
@@ -17,13 +18,6 @@ struct token {
 	uint32_t slot, generation;
 };
 
-static int watch(struct names_tcp *t, int fd, uint64_t source)
-{
-	struct epoll_event e = {.events = EPOLLIN, .data.u64 = source};
-
-	return SYS(epoll_ctl, t->epoll, EPOLL_CTL_ADD, fd, &e);
-}
-
 int names_tcp_init(struct names_tcp *t, const struct gate *g, struct dns *dns)
 {
 	static const enum gate_socket listeners[] = {GATE_DNS_TCP_4, GATE_DNS_TCP_6};
@@ -33,9 +27,8 @@ int names_tcp_init(struct names_tcp *t, const struct gate *g, struct dns *dns)
 	t->dns = dns;
 	r = t->epoll = SYS(epoll_create1, EPOLL_CLOEXEC);
 	for (size_t i = 0; i < ARRAY_SIZE(listeners) && r >= 0; i++)
-		if (g->sockets[listeners[i]] >= 0)
-			r = watch(t, g->sockets[listeners[i]],
-				  SOURCE(SRC_LISTENER, listeners[i]));
+		r = loop_watch(t->epoll, g->sockets[listeners[i]],
+			       SOURCE(SRC_LISTENER, listeners[i]));
 	return MIN(r, 0);
 }
 
@@ -81,7 +74,7 @@ static void on_listener(struct names_tcp *t, int listener, uint64_t now)
 	c->len = 0;
 	c->seen = now;
 	c->generation = ++t->generation;
-	if (watch(t, fd, SOURCE(SRC_CLIENT, c - t->clients)) < 0)
+	if (loop_watch(t->epoll, fd, SOURCE(SRC_CLIENT, c - t->clients)) < 0)
 		end_client(c);
 }
 

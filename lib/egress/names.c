@@ -3,20 +3,17 @@
 #include "names.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "../base/clock.h"
 #include "../base/fd.h"
 #include "../base/sys.h"
-#include "../isolate/confine.h"
 #include "dns.h"
 #include "judge.h"
 #include "keeper.h"
+#include "loop.h"
 #include "names-tcp.h"
 #include "policy.h"
 #include "record.h"
@@ -367,21 +364,6 @@ static void on_upstream(struct names *n)
 
 /* ---- making it ------------------------------------------------------------------- */
 
-static void *map(size_t size)
-{
-	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return at == MAP_FAILED ? NULL : at;
-}
-
-static int watch(struct names *n, int fd, uint64_t source)
-{
-	struct epoll_event e = {.events = EPOLLIN, .data.u64 = source};
-
-	return fd < 0 ? 0 : SYS(epoll_ctl, n->epoll, EPOLL_CTL_ADD, fd, &e);
-}
-
 static int make_dns(struct names *n)
 {
 	const struct dns_loop loop = {.context = n, .random = dns_random, .answer = dns_answer,
@@ -389,7 +371,7 @@ static int make_dns(struct names *n)
 				      .is_spent = is_spent};
 	struct dns_policy policy;
 	struct dns_config config;
-	void *memory = map(dns_size());
+	void *memory = loop_memory(dns_size());
 	int r;
 
 	if (!memory)
@@ -416,7 +398,7 @@ static int make_relay(struct names *n)
 	c.ops = &relay_ops;
 	c.context = n;
 	c.audit = policy_is_audit(n->policy);
-	memory = map(egress_relay_size(&c));
+	memory = loop_memory(egress_relay_size(&c));
 	if (!memory)
 		return -ENOMEM;
 	n->relay = egress_relay_init(memory, &c, &r);
@@ -425,30 +407,31 @@ static int make_relay(struct names *n)
 	for (size_t i = 0; i < ARRAY_SIZE(listeners) && r >= 0; i++)
 		if (n->gate->sockets[listeners[i]] >= 0)
 			r = egress_relay_listen(n->relay, n->gate->sockets[listeners[i]]);
-	return r < 0 ? r : watch(n, egress_relay_fd(n->relay), SOURCE(SRC_RELAY, 0));
+	return r < 0 ? r : loop_watch(n->epoll, egress_relay_fd(n->relay), SOURCE(SRC_RELAY, 0));
 }
 
 static int watch_all(struct names *n)
 {
 	const struct gate *g = n->gate;
-	int r = watch(n, g->life[1], SOURCE(SRC_LIFE, 0));
+	const struct {
+		int fd;
+		uint64_t source;
+	} all[] = {
+		{g->life[1], SOURCE(SRC_LIFE, 0)},
+		{g->asks[0], SOURCE(SRC_KEEPER, 0)},
+		{g->sockets[GATE_DNS_UDP_4], SOURCE(SRC_CLIENT_UDP, GATE_DNS_UDP_4)},
+		{g->sockets[GATE_DNS_UDP_6], SOURCE(SRC_CLIENT_UDP, GATE_DNS_UDP_6)},
+		{g->questions[0], SOURCE(SRC_UPSTREAM, 0)},
+		{g->hellos[0], SOURCE(SRC_HELLO, 0)},
+	};
+	int r = names_tcp_init(&n->tcp, g, n->dns);
 
-	if (r >= 0)
-		r = watch(n, g->asks[0], SOURCE(SRC_KEEPER, 0));
-	if (r >= 0)
-		r = watch(n, g->sockets[GATE_DNS_UDP_4], SOURCE(SRC_CLIENT_UDP, GATE_DNS_UDP_4));
-	if (r >= 0)
-		r = watch(n, g->sockets[GATE_DNS_UDP_6], SOURCE(SRC_CLIENT_UDP, GATE_DNS_UDP_6));
-	if (r >= 0)
-		r = watch(n, g->questions[0], SOURCE(SRC_UPSTREAM, 0));
-	if (r >= 0)
-		r = watch(n, g->hellos[0], SOURCE(SRC_HELLO, 0));
-	if (r >= 0)
-		r = names_tcp_init(&n->tcp, g, n->dns);
-	return r < 0 ? r : watch(n, n->tcp.epoll, SOURCE(SRC_TCP, 0));
+	for (size_t i = 0; i < ARRAY_SIZE(all) && r >= 0; i++)
+		r = loop_watch(n->epoll, all[i].fd, all[i].source);
+	return r < 0 ? r : loop_watch(n->epoll, n->tcp.epoll, SOURCE(SRC_TCP, 0));
 }
 
-static void close_others(const struct gate *g)
+static void begin(const struct gate *g)
 {
 	int keep[GATE_SOCKETS + 8];
 	size_t n = 0;
@@ -461,19 +444,8 @@ static void close_others(const struct gate *g)
 	fd_keep(keep, &n, g->life[1]);
 	fd_keep(keep, &n, g->records);
 	fd_keep(keep, &n, g->netns);
-	fd_close_others(keep, n);
-	for (int i = 0; i < 3; i++)
-		fd_close(i);
-}
-
-/* Two descriptors a stream, and pipes: as many as we may. */
-static int confine(const struct gate *g)
-{
-	const struct confinement c = {.id = g->id, .files = CONFINE_FILES_ALL,
-				      .file_size = RECORDS_MAX + RECORD_SIZE,
-				      .filter = SECCOMP_NAMES};
-
-	return confine_child(&c);
+	loop_begin("cis:names", keep, n);
+	SYS(munmap, g->keeper_memory, keeper_memory_size());
 }
 
 /* ---- its life -------------------------------------------------------------------- */
@@ -539,16 +511,12 @@ size_t names_memory_size(void)
 
 void names_main(const struct gate *g)
 {
-	struct names *n = map(sizeof *n);
+	struct names *n = loop_memory(sizeof *n);
 	int r = n ? 0 : -ENOMEM;
 
-	SYS(prctl, PR_SET_NAME, "cis:names", 0, 0, 0);
-	close_others(g);
-	SYS(munmap, g->keeper_memory, keeper_memory_size());
-	SYS(chdir, "/");
+	begin(g);
 	if (r >= 0)
-		r = SYS(setns, g->netns, CLONE_NEWNET);
-	fd_close(g->netns);
+		r = loop_enter(g);
 	if (r >= 0) {
 		n->gate = g;
 		n->policy = g->policy;
@@ -560,7 +528,7 @@ void names_main(const struct gate *g)
 		r = make_relay(n);
 	if (r >= 0)
 		r = watch_all(n);
-	if (r < 0 || confine(g) < 0)
+	if (r < 0 || loop_confine(g, SECCOMP_NAMES) < 0)
 		_exit(1);
 	serve(n);
 	/* What is still open has its record, too. */

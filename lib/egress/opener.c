@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "../base/macros.h"
 #include "../base/sys.h"
 #include "../net/gate-messages.h"
+#include "loop.h"
 
 #define TICK_MSEC 1000
 #define AT_ONCE 64 /* packets; then others get their turn */
@@ -57,11 +57,10 @@ static const struct opening_ops ops = {
 
 int opener_init(struct opener *o, const struct gate *g)
 {
-	void *memory = mmap(NULL, opening_size(), PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *memory = loop_memory(opening_size());
 	uint32_t seed;
 
-	if (memory == MAP_FAILED)
+	if (!memory)
 		return -ENOMEM;
 	if (SYS(getrandom, &seed, sizeof seed, 0) != sizeof seed)
 		return -EIO;

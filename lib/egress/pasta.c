@@ -13,7 +13,6 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "../base/fd.h"
@@ -318,13 +317,9 @@ int pasta_await(struct pasta *p, struct cis_error *err)
 
 void pasta_end(struct pasta *p)
 {
-	siginfo_t info;
-
 	if (p->pidfd >= 0) {
 		sys_pidfd_send_signal(p->pidfd, SIGKILL);
-		while (waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED | __WALL) < 0 &&
-		       errno == EINTR)
-			;
+		process_reap(p->pidfd, NULL);
 	}
 	p->pidfd = fd_close(p->pidfd);
 	p->says = fd_close(p->says);

@@ -222,54 +222,25 @@ static int family_index(int family)
 	return family == AF_INET ? POLICY_4 : family == AF_INET6 ? POLICY_6 : -1;
 }
 
-/* Of ranges that begin a @size-byte record each, the one with @address, or NULL. */
-static const void *find_range(const struct policy *p, const struct policy_part *of,
-			      size_t size, int family, const uint8_t *address)
-{
-	size_t bytes = family == AF_INET ? 4 : 16, from = 0, to = of->n;
-	const char *records = part(p, of);
-
-	while (from < to) {
-		size_t mid = (from + to) / 2;
-		const struct policy_range *r = (const void *)(records + mid * size);
-
-		if (memcmp(address, r->first, bytes) < 0)
-			to = mid;
-		else if (memcmp(address, r->last, bytes) > 0)
-			from = mid + 1;
-		else
-			return r;
-	}
-	return NULL;
-}
-
 bool policy_is_never(const struct policy *p, int family, const uint8_t *address)
 {
-	int i = family_index(family);
+	const struct policy_range *never = NULL;
+	size_t from = 0, to = policy_never(p, family, &never);
+	size_t bytes = family == AF_INET ? 4 : 16;
 
-	return i < 0 ||
-	       find_range(p, &p->never[i], sizeof(struct policy_range), family, address);
-}
+	if (family_index(family) < 0)
+		return true;
+	while (from < to) {
+		size_t mid = (from + to) / 2;
 
-size_t policy_address_ports(const struct policy *p, int family, const uint8_t *address,
-			    struct egress_port *ret, size_t max)
-{
-	const struct egress_port *ports;
-	const struct policy_net *net;
-	int i = family_index(family);
-	size_t n;
-
-	if (policy_is_never(p, family, address))
-		return 0;
-	if (p->audit)
-		return any_port(ret, max);
-	net = find_range(p, &p->nets[i], sizeof *net, family, address);
-	if (!net)
-		return 0;
-	n = policy_net_ports(p, net, &ports);
-	for (size_t k = 0; k < n && k < max; k++)
-		ret[k] = ports[k];
-	return n;
+		if (memcmp(address, never[mid].first, bytes) < 0)
+			to = mid;
+		else if (memcmp(address, never[mid].last, bytes) > 0)
+			from = mid + 1;
+		else
+			return true;
+	}
+	return false;
 }
 
 size_t policy_never(const struct policy *p, int family, const struct policy_range **ret)
@@ -297,11 +268,6 @@ size_t policy_net_ports(const struct policy *p, const struct policy_net *net,
 {
 	*ret = (const struct egress_port *)part(p, &p->ports) + net->ports;
 	return net->n_ports;
-}
-
-size_t policy_size(const struct policy *p)
-{
-	return p->size;
 }
 
 void policy_free(struct policy *p)

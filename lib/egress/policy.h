@@ -78,21 +78,15 @@ bool policy_is_audit(const struct policy *p);
  */
 bool policy_is_never(const struct policy *p, int family, const uint8_t *address);
 
-/* As policy_ports(), of an address by rules for addresses. 0 if it is never. */
-size_t policy_address_ports(const struct policy *p, int family, const uint8_t *address,
-			    struct egress_port *ret, size_t max);
-
 /*
- * The same as lists, for interval sets: sorted, without overlaps, neighbours merged. What
- * is never is cut out of the nets. Each returns how many there are.
+ * Rules for addresses as lists, for interval sets: sorted, without overlaps, neighbours
+ * merged. What is never is cut out of the nets. Each returns how many there are.
  */
 size_t policy_never(const struct policy *p, int family, const struct policy_range **ret);
 size_t policy_nets(const struct policy *p, int family, const struct policy_net **ret);
 size_t policy_net_ports(const struct policy *p, const struct policy_net *net,
 			const struct egress_port **ret);
 
-/* Bytes of the mapping, which begins at @p. */
-size_t policy_size(const struct policy *p);
 void policy_free(struct policy *p);
 
 static inline void policy_freep(struct policy **p)

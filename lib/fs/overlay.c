@@ -9,11 +9,8 @@
  */
 #include "overlay.h"
 
-#include <sched.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
 
 #include "../base/fd.h"
@@ -153,17 +150,15 @@ int overlay_mount_stage(const struct overlay_lowers *image, int scratch_fd, cons
 /* ---- a look at an image ---------------------------------------------------------- */
 
 struct view {
-	int dir, fd;
+	int dir;
 	size_t n;
 	bool user; /* marks are user.overlay.* */
 };
 
-#define VIEW_STACK 65536
-
 /* Shares memory and descriptors with the caller, but not its working directory. */
 static int view_main(void *arg)
 {
-	struct view *v = arg;
+	const struct view *v = arg;
 	cleanup_close int fs = sys_fsopen("overlay");
 	int r = fs < 0 ? fs : set_lowers_child(fs, v->dir, v->n);
 
@@ -171,29 +166,14 @@ static int view_main(void *arg)
 		r = sys_fsconfig(fs, FSCONFIG_SET_FLAG, "userxattr", NULL);
 	if (r >= 0)
 		r = sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL);
-	v->fd = r < 0 ? r
-		      : sys_fsmount(fs, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV |
-						MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-	return 0;
+	return r < 0 ? r
+		     : sys_fsmount(fs, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV |
+					       MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
 }
 
 int overlay_view(int dir, size_t n)
 {
-	_Alignas(16) char stack[VIEW_STACK];
-	struct view v = {.dir = dir, .fd = -EIO, .n = n, .user = process_is_rootless()};
-	sigset_t all, before;
-	pid_t pid;
-	int r;
+	struct view v = {.dir = dir, .n = n, .user = process_is_rootless()};
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pid = clone(view_main, stack + sizeof stack,
-		    CLONE_VM | CLONE_VFORK | CLONE_FILES, &v);
-	r = -errno;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (pid < 0)
-		return r;
-	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
-		;
-	return v.fd;
+	return process_run_aside(view_main, &v);
 }

@@ -11,7 +11,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/random.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../base/fd.h"
@@ -292,8 +291,7 @@ int collector_start(struct collector *c, const struct artifacts *a, uint32_t bas
 
 static void reap(struct collector *c, siginfo_t *ret)
 {
-	while (waitid(P_PIDFD, (id_t)c->pidfd, ret, WEXITED | __WALL) < 0 && errno == EINTR)
-		;
+	process_reap(c->pidfd, ret);
 	c->pidfd = fd_close(c->pidfd);
 	c->go = fd_close(c->go);
 }

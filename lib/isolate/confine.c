@@ -32,22 +32,31 @@ static int set_limits(const struct confinement *c)
 	return r;
 }
 
+int confine_caps_child(uint64_t caps)
+{
+	struct __user_cap_data_struct data[2] = {0};
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(data); i++)
+		data[i].effective = data[i].permitted = (uint32_t)(caps >> 32 * i);
+	r = sys_capset(data);
+	if (r >= 0)
+		r = SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	/* All of the supervisor's memory is in us. */
+	return r < 0 ? r : SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 static int drop_privilege(const struct confinement *c)
 {
-	struct __user_cap_data_struct caps[2] = {0};
-	int r = sys_setgroups(0, NULL);
+	int r = SYS(prctl, PR_SET_KEEPCAPS, c->caps != 0, 0, 0, 0);
 
-	for (size_t i = 0; i < ARRAY_SIZE(caps); i++)
-		caps[i].effective = caps[i].permitted = (uint32_t)(c->caps >> 32 * i);
+	if (r >= 0)
+		r = sys_setgroups(0, NULL);
 	if (r >= 0)
 		r = sys_setresgid(c->id, c->id, c->id);
 	if (r >= 0)
 		r = sys_setresuid(c->id, c->id, c->id);
-	if (r >= 0)
-		r = sys_capset(caps);
-	if (r >= 0)
-		r = SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	return r < 0 ? r : SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	return r < 0 ? r : confine_caps_child(c->caps);
 }
 
 int confine_child(const struct confinement *c)

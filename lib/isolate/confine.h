@@ -20,7 +20,16 @@ struct confinement {
 /* As many as we may have: of who carries streams. */
 #define CONFINE_FILES_ALL RLIM_INFINITY
 
-/* In a cloned child, by raw calls. No process can be made, none traces it. */
+/*
+ * In a cloned child, by raw calls. No process can be made but by the host's root, none traces
+ * it.
+ */
 int confine_child(const struct confinement *c);
+
+/*
+ * The part of it that is left to who goes on making processes of others' ids: capabilities
+ * are those of @caps (1 << CAP_*), none is to be had any more, and nobody traces it.
+ */
+int confine_caps_child(uint64_t caps);
 
 #endif

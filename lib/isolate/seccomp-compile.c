@@ -19,20 +19,16 @@
 #include "seccomp.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/btrfs.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "../base/fd.h"
-#include "../base/io.h"
 #include "../base/str.h"
-#include "../base/sys.h"
+#include "seccomp-export.h"
 
 /* file_setattr, Linux 6.17: the highest number whose meaning we have read. */
 #define LAST_JUDGED 469
@@ -127,20 +123,6 @@ static int add_subvolume_rules(scmp_filter_ctx ctx)
 	return r;
 }
 
-static int export_program(scmp_filter_ctx ctx, char **ret, size_t *ret_len)
-{
-	cleanup_close int fd = memfd_create("cisandbox-filter", MFD_CLOEXEC);
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	r = seccomp_export_bpf(ctx, fd);
-	if (r < 0)
-		return r;
-	lseek(fd, 0, SEEK_SET);
-	return io_read_fd(fd, BPF_MAXINSNS * sizeof(struct sock_filter), ret, ret_len);
-}
-
 /*
  * What libseccomp would express as 58 refused families twice over, and take
  * most of a millisecond to compile: the permitted ones, by hand. Offsets of
@@ -209,7 +191,7 @@ int seccomp_compile(uint64_t flags, struct sock_filter **ret, unsigned short *re
 		    struct cis_error *err)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
-	cleanup_free char *program = NULL;
+	cleanup_free struct sock_filter *program = NULL;
 	size_t len = 0, n;
 	int r = ctx ? 0 : -ENOMEM;
 
@@ -225,190 +207,16 @@ int seccomp_compile(uint64_t flags, struct sock_filter **ret, unsigned short *re
 	if (r >= 0)
 		r = add_subvolume_rules(ctx);
 	if (r >= 0)
-		r = export_program(ctx, &program, &len);
+		r = seccomp_export(ctx, &program, &len);
 	seccomp_release(ctx);
 	if (r < 0)
 		return cis_fail(err, -r, "seccomp: compile the filter");
 
-	*ret = malloc(PROLOGUE_MAX * sizeof **ret + len);
+	*ret = calloc(PROLOGUE_MAX + len, sizeof **ret);
 	if (!*ret)
 		return cis_fail(err, ENOMEM, "seccomp: compile the filter");
 	n = emit_prologue(*ret);
-	memcpy(*ret + n, program, len);
-	*ret_n = (unsigned short)(n + len / sizeof **ret);
-	return 0;
-}
-
-/* If @r says that all is well so far. */
-static int allow_calls(scmp_filter_ctx ctx, const int *calls, size_t n, int r)
-{
-	for (size_t i = 0; i < n && r >= 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
-	return r;
-}
-
-/*
- * What lib/vfs/server.c calls, on descriptors it was born with. Memory without PROT_EXEC
- * only: the third argument is compared under a mask.
- */
-static int add_vfs_rules(scmp_filter_ctx ctx)
-{
-	static const int calls[] = {SCMP_SYS(read),	   SCMP_SYS(pread64),
-				    SCMP_SYS(writev),	   SCMP_SYS(munmap),
-				    SCMP_SYS(ppoll),	   SCMP_SYS(sched_yield),
-				    SCMP_SYS(clock_gettime), SCMP_SYS(exit_group),
-				    SCMP_SYS(exit),	   SCMP_SYS(restart_syscall)};
-	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-				 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-
-	return allow_calls(ctx, calls, ARRAY_SIZE(calls), r);
-}
-
-/*
- * What lib/egress/keeper.c and forward.c call: they talk by sockets they were born with.
- */
-static int add_keeper_rules(scmp_filter_ctx ctx)
-{
-	static const int calls[] = {SCMP_SYS(ppoll),	     SCMP_SYS(recvfrom),
-				    SCMP_SYS(sendto),	     SCMP_SYS(write),
-				    SCMP_SYS(connect),	     SCMP_SYS(epoll_ctl),
-				    SCMP_SYS(epoll_pwait),
-				    SCMP_SYS(fstat),	     SCMP_SYS(newfstatat),
-				    SCMP_SYS(clock_gettime), SCMP_SYS(exit_group),
-				    SCMP_SYS(exit),	     SCMP_SYS(restart_syscall)};
-
-	return allow_calls(ctx, calls, ARRAY_SIZE(calls), 0);
-}
-
-/* lib/egress/relay.c, record.c, and loops around them. */
-static int add_relay_rules(scmp_filter_ctx ctx)
-{
-	static const int calls[] = {
-		SCMP_SYS(accept4),     SCMP_SYS(clock_gettime), SCMP_SYS(close),
-		SCMP_SYS(connect),     SCMP_SYS(epoll_ctl),	SCMP_SYS(epoll_pwait),
-		SCMP_SYS(exit),	       SCMP_SYS(exit_group),	SCMP_SYS(fstat),
-		SCMP_SYS(getsockname), SCMP_SYS(getsockopt),	SCMP_SYS(newfstatat),
-		SCMP_SYS(pipe2),       SCMP_SYS(recvfrom),	SCMP_SYS(restart_syscall),
-		SCMP_SYS(sendmsg),     SCMP_SYS(sendto),	SCMP_SYS(setsockopt),
-		SCMP_SYS(shutdown),    SCMP_SYS(splice),	SCMP_SYS(write)};
-	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-				 SCMP_A1(SCMP_CMP_EQ, F_SETPIPE_SZ));
-
-	return allow_calls(ctx, calls, ARRAY_SIZE(calls), r);
-}
-
-/* Of IP, which its network namespace lets out where the gate's rules do. */
-static int add_sockets(scmp_filter_ctx ctx, int type)
-{
-	static const int inet[] = {AF_INET, AF_INET6};
-	int r = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(inet) && r >= 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)inet[i]),
-				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, (scmp_datum_t)type));
-	return r;
-}
-
-/* lib/egress/names.c */
-static int add_names_rules(scmp_filter_ctx ctx)
-{
-	int r = add_relay_rules(ctx);
-
-	if (r >= 0)
-		r = add_sockets(ctx, SOCK_STREAM);
-	return r < 0 ? r : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(getrandom), 0);
-}
-
-/* lib/egress/inbound.c */
-static int add_inbound_rules(scmp_filter_ctx ctx)
-{
-	int r = add_relay_rules(ctx);
-
-	if (r >= 0)
-		r = add_sockets(ctx, SOCK_STREAM);
-	if (r >= 0)
-		r = add_sockets(ctx, SOCK_DGRAM);
-	return r < 0 ? r : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(recvmsg), 0);
-}
-
-/* lib/guard/artifact-copy.c: files below the two descriptors it was born with. */
-static int add_artifact_rules(scmp_filter_ctx ctx)
-{
-	static const int calls[] = {
-		SCMP_SYS(close),      SCMP_SYS(exit),	   SCMP_SYS(exit_group),
-		SCMP_SYS(fchmod),     SCMP_SYS(fchown),	   SCMP_SYS(fchownat),
-		SCMP_SYS(fstat),      SCMP_SYS(ftruncate), SCMP_SYS(getdents64),
-		SCMP_SYS(lseek),      SCMP_SYS(mkdirat),   SCMP_SYS(newfstatat),
-		SCMP_SYS(openat),     SCMP_SYS(openat2),   SCMP_SYS(ppoll),
-		SCMP_SYS(pread64),    SCMP_SYS(pwrite64),  SCMP_SYS(readlinkat),
-		SCMP_SYS(restart_syscall), SCMP_SYS(symlinkat), SCMP_SYS(utimensat)};
-
-	return allow_calls(ctx, calls, ARRAY_SIZE(calls), 0);
-}
-
-/*
- * unpack/: files below the directory that it is rooted in, and memory that holds no code.
- * Nothing that makes a process, a socket, a mount or a namespace. sysinfo is qsort()'s.
- */
-static int add_unpack_rules(scmp_filter_ctx ctx)
-{
-	static const int calls[] = {
-		SCMP_SYS(brk),		SCMP_SYS(clock_gettime), SCMP_SYS(close),
-		SCMP_SYS(exit),		SCMP_SYS(exit_group),	 SCMP_SYS(fchmod),
-		SCMP_SYS(fchmodat),	SCMP_SYS(fchownat),	 SCMP_SYS(fgetxattr),
-		SCMP_SYS(flistxattr),	 SCMP_SYS(fsetxattr),
-		SCMP_SYS(fstat),	SCMP_SYS(fstatfs),	 SCMP_SYS(ftruncate),
-		SCMP_SYS(futex),	SCMP_SYS(getdents64),	 SCMP_SYS(getrandom),
-		SCMP_SYS(linkat),	SCMP_SYS(lseek),	 SCMP_SYS(madvise),
-		SCMP_SYS(mkdirat),	SCMP_SYS(mknodat),	 SCMP_SYS(mremap),
-		SCMP_SYS(munmap),	SCMP_SYS(newfstatat),	 SCMP_SYS(openat),
-		SCMP_SYS(pread64),	SCMP_SYS(pwrite64),	 SCMP_SYS(read),
-		SCMP_SYS(readlink),	SCMP_SYS(readlinkat),	 SCMP_SYS(renameat),
-		SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
-		SCMP_SYS(symlinkat),	SCMP_SYS(sysinfo),	 SCMP_SYS(unlinkat),
-		SCMP_SYS(utimensat),	SCMP_SYS(write)};
-	/* Not F_SETOWN and F_SETSIG: any signal to any process of one's id. */
-	static const int commands[] = {F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL};
-	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-				 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-
-	for (size_t i = 0; i < ARRAY_SIZE(commands) && r >= 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-				     SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
-	if (r >= 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	for (size_t i = 0; i < ARRAY_SIZE(calls) && r >= 0; i++) {
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
-		if (r == -EDOM) /* readlink, where there is only readlinkat */
-			r = 0;
-	}
-	return r;
-}
-
-int seccomp_compile_helper(enum seccomp_helper helper, struct sock_filter **ret,
-			   unsigned short *ret_n, struct cis_error *err)
-{
-	static int (*const add[])(scmp_filter_ctx ctx) = {
-		[SECCOMP_VFS] = add_vfs_rules,
-		[SECCOMP_KEEPER] = add_keeper_rules,
-		[SECCOMP_NAMES] = add_names_rules,
-		[SECCOMP_INBOUND] = add_inbound_rules,
-		[SECCOMP_ARTIFACT] = add_artifact_rules,
-		[SECCOMP_UNPACK] = add_unpack_rules,
-	};
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	char *program = NULL;
-	size_t len = 0;
-	int r = ctx ? add[helper](ctx) : -ENOMEM;
-
-	if (r >= 0)
-		r = export_program(ctx, &program, &len);
-	seccomp_release(ctx);
-	if (r < 0)
-		return cis_fail(err, -r, "seccomp: compile the helper's filter");
-	*ret = (struct sock_filter *)(void *)program;
-	*ret_n = (unsigned short)(len / sizeof **ret);
+	memcpy(*ret + n, program, len * sizeof **ret);
+	*ret_n = (unsigned short)(n + len);
 	return 0;
 }

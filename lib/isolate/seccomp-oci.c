@@ -26,14 +26,12 @@
 #include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/utsname.h>
 
-#include "../base/fd.h"
-#include "../base/io.h"
 #include "../base/sys.h"
 #include "../container/config.h"
 #include "seccomp-cache.h"
+#include "seccomp-export.h"
 
 /* Part of the key: to be raised when the same profile shall give another program. */
 #define FORMAT 2
@@ -260,23 +258,6 @@ static int set_up(scmp_filter_ctx ctx, const struct config_seccomp *s,
 	return 0;
 }
 
-static int export_program(scmp_filter_ctx ctx, char **ret, size_t *ret_len)
-{
-	cleanup_close int fd = memfd_create("cisandbox-filter", MFD_CLOEXEC);
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	r = seccomp_export_bpf(ctx, fd);
-	if (r < 0)
-		return r;
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return -errno;
-	/* More than a kernel takes, so that we can tell how much too much it is. */
-	return io_read_fd(fd, 16 * BPF_MAXINSNS * sizeof(struct sock_filter), ret,
-			  ret_len);
-}
-
 /* ---- our part ------------------------------------------------------------------ */
 
 #define LOAD(field) \
@@ -410,7 +391,7 @@ static size_t emit_stub(struct sock_filter *f, const struct config_seccomp *s,
 /* ---- together ------------------------------------------------------------------ */
 
 static int compile_rules(const struct config_seccomp *s, const struct archs *archs,
-			 uint32_t otherwise, char **ret, size_t *ret_len,
+			 uint32_t otherwise, struct sock_filter **ret, size_t *ret_n,
 			 struct cis_error *err)
 {
 	scmp_filter_ctx ctx = seccomp_init(otherwise);
@@ -424,7 +405,7 @@ static int compile_rules(const struct config_seccomp *s, const struct archs *arc
 	if (r >= 0)
 		r = add_rules(ctx, s, otherwise, err);
 	if (r >= 0) {
-		r = export_program(ctx, ret, ret_len);
+		r = seccomp_export(ctx, ret, ret_n);
 		if (r < 0)
 			cis_fail(err, -r, "seccomp: compile the filter");
 	}
@@ -436,19 +417,18 @@ static int compile(const struct config_seccomp *s, const struct archs *archs,
 		   uint32_t otherwise, struct sock_filter **ret, unsigned short *ret_n,
 		   struct cis_error *err)
 {
-	cleanup_free struct sock_filter *program = NULL;
-	cleanup_free char *rules = NULL;
-	size_t len, n;
-	int r = compile_rules(s, archs, otherwise, &rules, &len, err);
+	cleanup_free struct sock_filter *program = NULL, *rules = NULL;
+	size_t n_rules, n;
+	int r = compile_rules(s, archs, otherwise, &rules, &n_rules, err);
 
 	if (r < 0)
 		return r;
-	program = malloc(STUB_MAX * sizeof *program + len);
+	program = calloc(STUB_MAX + n_rules, sizeof *program);
 	if (!program)
 		return cis_fail(err, ENOMEM, "seccomp: compile the filter");
 	n = emit_stub(program, s, archs, otherwise);
-	memcpy(program + n, rules, len);
-	n += len / sizeof *program;
+	memcpy(program + n, rules, n_rules * sizeof *rules);
+	n += n_rules;
 	if (n > BPF_MAXINSNS)
 		return cis_fail_plain(err, E2BIG,
 				      "seccomp: the profile makes %zu instructions, the "

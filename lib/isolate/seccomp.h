@@ -26,12 +26,15 @@ enum seccomp_helper {
 	SECCOMP_INBOUND,
 	SECCOMP_ARTIFACT,
 	SECCOMP_UNPACK,
+	SECCOMP_NOTIFY,
+	SECCOMP_PATHS,
+	SECCOMP_MOUNTER,
 	SECCOMP_HELPERS
 };
 const struct sock_filter *seccomp_helper_filter(enum seccomp_helper helper,
 						unsigned short *ret_n);
 
-/* seccomp-compile.c, at build time and in tests. *ret is one allocation. */
+/* seccomp-compile.c, -helpers.c, at build time and in tests. *ret is one allocation. */
 int seccomp_compile(uint64_t flags, struct sock_filter **ret, unsigned short *ret_n,
 		    struct cis_error *err);
 int seccomp_compile_helper(enum seccomp_helper helper, struct sock_filter **ret,

@@ -6,7 +6,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "../base/fd.h"
 #include "../base/io.h"
@@ -215,8 +214,8 @@ static int run(const struct job *what, struct job *ret)
 	r = process_clone(&args);
 	if (r == 0)
 		child_main(j);
-	while (r > 0 && waitpid(r, NULL, __WALL) < 0 && errno == EINTR)
-		;
+	if (r > 0)
+		process_wait(r);
 	*ret = *j;
 	munmap(j, sizeof *j);
 	return r < 0 ? r : ret->result;

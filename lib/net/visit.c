@@ -10,80 +10,46 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <sys/wait.h>
 
 #include "../base/fd.h"
 #include "../base/process.h"
-#include "../base/str.h"
 #include "../base/sys.h"
-
-#define STACK 65536
 
 struct visit {
 	int netns;
 	int (*work)(void *arg);
 	void *arg;
-	int result;
 };
 
-static int visitor_main(void *arg)
+static int go(void *arg)
 {
-	struct visit *v = arg;
+	const struct visit *v = arg;
+	int r = SYS(setns, v->netns, CLONE_NEWNET);
 
-	v->result = SYS(setns, v->netns, CLONE_NEWNET);
-	if (v->result >= 0)
-		v->result = v->work(v->arg);
-	return 0;
-}
-
-static int send_child(struct visit *v)
-{
-	cleanup_free char *stack = aligned_alloc(16, STACK);
-	sigset_t all, before;
-	pid_t pid;
-	int r;
-
-	if (!stack)
-		return -ENOMEM;
-	/* A handler of the program's would run twice, in one memory. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pid = clone(visitor_main, stack + STACK, CLONE_VM | CLONE_VFORK | CLONE_FILES, v);
-	r = pid < 0 ? -errno : 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	while (r >= 0 && waitpid(pid, NULL, __WALL) < 0)
-		if (errno != EINTR)
-			r = -errno;
-	return r < 0 ? r : v->result;
+	return r < 0 ? r : v->work(v->arg);
 }
 
 /* The thread's: nobody else comes along. */
 static int go_and_return(struct visit *v)
 {
 	cleanup_close int ours = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	sigset_t all, before;
 	int r, back;
 
 	if (ours < 0)
 		return -errno;
-	r = SYS(setns, v->netns, CLONE_NEWNET);
-	if (r < 0)
-		return r;
-	r = v->work(v->arg);
+	/* A handler of the program's would be there, too. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = go(v);
 	back = SYS(setns, ours, CLONE_NEWNET);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return back < 0 ? back : r;
 }
 
 int netns_visit(int netns, int (*work)(void *arg), void *arg)
 {
-	struct visit v = {netns, work, arg, -ECHILD};
-	sigset_t all, before;
-	int r;
+	struct visit v = {netns, work, arg};
 
-	/* A handler of the program's would be there, too. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = process_is_rootless() ? send_child(&v) : go_and_return(&v);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return r;
+	return process_is_rootless() ? process_run_aside(go, &v) : go_and_return(&v);
 }

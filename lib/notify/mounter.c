@@ -2,14 +2,9 @@
 /* Its start, its confinement, and the records on its socket; what it does is in image.c. */
 #include "mounter.h"
 
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -18,10 +13,12 @@
 #include "../base/process.h"
 #include "../base/sys.h"
 #include "../fs/mount.h"
+#include "../isolate/confine.h"
 #include "image.h"
 #include "traps.h"
 
 #define DEATH_MSEC 1000
+#define FILES_MAX 64
 
 /* ---- the supervisor's --------------------------------------------------------- */
 
@@ -142,50 +139,6 @@ static int change_root(void)
 	return r < 0 ? r : SYS(chdir, "/");
 }
 
-static int drop_privilege(void)
-{
-	const struct __user_cap_data_struct data[2] = {
-		{.effective = 1u << CAP_SYS_ADMIN, .permitted = 1u << CAP_SYS_ADMIN}};
-	int r = sys_setgroups(0, NULL);
-
-	if (r >= 0)
-		r = sys_setresgid(0, 0, 0);
-	if (r >= 0)
-		r = sys_setresuid(0, 0, 0);
-	if (r >= 0)
-		r = sys_capset(data);
-	if (r >= 0)
-		r = SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	return r < 0 ? r : SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-}
-
-static int fence(void)
-{
-	static const uint16_t needed[] = {
-		SYS_recvmsg, SYS_sendto, SYS_close, SYS_openat, SYS_fstat, SYS_newfstatat,
-		SYS_ftruncate, SYS_sendfile, SYS_pread64, SYS_ioctl, SYS_fsopen, SYS_fsconfig,
-		SYS_fsmount, SYS_mount_setattr, SYS_clone3, SYS_wait4, SYS_open_tree,
-		SYS_move_mount, SYS_setns, SYS_unshare, SYS_exit_group,
-	};
-	struct sock_filter f[ARRAY_SIZE(needed) + 6];
-	struct sock_fprog program = {.filter = f};
-	size_t n = 0;
-
-	f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-					      offsetof(struct seccomp_data, arch));
-	f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TRAP_ARCH, 0,
-					      ARRAY_SIZE(needed) + 1);
-	f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-					      offsetof(struct seccomp_data, nr));
-	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
-		f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, needed[i],
-						      (uint8_t)(ARRAY_SIZE(needed) - i), 0);
-	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	program.len = (unsigned short)n;
-	return SYS(seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
-}
-
 static void close_others(const struct mounter *m)
 {
 	int keep[4];
@@ -195,16 +148,16 @@ static void close_others(const struct mounter *m)
 	fd_keep(keep, &n, m->copies);
 	fd_keep(keep, &n, m->userns);
 	fd_keep(keep, &n, m->listener);
-	fd_close_others(keep, n);
-	for (int i = 0; i < 3; i++)
-		fd_close(i);
+	fd_close_all_but(keep, n);
 }
 
-static int limit(int resource, rlim_t value)
+/* Root of the host's, to mount: in children of its own, which the filter lets it make. */
+static int confine(void)
 {
-	struct rlimit l = {value, value};
+	const struct confinement c = {.caps = 1ULL << CAP_SYS_ADMIN, .files = FILES_MAX,
+				      .file_size = IMAGE_BYTES_MAX, .filter = SECCOMP_MOUNTER};
 
-	return SYS(prlimit64, 0, resource, &l, NULL);
+	return confine_child(&c);
 }
 
 static int begin(const struct mounter *m)
@@ -218,16 +171,8 @@ static int begin(const struct mounter *m)
 	process_reset_signals_child();
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	r = limit(RLIMIT_CORE, 0);
-	if (r >= 0)
-		r = limit(RLIMIT_NOFILE, 64);
-	if (r >= 0)
-		r = limit(RLIMIT_FSIZE, IMAGE_BYTES_MAX);
-	if (r >= 0)
-		r = change_root();
-	if (r >= 0)
-		r = drop_privilege();
-	return r < 0 ? r : fence();
+	r = change_root();
+	return r < 0 ? r : confine();
 }
 
 static void mounter_main(const struct mounter *m)

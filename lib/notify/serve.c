@@ -14,15 +14,11 @@
  */
 #include "serve.h"
 
-#include <linux/audit.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
 #include <poll.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -30,10 +26,13 @@
 #include "../base/macros.h"
 #include "../base/process.h"
 #include "../base/sys.h"
+#include "../isolate/confine.h"
 
 /* Debian 12's headers lack them. */
 #define SET_FLAGS SECCOMP_IOW(4, uint64_t)
 #define SYNC_WAKE_UP 1UL
+
+#define FILES_MAX 64
 
 #define MAGIC1 0xfee1dead
 #define IS_MAGIC2(m)                                                                   \
@@ -124,32 +123,17 @@ static void reply(struct serve *s, int error)
 
 /* ---- who we are ------------------------------------------------------------------ */
 
-static int become(const struct serve *s, enum answerer who)
+static int confine(const struct serve *s, enum answerer who)
 {
 	const bool makes = who == ANSWER_PATHS && s->flags & CIS_TRAP_MKNOD;
-	const uint32_t caps = makes ? 1u << CAP_MKNOD : 0;
-	const struct __user_cap_data_struct data[2] = {{.effective = caps, .permitted = caps}};
-	int r = SYS(prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0);
+	const struct confinement c = {
+		.id = s->base,
+		.caps = makes ? 1ULL << CAP_MKNOD : 0,
+		.files = FILES_MAX,
+		.filter = who == ANSWER_NOW ? SECCOMP_NOTIFY : SECCOMP_PATHS,
+	};
 
-	if (r >= 0)
-		r = sys_setgroups(0, NULL);
-	if (r >= 0)
-		r = sys_setresgid(s->base, s->base, s->base);
-	if (r >= 0)
-		r = sys_setresuid(s->base, s->base, s->base);
-	if (r >= 0)
-		r = sys_capset(data);
-	if (r >= 0)
-		r = SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	/* All of the supervisor's memory is in us. */
-	return r < 0 ? r : SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-}
-
-static void limit(int resource, rlim_t value)
-{
-	struct rlimit l = {value, value};
-
-	SYS(prlimit64, 0, resource, &l, NULL);
+	return confine_child(&c);
 }
 
 /* Signal and death when the supervisor is gone, while we wait where nothing can be polled. */
@@ -163,45 +147,6 @@ static int watch_life(const struct serve *s)
 	if (r >= 0 && poll(&p, 1, 0) != 0)
 		r = -EPIPE;
 	return r;
-}
-
-static const uint16_t needed_now[] = {
-	SYS_ioctl,    SYS_process_vm_writev, SYS_read,    SYS_pread64,    SYS_openat,
-	SYS_close,    SYS_newfstatat,        SYS_sysinfo, SYS_getdents64, SYS_clock_gettime,
-	SYS_ppoll,    SYS_sendto,            SYS_fstat,   SYS_exit_group, SYS_rt_sigreturn,
-	SYS_restart_syscall,
-};
-static const uint16_t needed_for_paths[] = {
-	SYS_ioctl,    SYS_read,      SYS_pread64,   SYS_openat,         SYS_openat2,
-	SYS_close,    SYS_newfstatat, SYS_fstat,    SYS_readlinkat,     SYS_mknodat,
-	SYS_umask,    SYS_recvfrom,  SYS_exit_group, SYS_rt_sigreturn,  SYS_restart_syscall,
-	SYS_statx,    SYS_sendmsg,
-};
-#define NEEDED_MAX 32
-
-static int fence(const uint16_t *needed, size_t n_needed)
-{
-	struct sock_filter f[NEEDED_MAX + 6];
-	struct sock_fprog program = {.filter = f};
-	size_t n = 0;
-
-	_Static_assert(ARRAY_SIZE(needed_now) <= NEEDED_MAX &&
-			       ARRAY_SIZE(needed_for_paths) <= NEEDED_MAX,
-		       "room");
-
-	f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-					      offsetof(struct seccomp_data, arch));
-	f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TRAP_ARCH, 0,
-					      (uint8_t)(n_needed + 1));
-	f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-					      offsetof(struct seccomp_data, nr));
-	for (size_t i = 0; i < n_needed; i++)
-		f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, needed[i],
-						      (uint8_t)(n_needed - i), 0);
-	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	program.len = (unsigned short)n;
-	return SYS(seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
 }
 
 static void close_others(const struct serve *s, enum answerer who)
@@ -237,19 +182,10 @@ static int begin(struct serve *s, enum answerer who)
 	sigfillset(&mask);
 	sigdelset(&mask, SIGIO);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
-	limit(RLIMIT_CORE, 0);
-	limit(RLIMIT_NPROC, 0);
-	limit(RLIMIT_NOFILE, 64);
 	/* On the processor of who asks, which sleeps until we are done. Since Linux 6.6. */
 	SYS(ioctl, s->listener, SET_FLAGS, SYNC_WAKE_UP);
-	r = become(s, who);
-	if (r >= 0)
-		r = watch_life(s);
-	if (r < 0)
-		return r;
-	if (who == ANSWER_NOW)
-		return fence(needed_now, ARRAY_SIZE(needed_now));
-	return fence(needed_for_paths, ARRAY_SIZE(needed_for_paths));
+	r = watch_life(s);
+	return r < 0 ? r : confine(s, who);
 }
 
 /* -ENOENT is a caller that died, or, since Linux 6.11, that nobody is left at all. */

@@ -23,9 +23,7 @@ static void close_others(const struct helper *h)
 		fd_keep(keep, &n, h->sources->fd[i]);
 	for (size_t i = 0; i < VFS_HOST_FILES_MAX; i++)
 		fd_keep(keep, &n, h->sources->host[i]);
-	fd_close_others(keep, n);
-	for (int i = 0; i < 3; i++)
-		fd_close(i);
+	fd_close_all_but(keep, n);
 	SYS(dup3, h->conn, CONNECTION, O_CLOEXEC);
 	fd_close(h->conn);
 }

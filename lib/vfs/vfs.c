@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "../base/clock.h"
@@ -29,14 +28,6 @@ void vfs_init(struct vfs *v)
 	vfs_sources_init(&v->sources);
 }
 
-static int wait_for(int pidfd, siginfo_t *info)
-{
-	while (waitid(P_PIDFD, (id_t)pidfd, info, WEXITED | __WALL) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return 0;
-}
-
 void vfs_drop(struct vfs *v)
 {
 	if (v->pidfd >= 0)
@@ -51,7 +42,7 @@ void vfs_done(struct vfs *v)
 
 	vfs_drop(v);
 	if (v->pidfd >= 0)
-		wait_for(v->pidfd, &info);
+		process_reap(v->pidfd, &info);
 	fd_close(v->pidfd);
 	vfs_sources_done(&v->sources);
 	if (v->helper.shared)
@@ -169,7 +160,7 @@ unsigned int vfs_bury(struct vfs *v, int *ret_status)
 	siginfo_t info = {0};
 	unsigned int over;
 
-	wait_for(v->pidfd, &info);
+	process_reap(v->pidfd, &info);
 	v->pidfd = fd_close(v->pidfd);
 	*ret_status = info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status;
 	v->quick_deaths = now_msec() - v->spawned_msec < QUICK_MSEC ? v->quick_deaths + 1 : 0;

@@ -8,19 +8,24 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/num.h"
+#include "base/process.h"
 #include "base/record.h"
 #include "base/spawn.h"
 #include "base/str.h"
+#include "base/sys.h"
 #include "fs/passwd.h"
 #include "fs/path.h"
 #include "spec.h"
@@ -355,6 +360,71 @@ static void test_spawn(void **state)
 	free(text);
 }
 
+/* Memory and descriptors are ours, the working directory is its own. */
+static int aside(void *arg)
+{
+	int *fd = arg;
+
+	*fd = SYS(openat, AT_FDCWD, "/", O_PATH | O_CLOEXEC);
+	return *fd < 0 ? *fd : SYS(chdir, "/proc") < 0 ? -EIO : 4711;
+}
+
+static int refused(void *arg)
+{
+	(void)arg;
+	return SYS(openat, AT_FDCWD, "/none such", O_PATH);
+}
+
+static void test_aside(void **state)
+{
+	char before[4096], after[4096];
+	sigset_t mask, mask_after;
+	struct stat st;
+	int fd = -1;
+
+	(void)state;
+	assert_non_null(getcwd(before, sizeof before));
+	pthread_sigmask(SIG_SETMASK, NULL, &mask);
+	assert_int_equal(process_run_aside(aside, &fd), 4711);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_true(S_ISDIR(st.st_mode));
+	close(fd);
+	assert_non_null(getcwd(after, sizeof after));
+	assert_string_equal(before, after);
+	assert_int_equal(process_run_aside(refused, NULL), -ENOENT);
+	pthread_sigmask(SIG_SETMASK, NULL, &mask_after);
+	assert_memory_equal(&mask, &mask_after, sizeof mask);
+	/* Nobody is left, and nobody is not anybody. */
+	assert_int_equal(waitpid(-1, NULL, __WALL), -1);
+	assert_int_equal(process_wait(0), -ECHILD);
+	assert_int_equal(process_wait(-1), -ECHILD);
+}
+
+static void test_wait(void **state)
+{
+	struct clone_args args = {0};
+	siginfo_t info = {0};
+	int pidfd = -1, pid;
+
+	(void)state;
+	pid = process_clone(&args);
+	if (pid == 0)
+		_exit(3);
+	assert_true(pid > 0);
+	assert_int_equal(WEXITSTATUS(process_wait(pid)), 3);
+	assert_int_equal(process_wait(pid), -ECHILD);
+	args.flags = CLONE_PIDFD;
+	args.pidfd = (uint64_t)(uintptr_t)&pidfd;
+	pid = process_clone(&args);
+	if (pid == 0)
+		_exit(4);
+	assert_true(pid > 0);
+	assert_int_equal(process_reap(pidfd, &info), 0);
+	assert_int_equal(info.si_status, 4);
+	assert_int_equal(process_reap(pidfd, NULL), -ECHILD);
+	close(pidfd);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -370,6 +440,8 @@ int main(void)
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_records),
 		cmocka_unit_test(test_spawn),
+		cmocka_unit_test(test_aside),
+		cmocka_unit_test(test_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
