@@ -475,8 +475,9 @@ int cis_stats_json(const char *id, char **ret, struct cis_error *err);
 /* Blocks until that sandbox has ended; *ret_status as exit_status(). -ENOENT. */
 int cis_wait(const char *id, int *ret_status, struct cis_error *err);
 /*
- * Removes what killed supervisors left: control groups, id ranges, files.
- * start() does this too. *ret_n (may be NULL): how many sandboxes were taken.
+ * Removes what killed supervisors left: control groups, id ranges, files; and disks that are
+ * nobody's any more, of earlier boots or state roots that are gone. start() does this too,
+ * but leaves the files of disks to processes that it does not wait for. *ret_n (may be NULL): how many sandboxes were taken.
  */
 int cis_reap(unsigned int *ret_n, struct cis_error *err);
 
