@@ -430,8 +430,9 @@ int cis_sandbox_next_event(struct cis_sandbox *sb, struct cis_event *ret, size_t
 int cis_sandbox_exit_status(struct cis_sandbox *sb);
 
 /*
- * To the payload's process group; SIGKILL ends the whole sandbox. With an
- * enter()ed command on the handle: to that command.
+ * To the payload's process group; SIGKILL ends the whole sandbox, and once all are dead the
+ * wait for who reads their last output. With an enter()ed command on the handle: to that
+ * command.
  */
 int cis_sandbox_signal(struct cis_sandbox *sb, int sig, struct cis_error *err);
 
@@ -475,8 +476,10 @@ int cis_stats_json(const char *id, char **ret, struct cis_error *err);
 /* Blocks until that sandbox has ended; *ret_status as exit_status(). -ENOENT. */
 int cis_wait(const char *id, int *ret_status, struct cis_error *err);
 /*
- * Removes what killed supervisors left: control groups, id ranges, files.
- * start() does this too. *ret_n (may be NULL): how many sandboxes were taken.
+ * Removes what killed supervisors left: control groups, id ranges, files; and disks that are
+ * nobody's any more, of earlier boots or state roots that are gone. start() does this too,
+ * but leaves the files of disks to processes that it does not wait for.
+ * *ret_n (may be NULL): how many sandboxes were taken.
  */
 int cis_reap(unsigned int *ret_n, struct cis_error *err);
 

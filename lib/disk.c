@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "fs/scratch-place.h"
 
 uint64_t disk_size(const struct spec *s)
 {
@@ -51,39 +52,51 @@ int disk_choose(const struct spec *s, enum cis_disk *ret, struct cis_error *err)
 				     : scratch_probe(*ret, dir, err);
 }
 
-int disk_make(const struct state *st, const struct spec *s, enum cis_disk kind, uid_t base,
+int disk_make(struct state *st, const struct spec *s, enum cis_disk kind, uid_t base,
 	      struct cis_error *err)
 {
-	char name[STATE_GROUP_NAME_MAX];
 	cleanup_close int dir = -1;
 	struct scratch_want want = {
 		.bytes = disk_size(s),
 		.inodes = s->disk_inodes,
 		.base = base,
 		.dir = -1,
-		.name = name,
+		.name = st->id,
 	};
 	int r = 0;
 
-	/* As its control groups are: another state root may have a sandbox of that id. */
-	state_group_name(st, name);
-	if (kind != CIS_DISK_TMPFS)
+	if (scratch_is_named(kind)) {
+		r = state_claim_disk(st, err);
+		want.dir = st->place;
+	} else if (kind != CIS_DISK_TMPFS) {
 		r = want.dir = dir = state_open_scratch(err);
-	if (r >= 0 && scratch_is_named(kind))
-		r = state_journal_disk(st, err);
+	}
 	return r < 0 ? r : scratch_make(kind, &want, err);
 }
 
 int disk_usage_of(const struct state *st, pid_t init, struct scratch_usage *ret)
 {
-	char name[STATE_GROUP_NAME_MAX];
-	cleanup_free char *path = NULL;
-	cleanup_close int fd = -1;
+	cleanup_free char *place = NULL;
+	cleanup_close int dir = -1, fd = -1;
 
-	state_group_name(st, name);
-	if (str_format(&path, "%s/scratch/%s", state_data_root(), name) >= 0)
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (state_disk_place(st, &place) >= 0 && place)
+		dir = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir >= 0)
+		fd = openat(dir, st->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? scratch_usage_of(init, ret) : scratch_usage(fd, ret);
+}
+
+int disk_sweep(bool wait, struct cis_error *err)
+{
+	cleanup_free char *path = NULL;
+	cleanup_close int dir = -1;
+
+	if (str_format(&path, "%s/scratch", state_data_root()) < 0)
+		return cis_fail(err, ENOMEM, "scratch");
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return errno == ENOENT ? 0 : cis_fail(err, errno, "scratch: open %s", path);
+	return scratch_sweep(dir, wait, err);
 }
 
 uint64_t disk_host_left(void)

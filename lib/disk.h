@@ -20,11 +20,17 @@ int disk_choose(const struct spec *s, enum cis_disk *ret, struct cis_error *err)
 int disk_open_dir(struct cis_error *err);
 
 /* Makes it, journalled. The descriptor of its detached mount. */
-int disk_make(const struct state *st, const struct spec *s, enum cis_disk kind, uid_t base,
+int disk_make(struct state *st, const struct spec *s, enum cis_disk kind, uid_t base,
 	      struct cis_error *err);
 
 /* Of a live sandbox somebody else supervises: by its directory, if it has one, or by init. */
 int disk_usage_of(const struct state *st, pid_t init, struct scratch_usage *ret);
+
+/*
+ * Removes disks that are nobody's: of earlier boots, of state roots that are gone. With @wait
+ * nothing is left of them, else it has been begun.
+ */
+int disk_sweep(bool wait, struct cis_error *err);
 
 /* What the host still has for disks; UINT64_MAX where that cannot be told. */
 uint64_t disk_host_left(void);

@@ -14,6 +14,7 @@
 #include "bundle.h"
 #include "describe.h"
 #include "disk.h"
+#include "host.h"
 
 /* Names below the state root that are sandboxes; *ret is the caller's. */
 static int list_ids(struct strv *ret, struct cis_error *err)
@@ -43,14 +44,6 @@ static bool take_dead(const char *id, struct state *ret)
 	return false;
 }
 
-/* Killed between making the directory and its lock: it is empty, or else this fails. */
-static bool remove_empty(const char *id)
-{
-	cleanup_free char *path = NULL;
-
-	return str_format(&path, "%s/%s", state_root(), id) >= 0 && rmdir(path) >= 0;
-}
-
 /* A few at a time: each is two descriptors. */
 #define REAP_AT_ONCE 32
 
@@ -68,11 +61,11 @@ static int take_some(struct state dead[static REAP_AT_ONCE], size_t *ret_n,
 		if (take_dead(ids->v[*at], &dead[*ret_n]))
 			++*ret_n;
 		else
-			*empty += remove_empty(ids->v[*at]);
+			*empty += state_remove_unborn(ids->v[*at]);
 	return 0;
 }
 
-int cis_reap(unsigned int *ret_n, struct cis_error *err)
+static int reap(unsigned int *ret_n, struct cis_error *err)
 {
 	cleanup(strv_done) struct strv ids = {0};
 	struct state dead[REAP_AT_ONCE];
@@ -91,9 +84,26 @@ int cis_reap(unsigned int *ret_n, struct cis_error *err)
 			state_done(&dead[i]);
 		}
 	}
+	*ret_n = n;
+	return r < 0 ? r : worst;
+}
+
+int cis_reap(unsigned int *ret_n, struct cis_error *err)
+{
+	unsigned int n = 0;
+	int r = reap(&n, err), swept = disk_sweep(true, r < 0 ? NULL : err);
+
 	if (ret_n)
 		*ret_n = n;
-	return r < 0 ? r : worst;
+	return r < 0 ? r : swept;
+}
+
+void host_reap(void)
+{
+	unsigned int n;
+
+	reap(&n, NULL);
+	disk_sweep(false, NULL);
 }
 
 /* ---- list ------------------------------------------------------------------------- */

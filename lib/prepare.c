@@ -17,6 +17,7 @@
 #include "cgroup/own.h"
 #include "disk.h"
 #include "fs/mount.h"
+#include "host.h"
 #include "isolate/ids.h"
 #include "sandbox.h"
 
@@ -26,8 +27,7 @@ static int make_state(struct cis_sandbox *sb, struct cis_error *err)
 
 	if (r < 0)
 		return r;
-	/* The dead are taken away first: their names, ids and groups may be wanted. */
-	cis_reap(NULL, NULL);
+	host_reap();
 	return state_create(&sb->state, sb->spec.id, err);
 }
 
@@ -69,14 +69,22 @@ static int make_groups(struct cis_sandbox *sb, const struct op *op, struct cis_e
 	};
 	char name[STATE_GROUP_NAME_MAX];
 	cleanup_close int root = state_open_cache(&sb->state, err);
-	int r = root < 0 ? root : state_journal(&sb->state, JOURNAL_CGROUP, err);
+	int r = root < 0 ? root : 0;
 
 	if (r >= 0 && io_is_limited(&limits.io))
 		r = io_device_of(sb->plan.fds[SLOT_SCRATCH], &limits.io.device, err);
 	if (r < 0)
 		return r;
 	state_group_name(&sb->state, name);
-	r = group_create(&sb->group, name, &limits, sb->base, root, err);
+	r = group_choose(&sb->group, name, &limits, root, err);
+	if (r >= 0)
+		r = state_journal(&sb->state, JOURNAL_CGROUP, err);
+	if (r < 0)
+		return r;
+	r = group_create(&sb->group, &limits, sb->base, err);
+	/* Another's: whoever undoes this must not find it. */
+	if (r == -EEXIST)
+		state_retract(&sb->state, JOURNAL_CGROUP);
 	return r < 0 || !(op->flags & OP_NODES) ? r : restrict_devices(sb, err);
 }
 

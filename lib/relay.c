@@ -2,6 +2,7 @@
 #include "relay.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
  * that poll() calls writable takes this much without blocking.
  */
 #define SAFE_WRITE 4096
+/* At least so much may be on its way when the last writer dies. */
+#define LAST_LEAST 65536
 /* What is read at once to be masked: [MASKED] is longer than the shortest secret. */
 #define MASKED_READ 32000
 _Static_assert(MASK_OUT(MASKED_READ) <= sizeof((struct relay *)0)->buf, "it fits");
@@ -28,7 +31,8 @@ struct relay *relay_new(int from, int to)
 	r->to = to;
 	r->from_is_file = r->has_ended = false;
 	r->mask = NULL;
-	r->held_msec = 0;
+	r->held_msec = r->taken = 0;
+	r->most = UINT64_MAX;
 	r->start = r->end = 0;
 	return r;
 }
@@ -93,6 +97,8 @@ static ssize_t fill(struct relay *r)
 	else
 		k = read(r->from, r->buf, sizeof r->buf);
 	if (k > 0)
+		r->taken += (uint64_t)k;
+	if (k > 0)
 		r->end = r->mask ? mask_stream_take(r->mask, (size_t)k, r->buf) : (size_t)k;
 	return k;
 }
@@ -137,7 +143,26 @@ int relay_run(struct relay *r)
 	return flush(r) < 0 ? 0 : 1;
 }
 
-bool relay_is_idle(const struct relay *r)
+void relay_last(struct relay *r)
+{
+	int room = fcntl(r->from, F_GETPIPE_SZ); /* or a terminal's */
+
+	r->most = r->taken + (uint64_t)MAX(room, LAST_LEAST);
+}
+
+/* Nothing read waits to be written, and nothing waits to be read. */
+static bool is_idle(const struct relay *r)
 {
 	return r->start == r->end && (r->has_ended || !is_ready(r->from, POLLIN));
+}
+
+bool relay_drain(struct relay *r)
+{
+	if (r->taken >= r->most)
+		r->has_ended = true;
+	if (!relay_run(r))
+		return true;
+	if (!is_idle(r))
+		return false;
+	return !relay_holds(r) || !relay_let_go(r) || is_idle(r);
 }

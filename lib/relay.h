@@ -19,6 +19,7 @@ struct relay {
 	bool has_ended;    /* @from; the rest is to be written */
 	struct mask_stream *mask; /* what is read goes through it; or NULL */
 	uint64_t held_msec; /* when what is held back came; supervise.c's */
+	uint64_t taken, most; /* bytes of @from; so many are the sandbox's (relay_last()) */
 	size_t start, end; /* bytes of buf that wait for @to */
 	char buf[65536];
 };
@@ -41,7 +42,12 @@ bool relay_holds(const struct relay *r);
 /* It has waited long enough, and is carried on. As relay_run(). */
 int relay_let_go(struct relay *r);
 
-/* Nothing read waits to be written, and nothing waits to be read. */
-bool relay_is_idle(const struct relay *r);
+/*
+ * Whoever is to write into @from is dead. What is in it is theirs; what comes later is from
+ * somebody else, who has got hold of its other end and might never stop.
+ */
+void relay_last(struct relay *r);
+/* Carries on what was there, as far as @to takes it now. Whether all is done. */
+bool relay_drain(struct relay *r);
 
 #endif

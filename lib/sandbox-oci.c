@@ -15,6 +15,7 @@
 #include "container/config.h"
 #include "container/create.h"
 #include "describe.h"
+#include "host.h"
 #include "sandbox.h"
 
 int cis_sandbox_load_oci(struct cis_sandbox *sb, int bundle_dirfd, struct cis_error *err)
@@ -135,7 +136,7 @@ int start_bundle(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 	int r = refuse_others(&sb->spec, err);
 
 	if (r >= 0) {
-		cis_reap(NULL, NULL);
+		host_reap();
 		r = state_create(&sb->state, sb->spec.id, err);
 	}
 	if (r < 0) {

@@ -507,6 +507,8 @@ int cis_sandbox_signal(struct cis_sandbox *sb, int sig, struct cis_error *err)
 		/* Everybody is dead, but for who copies what they have left. */
 		if (sb->collector.pidfd >= 0)
 			r = sig == SIGKILL ? sys_pidfd_send_signal(sb->collector.pidfd, sig) : 0;
+		else if (sb->draining)
+			r = sig == SIGKILL ? supervise_drain_no_more(sb) : 0;
 		/* SIGKILL cannot be passed on: it is for init, and so for all. */
 		else if (sig == SIGKILL || sb->sync < 0)
 			r = sys_pidfd_send_signal(sb->pidfd, sig);

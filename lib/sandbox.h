@@ -85,6 +85,7 @@ struct cis_sandbox {
 	int respawn; /* timerfd: when the next helper starts, or -1 */
 
 	bool payload_runs, payload_ended, timed_out, has_last_figures;
+	bool draining; /* all are dead, and what they wrote is on its way */
 	int exit_status;
 	struct cis_event events[N_EVENTS];
 	size_t first_event, n_events;
@@ -125,6 +126,8 @@ int start_bundle(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 
 /* supervise.c */
 int supervise_begin(struct cis_sandbox *sb, struct cis_error *err);
+/* Once all are dead: what they have written, and nobody takes, is dropped. */
+int supervise_drain_no_more(struct cis_sandbox *sb);
 /* An event, and its line in the audit. */
 void supervise_post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t value,
 		    const char *audit_name, const char *text);

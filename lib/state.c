@@ -17,16 +17,18 @@
 #include "base/process.h"
 #include "bundle.h"
 #include "cgroup/group.h"
+#include "fs/scratch-place.h"
 #include "fs/scratch.h"
 #include "guard/artifact.h"
 #include "isolate/ids.h"
 
 #define JOURNAL_MAX 8192
+#define LOCK_NEW "lock.new"
 #define DEFAULT_ROOT "/run/cisandbox"
 
 void state_init(struct state *st)
 {
-	*st = (struct state){.dir = -1, .lock = -1};
+	*st = (struct state){.dir = -1, .lock = -1, .place = -1};
 }
 
 void state_done(struct state *st)
@@ -34,6 +36,7 @@ void state_done(struct state *st)
 	free(st->path);
 	fd_close(st->dir);
 	fd_close(st->lock);
+	fd_close(st->place);
 	state_init(st);
 }
 
@@ -183,15 +186,30 @@ static int set_names(struct state *st, const char *id, struct cis_error *err)
 	return 0;
 }
 
+/* Whoever looks at a lock takes it for a moment: so it gets its name once it is ours. */
 static int make_locked(struct state *st)
 {
 	st->dir = open(st->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (st->dir < 0)
 		return -errno;
-	st->lock = openat(st->dir, "lock", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (st->lock < 0 || flock(st->lock, LOCK_EX | LOCK_NB) < 0)
+	st->lock = openat(st->dir, LOCK_NEW, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (st->lock < 0 || flock(st->lock, LOCK_EX | LOCK_NB) < 0 ||
+	    renameat(st->dir, LOCK_NEW, st->dir, "lock") < 0)
 		return -errno;
 	return 0;
+}
+
+bool state_remove_unborn(const char *id)
+{
+	cleanup_free char *path = NULL;
+	cleanup_close int dir = -1;
+
+	if (str_format(&path, "%s/%s", state_root(), id) < 0)
+		return false;
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir >= 0)
+		unlinkat(dir, LOCK_NEW, 0);
+	return rmdir(path) >= 0;
 }
 
 int state_create(struct state *st, const char *id, struct cis_error *err)
@@ -217,7 +235,7 @@ int state_create(struct state *st, const char *id, struct cis_error *err)
 	}
 	r = make_locked(st);
 	if (r < 0) {
-		unlinkat(st->dir, "lock", 0);
+		unlinkat(st->dir, LOCK_NEW, 0);
 		rmdir(st->path);
 		return cis_fail(err, -r, "state %s", st->path);
 	}
@@ -231,8 +249,8 @@ void state_group_name(const struct state *st, char ret[static STATE_GROUP_NAME_M
 	if (strcmp(state_root(), DEFAULT_ROOT) == 0 || stat(state_root(), &root) < 0)
 		snprintf(ret, STATE_GROUP_NAME_MAX, "%s", st->id);
 	else
-		snprintf(ret, STATE_GROUP_NAME_MAX, "%s@%llx", st->id,
-			 (unsigned long long)root.st_ino);
+		snprintf(ret, STATE_GROUP_NAME_MAX, "%s@%llx.%llx", st->id,
+			 (unsigned long long)root.st_dev, (unsigned long long)root.st_ino);
 }
 
 int state_open(struct state *st, const char *id, struct cis_error *err)
@@ -284,14 +302,57 @@ int state_journal(const struct state *st, enum journal_entry what, struct cis_er
 	return append(st, journal_words[what], err);
 }
 
-int state_journal_disk(const struct state *st, struct cis_error *err)
+void state_retract(const struct state *st, enum journal_entry what)
 {
-	cleanup_free char *line = NULL;
+	cleanup_close int fd = openat(st->dir, "journal", O_WRONLY | O_CLOEXEC);
+	struct stat now;
 
-	/* As long as who reads it takes, and one line. */
-	if (strlen(state_data_root()) > JOURNAL_MAX / 2 || strchr(state_data_root(), '\n'))
-		return cis_fail(err, ENAMETOOLONG, "journal of %s: %s", st->id, state_data_root());
-	if (str_format(&line, DISK_WORD "%s/scratch\n", state_data_root()) < 0)
+	if (fd < 0 || fstat(fd, &now) < 0 ||
+	    ftruncate(fd, now.st_size - (off_t)strlen(journal_words[what])) < 0)
+		return; /* to /run, by its only writer: it does not happen */
+}
+
+/* "/var/lib/cisandbox/scratch/PLACE": as long as who reads the journal takes, and one line. */
+static int name_place(char **ret, size_t *ret_dir_len, struct cis_error *err)
+{
+	const char *data = state_data_root();
+	char place[SCRATCH_PLACE_MAX];
+	struct stat owner;
+	int r;
+
+	if (strlen(data) > JOURNAL_MAX / 2 || strchr(data, '\n'))
+		return cis_fail(err, ENAMETOOLONG, "scratch: %s", data);
+	if (stat(state_root(), &owner) < 0)
+		return cis_fail(err, errno, "look at %s", state_root());
+	r = scratch_place_name(&owner, place, err);
+	if (r < 0)
+		return r;
+	if (str_format(ret, "%s/scratch/%s", data, place) < 0)
+		return cis_fail(err, ENOMEM, "scratch");
+	*ret_dir_len = strlen(*ret) - strlen(place);
+	return 0;
+}
+
+int state_claim_disk(struct state *st, struct cis_error *err)
+{
+	cleanup_free char *path = NULL, *line = NULL;
+	cleanup_close int dir = state_open_scratch(err);
+	size_t dir_len = 0;
+	int r = dir < 0 ? dir : name_place(&path, &dir_len, err);
+
+	if (r >= 0)
+		r = st->place = scratch_place_open(dir, path + dir_len, err);
+	if (r < 0)
+		return r;
+	/* Before the journal: what is undone is removed by this name. */
+	if (faccessat(st->place, st->id, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		st->place = fd_close(st->place);
+		return cis_fail_plain(err, EEXIST,
+				      "scratch: %s/%s is there already, of a sandbox whose state "
+				      "somebody removed (choose another name; it is removed when "
+				      "nobody has a disk there)", path, st->id);
+	}
+	if (str_format(&line, DISK_WORD "%s\n", path) < 0)
 		return cis_fail(err, ENOMEM, "journal of %s", st->id);
 	return append(st, line, err);
 }
@@ -381,10 +442,30 @@ static int read_disk(const char *journal, char **ret)
 	return 0;
 }
 
-static int undo_disk(const struct state *st, const char *journal, struct cis_error *err)
+int state_disk_place(const struct state *st, char **ret)
+{
+	cleanup_free char *journal = NULL;
+	int r = io_read_file_at(st->dir, "journal", JOURNAL_MAX, &journal, NULL);
+
+	*ret = NULL;
+	return r < 0 ? r : read_disk(journal, ret);
+}
+
+/* Its files go by a process of their own: the caller has done when it has been begun. */
+static void begin_removal(char *place)
+{
+	cleanup_close int dir = -1;
+
+	scratch_place_drop(place);
+	*strrchr(place, '/') = '\0';
+	dir = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir >= 0)
+		scratch_empty_gone(dir, false, NULL); /* or by the next start */
+}
+
+static int undo_disk(struct state *st, const char *journal, struct cis_error *err)
 {
 	cleanup_free char *path = NULL;
-	char name[STATE_GROUP_NAME_MAX];
 	cleanup_close int dir = -1;
 	int r = read_disk(journal, &path);
 
@@ -395,8 +476,12 @@ static int undo_disk(const struct state *st, const char *journal, struct cis_err
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return errno == ENOENT ? 0 : cis_fail(err, errno, "open %s", path);
-	state_group_name(st, name);
-	return scratch_remove(dir, name, err);
+	r = scratch_remove(dir, st->id, err);
+	if (r < 0)
+		return r;
+	st->place = fd_close(st->place);
+	begin_removal(path);
+	return 0;
 }
 
 static int remove_files(struct state *st, struct cis_error *err)

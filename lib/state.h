@@ -29,6 +29,7 @@ struct state {
 	char id[64];
 	char *path; /* of the directory */
 	int dir, lock;
+	int place; /* where its disk is, if that has a name (fs/scratch-place.h), or -1 */
 };
 
 void state_init(struct state *st);
@@ -60,10 +61,16 @@ int state_lock_root(struct cis_error *err);
 int state_create(struct state *st, const char *id, struct cis_error *err);
 
 /*
+ * Under state_lock_root(): removes the directory of @id if its maker was killed before it had
+ * a lock. Whether it did.
+ */
+bool state_remove_unborn(const char *id);
+
+/*
  * What its control groups are called: its id; with something added where the state
  * root was moved, for two roots may each have a sandbox of that id.
  */
-#define STATE_GROUP_NAME_MAX 88
+#define STATE_GROUP_NAME_MAX 104
 void state_group_name(const struct state *st, char ret[static STATE_GROUP_NAME_MAX]);
 
 /* That of an existing sandbox, not locked. -ENOENT. */
@@ -74,8 +81,18 @@ bool state_is_alive(const struct state *st);
 /* To be called before the thing is made. Durable enough to outlive a SIGKILL. */
 enum journal_entry { JOURNAL_IDS, JOURNAL_CGROUP, JOURNAL_BUNDLE };
 int state_journal(const struct state *st, enum journal_entry what, struct cis_error *err);
-/* A disk in the directory of disks, which is named: whoever undoes it may have another. */
-int state_journal_disk(const struct state *st, struct cis_error *err);
+/* It was not made after all: takes back what was written last, which is @what. */
+void state_retract(const struct state *st, enum journal_entry what);
+/*
+ * The same of a disk that is to be called as the sandbox is, in st->place, which is made and
+ * kept. -EEXIST: there is one, which nothing here will touch.
+ */
+int state_claim_disk(struct state *st, struct cis_error *err);
+/*
+ * The place of its disk, to be freed; NULL: it has none with a name. Whoever asks may have
+ * another data root.
+ */
+int state_disk_place(const struct state *st, char **ret);
 
 /*
  * The directory of the host's that is filled now, by its path; it replaces the one before. A

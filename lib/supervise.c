@@ -342,31 +342,6 @@ static int reap(struct cis_sandbox *sb, struct cis_error *err)
 	return 0;
 }
 
-static void drain(struct relay *r)
-{
-	while (relay_run(r) && !relay_is_idle(r)) {
-		bool write;
-		int fd = relay_waits_for(r, &write);
-		struct pollfd p = {.fd = fd, .events = write ? POLLOUT : POLLIN};
-
-		poll(&p, 1, 1000);
-	}
-}
-
-static void finish_streams(struct cis_sandbox *sb)
-{
-	/* Whoever could write is dead; what they wrote is still in the pipes. */
-	end_relay(sb, 0);
-	for (size_t i = 1; i < N_RELAYS; i++) {
-		if (!sb->relays[i])
-			continue;
-		drain(sb->relays[i]);
-		if (relay_holds(sb->relays[i]) && relay_let_go(sb->relays[i]))
-			drain(sb->relays[i]);
-		end_relay(sb, i);
-	}
-}
-
 /* Artifacts, one after another; then it is over. */
 static int collect(struct cis_sandbox *sb, struct cis_error *err)
 {
@@ -378,6 +353,60 @@ static int collect(struct cis_sandbox *sb, struct cis_error *err)
 	}
 	supervise_finish(sb);
 	return 1;
+}
+
+/*
+ * What they wrote is still in the pipes. Who reads it may be slow, or wait for us in the same
+ * thread.
+ */
+static int drain(struct cis_sandbox *sb, struct cis_error *err)
+{
+	bool done = true;
+
+	for (size_t i = 1; i < N_RELAYS; i++) {
+		int r = 0;
+
+		if (sb->relays[i] && relay_drain(sb->relays[i]))
+			end_relay(sb, i);
+		else if (sb->relays[i])
+			r = rewatch(sb, i);
+		if (r < 0)
+			return cis_fail(err, -r, "carry stream %zu", i);
+		done = done && !sb->relays[i];
+	}
+	if (!done)
+		return 0;
+	sb->draining = false;
+	return collect(sb, err);
+}
+
+static int begin_to_drain(struct cis_sandbox *sb, struct cis_error *err)
+{
+	end_relay(sb, 0);
+	for (size_t i = 1; i < N_RELAYS; i++)
+		if (sb->relays[i])
+			relay_last(sb->relays[i]);
+	sb->mask_pause = fd_close(sb->mask_pause);
+	sb->draining = true;
+	return drain(sb, err);
+}
+
+int supervise_drain_no_more(struct cis_sandbox *sb)
+{
+	return sb->grace >= 0 ? 0 : supervise_add_timer(sb, &sb->grace, 1, false, SRC_GRACE);
+}
+
+/* Whoever was asked to end has not, or nobody takes what the dead have left to say. */
+static int end_of_grace(struct cis_sandbox *sb, struct cis_error *err)
+{
+	sb->grace = fd_close(sb->grace);
+	if (!sb->draining) {
+		kill_all(sb);
+		return 0;
+	}
+	for (size_t i = 1; i < N_RELAYS; i++)
+		end_relay(sb, i);
+	return drain(sb, err);
 }
 
 static int ended(struct cis_sandbox *sb, struct cis_error *err)
@@ -397,14 +426,13 @@ static int ended(struct cis_sandbox *sb, struct cis_error *err)
 	r = reap(sb, err);
 	if (r < 0)
 		return r;
-	finish_streams(sb);
 	if (sb->timed_out)
 		sb->exit_status = 124;
 	/* Time does not count any more, and of the dead nothing will be heard. */
 	sb->timeout = fd_close(sb->timeout);
 	sb->grace = fd_close(sb->grace);
 	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->pidfd, NULL);
-	return collect(sb, err);
+	return begin_to_drain(sb, err);
 }
 
 static int on_relay(struct cis_sandbox *sb, size_t i, int (*move)(struct relay *r),
@@ -412,6 +440,8 @@ static int on_relay(struct cis_sandbox *sb, size_t i, int (*move)(struct relay *
 {
 	int r = 0;
 
+	if (sb->draining)
+		return drain(sb, err);
 	if (sb->relays[i] && !move(sb->relays[i]))
 		end_relay(sb, i);
 	else
@@ -452,9 +482,7 @@ static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err
 		on_timeout(sb);
 		return 0;
 	case SRC_GRACE:
-		kill_all(sb);
-		sb->grace = fd_close(sb->grace);
-		return 0;
+		return end_of_grace(sb, err);
 	case SRC_TICK:
 		return on_tick(sb, err);
 	case SRC_HELPER:

@@ -21,6 +21,7 @@
 #include "str.h"
 
 #define OUTPUT_MAX 65536
+#define DETACHED_ARGS 8
 
 /* Ours, not the caller's PATH: cron's has no sbin, and mkfs lives there. */
 static const char *const search[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
@@ -210,6 +211,26 @@ int spawn_wait(char *const argv[], int keep_fd, const char *package, struct cis_
 	if (null < 0)
 		return cis_fail(err, errno, "open /dev/null");
 	return run(argv, keep_fd, NULL, null, package, err);
+}
+
+int spawn_detached(char *const argv[], int keep_fd, struct cis_error *err)
+{
+	cleanup_close int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	char *all[DETACHED_ARGS + 4] = {"setsid", "--fork", "--"};
+	size_t n = 3;
+	pid_t pid;
+	int r;
+
+	if (null < 0)
+		return cis_fail(err, errno, "open /dev/null");
+	while (*argv && n < ARRAY_SIZE(all) - 1)
+		all[n++] = *argv++;
+	if (*argv)
+		return cis_fail(err, E2BIG, "run %s", all[3]);
+	r = start(all, keep_fd, -1, null, null, &pid);
+	if (r < 0)
+		return cis_fail(err, -r, "run setsid (of util-linux)");
+	return judge(pid, "setsid", NULL, err);
 }
 
 /* A file, not a second pipe: nobody has to read two ends at once. */

@@ -17,6 +17,12 @@ int spawn_find(const char *name, char **ret);
 int spawn_wait(char *const argv[], int keep_fd, const char *package, struct cis_error *err);
 
 /*
+ * Begins it and does not wait: it is nobody's child, of no terminal, and has none of our
+ * streams, so that whoever waits for their end does not wait for it.
+ */
+int spawn_detached(char *const argv[], int keep_fd, struct cis_error *err);
+
+/*
  * Runs it with what @feed writes to @fd as its stdin; @fd is closed for it. @ret: its
  * stdout (at most 64 KiB) in a fresh string; may be NULL. A failure of the program
  * is told rather than @feed's, which is then mostly -EPIPE. SIGPIPE is held back in

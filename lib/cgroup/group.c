@@ -183,29 +183,76 @@ static int find(struct group *g, const char *name, int cache_dirfd, unsigned int
 	return 0;
 }
 
-int group_create(struct group *g, const char *name, const struct group_limits *l, uid_t owner,
+static int refuse_taken(const struct group *g, struct cis_error *err)
+{
+	for (size_t i = 0; i < g->hs.n; i++) {
+		cleanup_close int root = hierarchy_open(&g->hs.h[i]);
+
+		if (root >= 0 && faccessat(root, g->name, F_OK, 0) == 0)
+			return hierarchy_fail_taken(&g->hs.h[i], g->name, err);
+	}
+	return 0;
+}
+
+int group_choose(struct group *g, const char *name, const struct group_limits *l,
 		 int cache_dirfd, struct cis_error *err)
 {
 	unsigned int needed = (l->memory ? 1u << CTL_MEMORY : 0) |
 			      (l->cpus_milli ? 1u << CTL_CPU : 0) |
 			      (l->pids ? 1u << CTL_PIDS : 0) |
 			      (io_is_limited(&l->io) ? 1u << CTL_IO : 0);
-	struct setting settings[SETTINGS];
-	size_t n;
 	int r = find(g, name, cache_dirfd, needed, err);
 
 	if (r >= 0)
 		r = group_check_limits(&g->hs, l, err);
-	if (r < 0 || !g->hs.n)
-		return r;
-	n = render(&g->hs, l, settings);
+	if (r >= 0)
+		r = refuse_taken(g, err);
+	if (r < 0)
+		group_done(g);
+	return r;
+}
+
+static int create_all(struct group *g, const struct group_limits *l, struct cis_error *err)
+{
+	struct setting settings[SETTINGS];
+	size_t n = render(&g->hs, l, settings);
+
 	for (size_t i = 0; i < g->hs.n; i++) {
+		int r;
+
 		if (hierarchy_is_optional(&g->hs.h[i]) && !io_is_limited(&l->io))
 			continue;
 		r = hierarchy_create(&g->hs.h[i], g->name, settings, n, &g->dirs[i], err);
 		if (r < 0)
 			return r;
 	}
+	return 0;
+}
+
+/* Only what is ours, of a name that somebody else has as well. */
+static void take_back(struct group *g)
+{
+	for (size_t i = 0; i < g->hs.n; i++) {
+		cleanup_close int root = g->dirs[i] < 0 ? -1 : hierarchy_open(&g->hs.h[i]);
+
+		if (root >= 0)
+			unlinkat(root, g->name, AT_REMOVEDIR);
+	}
+	group_done(g);
+}
+
+int group_create(struct group *g, const struct group_limits *l, uid_t owner,
+		 struct cis_error *err)
+{
+	int r;
+
+	if (!g->hs.n)
+		return 0;
+	r = create_all(g, l, err);
+	if (r == -EEXIST)
+		take_back(g);
+	if (r < 0)
+		return r;
 	r = open_tasks(g);
 	if (r < 0)
 		return cis_fail(err, -r, "cgroups: open %s", g->name);

@@ -26,7 +26,7 @@ struct group_limits {
 
 struct group {
 	struct hierarchies hs;         /* none of them: a user without groups */
-	char name[104];                /* "cisandbox-NAME" */
+	char name[120];                /* "cisandbox-NAME" */
 	int dirs[CTL_COUNT + 1];       /* by hierarchy; -1: no group there */
 	int tasks[CTL_COUNT + 1];      /* v1: open for joining; -1 on v2 */
 	int leaf;                      /* cgroup2: where init lives, or -1 */
@@ -43,12 +43,19 @@ int group_check_limits(const struct hierarchies *hs, const struct group_limits *
 		       struct cis_error *err);
 
 /*
- * Makes everything; nothing where a user has no groups. On failure group_remove() takes
- * away what is there.
+ * Looks for the hierarchies, and whether they can hold @l. -EEXIST: somebody has groups of
+ * that name; they are not ours to remove, and @g is as it was.
  * @cache_dirfd: as for hierarchies_find().
  */
-int group_create(struct group *g, const char *name, const struct group_limits *l, uid_t owner,
+int group_choose(struct group *g, const char *name, const struct group_limits *l,
 		 int cache_dirfd, struct cis_error *err);
+
+/*
+ * Makes what was chosen; nothing where a user has no groups. On failure group_remove()
+ * takes away what is there. -EEXIST: as of group_choose(), from whom somebody has hidden.
+ */
+int group_create(struct group *g, const struct group_limits *l, uid_t owner,
+		 struct cis_error *err);
 
 /* Finds the groups of a sandbox that exists. */
 int group_open(struct group *g, const char *name, int cache_dirfd, struct cis_error *err);

@@ -279,6 +279,14 @@ static int write_settings(const struct hierarchy *h, int dir, const struct setti
 	return 0;
 }
 
+int hierarchy_fail_taken(const struct hierarchy *h, const char *name, struct cis_error *err)
+{
+	return cis_fail_plain(err, EEXIST,
+			      "cgroups: %s in %s is another's, or of a sandbox whose state "
+			      "somebody removed (choose another name)",
+			      name, *h->mount ? h->mount : "cgroup2");
+}
+
 int hierarchy_create(const struct hierarchy *h, const char *name,
 		     const struct setting *settings, size_t n, int *ret_dir,
 		     struct cis_error *err)
@@ -302,8 +310,10 @@ int hierarchy_create(const struct hierarchy *h, const char *name,
 			      "systemd-run --user --scope -p Delegate=yes");
 	if (r < 0)
 		return r;
-	if (mkdirat(root, name, 0755) < 0 && errno != EEXIST)
-		return cis_fail(err, errno, "cgroups: make %s in %s", name, h->mount);
+	if (mkdirat(root, name, 0755) < 0)
+		return errno == EEXIST
+			       ? hierarchy_fail_taken(h, name, err)
+			       : cis_fail(err, errno, "cgroups: make %s in %s", name, h->mount);
 	*ret_dir = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*ret_dir < 0)
 		return cis_fail(err, errno, "cgroups: open %s in %s", name, h->mount);

@@ -64,10 +64,13 @@ struct setting {
 	char value[128];
 };
 
+/* -EEXIST, for who finds @name in @h. */
+int hierarchy_fail_taken(const struct hierarchy *h, const char *name, struct cis_error *err);
+
 /*
  * Makes @name in @h with those of @settings whose controller lives there; io is enabled for
- * it only if one of them is io's. What
- * exists is taken over. On failure it may exist half made. *ret_dir: the group.
+ * it only if one of them is io's. -EEXIST: somebody else has. On any other failure it may
+ * exist half made. *ret_dir: the group.
  */
 int hierarchy_create(const struct hierarchy *h, const char *name,
 		     const struct setting *settings, size_t n, int *ret_dir,

@@ -17,7 +17,7 @@ struct scratch_backend {
 	int (*probe)(int dir, struct cis_error *err);
 	/* The descriptor of the detached mount. What it leaves on failure remove() takes. */
 	int (*make)(const struct scratch_want *w, struct cis_error *err);
-	/* Of what is @name in @dir, made by it or half made, nothing is left. */
+	/* What is @name in @dir, made by it or half made, is gone from there. */
 	int (*remove)(int dir, const char *name, struct cis_error *err);
 };
 

@@ -25,6 +25,7 @@
 #include "../base/fd.h"
 #include "../base/sys.h"
 #include "scratch-backend.h"
+#include "scratch-place.h"
 
 #define FIRST_ID 0x70000000u
 #define N_IDS 0x0fff0000u
@@ -117,15 +118,16 @@ static int make_project(int parent, int dir, const struct scratch_want *w)
 
 static int make(const struct scratch_want *w, struct cis_error *err)
 {
-	cleanup_close int lock = openat(w->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* That of all places: their own has another meaning. */
+	cleanup_close int lock = openat(w->dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cleanup_close int dir = -1;
 	int r;
 
 	if (lock < 0 || flock(lock, LOCK_EX) < 0)
 		return cis_fail(err, errno, "scratch: lock the directory of disks");
-	if (mkdirat(lock, w->name, 0700) < 0)
+	if (mkdirat(w->dir, w->name, 0700) < 0)
 		return cis_fail(err, errno, "scratch: make directory %s", w->name);
-	dir = openat(lock, w->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	dir = openat(w->dir, w->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	r = dir < 0 ? -errno : make_project(lock, dir, w);
 	if (r < 0)
 		return cis_fail(err, -r, "scratch: give %s a project of %llu bytes and %llu "
@@ -136,8 +138,8 @@ static int make(const struct scratch_want *w, struct cis_error *err)
 }
 
 /*
- * The limits first: while the directory is there its id is known, so that whoever is
- * killed in the middle can begin again.
+ * The limits first: while the directory is in its place its id is known, so that whoever is
+ * killed in the middle can begin again. Nobody gets the id while it has files.
  */
 static int remove_disk(int dir, const char *name, struct cis_error *err)
 {
@@ -154,7 +156,11 @@ static int remove_disk(int dir, const char *name, struct cis_error *err)
 		r = set_limits(dir, attr.fsx_projid, 0, 0);
 	if (r < 0)
 		return cis_fail(err, -r, "scratch: free project %u of %s", attr.fsx_projid, name);
-	return scratch_remove_tree(dir, name, err);
+	r = scratch_throw_away(dir, name);
+	/* The directory of disks has a project of its own, which nothing may be moved into. */
+	if (r == -EXDEV)
+		return scratch_remove_tree(dir, name, err);
+	return r < 0 ? cis_fail(err, -r, "scratch: throw %s away", name) : 0;
 }
 
 const struct scratch_backend scratch_quota = {

@@ -28,7 +28,7 @@ struct scratch_want {
 	uint64_t bytes;
 	uint64_t inodes;  /* 0: as many as the back end gives for so many bytes */
 	uid_t base;       /* host id of the sandbox's root */
-	int dir;          /* where disks are, on the host; -1 if it is in memory */
+	int dir;          /* where disks are, on the host, or a place there; -1: in memory */
 	const char *name; /* nobody else's there; of a disk that has one */
 };
 
@@ -54,8 +54,9 @@ int scratch_choose(int dir, enum cis_disk *ret, struct cis_error *err);
 int scratch_make(enum cis_disk kind, const struct scratch_want *w, struct cis_error *err);
 
 /*
- * Removes the disk @name from @dir, if there is one, and what the file system kept for it.
- * Whoever wrote on it must be dead.
+ * Removes the disk @name from the place @dir, if there is one, and what the file system
+ * kept for it; its files may be left for scratch_empty_gone(). Whoever wrote on it must be
+ * dead.
  */
 int scratch_remove(int dir, const char *name, struct cis_error *err);
 

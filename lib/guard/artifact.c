@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "../base/spawn.h"
 #include "../base/str.h"
 #include "../base/sys.h"
+#include "../fs/move.h"
 #include "../isolate/userns.h"
 
 /* ---- what is asked for --------------------------------------------------------- */
@@ -365,14 +365,17 @@ static int explain(const struct artifact *a, const struct artifacts *all,
 	}
 }
 
-/* The one step in which it appears. */
 static int put_in_place(const struct collector *c, const struct artifact *a, int parent,
 			struct cis_error *err)
 {
-	if (syscall(SYS_renameat2, c->temp, ARTIFACT_TOP, parent, dest_name(a),
-		    RENAME_NOREPLACE) == 0)
-		return 0;
-	return cis_fail(err, errno, "artifact %s: move it to %s", a->path, a->dest);
+	int r = move_new(c->temp, ARTIFACT_TOP, parent, dest_name(a));
+
+	if (r == -EOPNOTSUPP)
+		return cis_fail_plain(err, EOPNOTSUPP,
+				      "artifact %s: move it to %s: its file system has neither "
+				      "links nor renames that replace nothing (choose another)",
+				      a->path, a->dest);
+	return r < 0 ? cis_fail(err, -r, "artifact %s: move it to %s", a->path, a->dest) : 0;
 }
 
 int collector_finish(struct collector *c, const struct artifacts *a,
