@@ -387,6 +387,26 @@ static int add_unpack_rules(scmp_filter_ctx ctx)
 	return r;
 }
 
+/* Its parts that only pass on: what they hold, and memory. They open nothing. */
+static int add_pass_rules(scmp_filter_ctx ctx)
+{
+	static const int calls[] = {
+		SCMP_SYS(brk),	      SCMP_SYS(clock_gettime), SCMP_SYS(exit),
+		SCMP_SYS(exit_group), SCMP_SYS(futex),	       SCMP_SYS(getrandom),
+		SCMP_SYS(madvise),    SCMP_SYS(mremap),	       SCMP_SYS(munmap),
+		SCMP_SYS(read),	      SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
+		SCMP_SYS(write)};
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+				 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+
+	if (r >= 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	for (size_t i = 0; i < ARRAY_SIZE(calls) && r >= 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+	return r;
+}
+
 int seccomp_compile_helper(enum seccomp_helper helper, struct sock_filter **ret,
 			   unsigned short *ret_n, struct cis_error *err)
 {
@@ -397,6 +417,7 @@ int seccomp_compile_helper(enum seccomp_helper helper, struct sock_filter **ret,
 		[SECCOMP_INBOUND] = add_inbound_rules,
 		[SECCOMP_ARTIFACT] = add_artifact_rules,
 		[SECCOMP_UNPACK] = add_unpack_rules,
+		[SECCOMP_PASS] = add_pass_rules,
 	};
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	char *program = NULL;

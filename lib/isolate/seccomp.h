@@ -26,6 +26,7 @@ enum seccomp_helper {
 	SECCOMP_INBOUND,
 	SECCOMP_ARTIFACT,
 	SECCOMP_UNPACK,
+	SECCOMP_PASS,
 	SECCOMP_HELPERS
 };
 const struct sock_filter *seccomp_helper_filter(enum seccomp_helper helper,
