@@ -30,6 +30,12 @@
 
 void holds_done(struct holds *h)
 {
+	holds_let_go(h);
+	strv_done(&h->made);
+}
+
+void holds_let_go(struct holds *h)
+{
 	while (h->n)
 		fd_close(h->fds[--h->n]);
 }
@@ -60,8 +66,11 @@ static int hold(const struct work *w, const struct unpacker *u, int dir,
 		const struct oci_layer *l = &img->layers[i];
 		int fd = layer_hold(w->store, l->chain, err);
 
-		if (fd == -ENOENT)
+		if (fd == -ENOENT) {
+			if (strv_add(&holds->made, l->chain) < 0)
+				return cis_fail(err, ENOMEM, "image");
 			fd = add_missing(w, u, dir, l, &below, err);
+		}
 		if (fd < 0)
 			return cis_wrap(err, fd, "layer %zu of %zu (%s)", i + 1, img->n_layers,
 					l->path);

@@ -10,7 +10,9 @@
 struct holds {
 	int fds[IMAGE_LAYERS_MAX];
 	size_t n;
+	struct strv made; /* names of those that the store lacked */
 };
+void holds_let_go(struct holds *h);
 void holds_done(struct holds *h);
 
 /*

@@ -103,17 +103,6 @@ static int copy_dir(const struct work *w, struct source *src, const char *rootfs
 	return spawn_filter(argv, w->fd, "tar", feed_archive, src, NULL, err);
 }
 
-/* tar's last word is seldom about the disk, for it goes on with smaller files. */
-static bool is_full(int fd)
-{
-	struct statvfs st;
-
-	if (fstatvfs(fd, &st) < 0)
-		return false;
-	return st.f_bavail * st.f_frsize < 1 << 20 ||
-	       (st.f_files > 0 && st.f_favail == 0);
-}
-
 /* An empty directory below @w. The caller's umask is not to become the mode of a root. */
 static int make_dir(const struct work *w, const char *name, struct cis_error *err)
 {
@@ -268,12 +257,34 @@ static int check_free(const struct store *s, const char *name, struct cis_error 
 }
 
 /* One layer being bad, those before it are of no use: the store is to be as it was. */
-static void forget_layers(const struct work *w, struct holds *holds)
+static void forget_layers(const struct store *s, struct holds *holds)
 {
 	uint64_t layers, bytes;
 
-	holds_done(holds);
-	image_drop_unused(w, &layers, &bytes, NULL);
+	holds_let_go(holds);
+	if (holds->made.n)
+		image_drop_unused(s, &holds->made, &layers, &bytes, NULL);
+}
+
+/* While all that filled the disk is still there. */
+static int explain(const struct store *s, const struct source *src, int r, struct cis_error *err)
+{
+	struct statvfs st;
+	bool full = false, no_inodes = false;
+
+	if (fstatvfs(s->fd, &st) == 0) {
+		full = st.f_bavail * st.f_frsize < 1 << 20;
+		no_inodes = st.f_files > 0 && st.f_favail == 0;
+	}
+	/* tar's last word is seldom about the disk, for it goes on with smaller files. */
+	if (src->is_tree && r != -EINVAL && (full || no_inodes))
+		r = cis_fail(err, ENOSPC, "%s", s->path);
+	else
+		r = cis_wrap(err, r, "%s", src->path);
+	if (r == -ENOSPC || r == -EDQUOT)
+		cis_hint(err, "the file system of %s %s; cisandbox image prune removes the layers that "
+			 "no image has", s->path, no_inodes ? "has no inode left" : "is full");
+	return r;
 }
 
 static int import(const struct store *s, const char *name, struct source *src,
@@ -288,13 +299,13 @@ static int import(const struct store *s, const char *name, struct source *src,
 	if (r < 0)
 		return r;
 	r = make_image(&w, name, src, &holds, err);
-	if (r < 0 && !src->is_tree)
-		forget_layers(&w, &holds);
-	if (r < 0 && r != -EINVAL && is_full(s->fd))
-		return cis_fail(err, ENOSPC, "%s", s->path);
 	if (r < 0)
-		return cis_wrap(err, r, "%s", src->path);
-	return publish(&w, name, err);
+		r = explain(s, src, r, err);
+	else
+		r = publish(&w, name, err);
+	if (r < 0)
+		forget_layers(s, &holds);
+	return r;
 }
 
 /* Images hold no images: the store's own place when it is in the tree to be copied. */

@@ -240,8 +240,10 @@ int layer_add(const struct work *w, const struct unpacker *u, const struct layer
 			r = fd = layer_hold(w->store, src->chain, err);
 		store_unlock(w->store);
 	}
-	tree_remove(w->fd, "layer");
-	return r < 0 ? r : fd;
+	if (r < 0)
+		return r;
+	tree_remove(w->fd, "layer"); /* somebody was as quick, or a corrupt one was there */
+	return fd;
 }
 
 /* ---- looking after them ------------------------------------------------------------------ */
@@ -306,42 +308,68 @@ static bool is_layer_name(const char *name)
 	       strlen(name) == UNPACK_HEX - 1;
 }
 
-/* One that an import holds is about to be used. */
-static int drop(const struct work *w, const char *hex, unsigned int serial)
+static bool is_in(const struct strv *sorted, const char *hex)
 {
-	cleanup_close int fd = tree_open_dir(w->store->layers, hex);
-	char name[32];
-	int r = fd < 0 ? fd : store_lock_fd(fd, LOCK_EX | LOCK_NB);
-
-	if (r < 0)
-		return r == -EWOULDBLOCK ? 0 : r;
-	snprintf(name, sizeof name, "layer-%u", serial);
-	return renameat(w->store->layers, hex, w->fd, name) < 0 ? -errno : 1;
+	return sorted->n && bsearch(&hex, sorted->v, sorted->n, sizeof *sorted->v, by_text);
 }
 
-int layers_drop(const struct work *w, const struct strv *used, uint64_t *ret_layers,
-		uint64_t *ret_bytes, struct cis_error *err)
+/* Where the store has what is about to go: store_sweep() does the rest if we are killed. */
+static void name_hidden(const char *hex, char ret[static 96])
 {
-	cleanup(dir_closep) DIR *list = tree_list(w->store->layers);
-	unsigned int serial = 0;
+	snprintf(ret, 96, STORE_TEMP "layer-%s", hex);
+}
+
+/* 1: hidden. One that an import holds is about to be used. */
+static int hide(const struct store *s, const char *hex, struct hidden_layers *h)
+{
+	cleanup_close int fd = tree_open_dir(s->layers, hex);
+	int r = fd < 0 ? fd : store_lock_fd(fd, LOCK_EX | LOCK_NB);
+	uint64_t bytes = 0;
+	char name[96];
+
+	if (r == -EWOULDBLOCK || r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	layer_size(s, hex, &bytes, NULL);
+	name_hidden(hex, name);
+	if (renameat(s->layers, hex, s->fd, name) < 0)
+		return -errno;
+	memcpy(h->hex[h->n], hex, UNPACK_HEX);
+	h->bytes += bytes;
+	h->fds[h->n++] = steal_fd(&fd);
+	return 1;
+}
+
+int layers_hide(const struct store *s, const struct strv *only, const struct strv *used,
+		struct hidden_layers *ret, struct cis_error *err)
+{
+	cleanup(dir_closep) DIR *list = tree_list(s->layers);
 	struct dirent *e;
 	int r = 0;
 
+	*ret = (struct hidden_layers){0};
 	if (!list)
 		return cis_fail(err, errno, "read the store's layers");
-	*ret_bytes = 0;
-	while (r >= 0 && (e = readdir(list))) {
-		const char *hex = e->d_name;
-		uint64_t bytes = 0;
-
-		if (!is_layer_name(hex) ||
-		    (used->n && bsearch(&hex, used->v, used->n, sizeof *used->v, by_text)))
-			continue;
-		layer_size(w->store, hex, &bytes, NULL);
-		r = drop(w, hex, serial);
-		serial += r > 0;
-		*ret_bytes += r > 0 ? bytes : 0;
-	}
-	*ret_layers = serial;
+	while (r >= 0 && ret->n < LAYERS_AT_ONCE && (e = readdir(list)))
+		if (is_layer_name(e->d_name) && !is_in(used, e->d_name) &&
+		    (!only || is_in(only, e->d_name)))
+			r = hide(s, e->d_name, ret);
 	return r < 0 ? cis_fail(err, -r, "take a layer out of the store") : 0;
+}
+
+int layers_delete(const struct store *s, struct hidden_layers *h, struct cis_error *err)
+{
+	int worst = 0;
+
+	for (size_t i = 0; i < h->n; i++) {
+		char name[96];
+		int r;
+
+		name_hidden(h->hex[i], name);
+		r = tree_remove(s->fd, name);
+		fd_close(h->fds[i]);
+		worst = worst ? worst : r;
+	}
+	return worst < 0 ? cis_fail(err, -worst, "delete layers") : 0;
 }

@@ -27,7 +27,7 @@ struct layer_source {
 
 /*
  * Unpacks it in @w and makes it one of the store's, in place of a corrupt one if no
- * sandbox runs from that. Held as above.
+ * sandbox runs from that. Held as above. What it made before it failed stays in @w.
  */
 int layer_add(const struct work *w, const struct unpacker *u, const struct layer_source *src,
 	      struct cis_error *err);
@@ -40,8 +40,22 @@ int layer_verify(const struct store *s, const struct unpacker *u, const char *he
 		 struct cis_error *err);
 bool layer_is_corrupt(const struct store *s, const char *hex);
 
-/* Under the lock of the store: moves those not in @used (sorted) to @w. */
-int layers_drop(const struct work *w, const struct strv *used, uint64_t *ret_layers,
-		uint64_t *ret_bytes, struct cis_error *err);
+/* On their way out: nobody finds them any more, and nobody else deletes them. */
+#define LAYERS_AT_ONCE 64
+struct hidden_layers {
+	int fds[LAYERS_AT_ONCE];
+	char hex[LAYERS_AT_ONCE][UNPACK_HEX];
+	size_t n;
+	uint64_t bytes; /* of their files */
+};
+
+/*
+ * Under the lock of the store: those of @only (all, if NULL) that are not in @used, but no
+ * more than there is room for. Both are sorted. Nothing is made by it: the disk may be full.
+ */
+int layers_hide(const struct store *s, const struct strv *only, const struct strv *used,
+		struct hidden_layers *ret, struct cis_error *err);
+/* Without it. */
+int layers_delete(const struct store *s, struct hidden_layers *h, struct cis_error *err);
 
 #endif

@@ -17,8 +17,6 @@
 #include "image-unpack.h"
 #include "state.h"
 
-#define TEMP_PREFIX ".tmp-"
-
 int store_lock_fd(int fd, int how)
 {
 	while (flock(fd, how) < 0)
@@ -163,7 +161,7 @@ void store_sweep(const struct store *s)
 	while (list && (e = readdir(list))) {
 		cleanup_close int fd = -1;
 
-		if (!str_starts(e->d_name, TEMP_PREFIX))
+		if (!str_starts(e->d_name, STORE_TEMP))
 			continue;
 		fd = tree_open_dir(s->fd, e->d_name);
 		if (fd < 0 || store_lock_fd(fd, LOCK_EX | LOCK_NB) < 0)
@@ -181,7 +179,7 @@ int work_begin(struct work *w, const struct store *s, struct cis_error *err)
 		return r;
 	store_sweep(s);
 	w->store = s;
-	if (str_format(&w->path, "%s/" TEMP_PREFIX "XXXXXX", s->path) < 0)
+	if (str_format(&w->path, "%s/" STORE_TEMP "XXXXXX", s->path) < 0)
 		r = -ENOMEM;
 	else if (!mkdtemp(w->path))
 		r = -errno;

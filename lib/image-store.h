@@ -10,6 +10,9 @@
 
 #include "base/error.h"
 
+/* Names in images/ that begin so are no images, and litter when nobody locks them. */
+#define STORE_TEMP ".tmp-"
+
 struct store {
 	char *path;     /* of images/ */
 	int fd, layers; /* of images/, layers/ */

@@ -2,8 +2,19 @@
 /*
  * Archives are read by a program of its own, so that no bug of a decompressor is one of the
  * host's root: it is root of a user namespace whose ids nobody else has, in empty network,
- * ipc and mount namespaces of its own, and holds five descriptors (image-wire.h). The
+ * ipc and mount namespaces of its own, and holds six descriptors (image-wire.h). The
  * directory among them is an id-mapped mount, so that owners on the disk are those inside.
+ *
+ * A layer passes through four processes of it, one after the other:
+ *
+ *	file -> sum -> plain -> sum -> layer
+ *
+ * The sums compare nothing and read nothing, so nobody can take them over by what they pass on:
+ * whatever becomes of the decompressor, what it hands on has the digest that the layer is
+ * named by, or the layer is thrown away. And whoever takes over the last one by the bytes of
+ * a layer has but that layer's tree, which these bytes decide about anyway.
+ * Rejected: hashes of AF_ALG (kernels lack it), of our own (slow, or ours to keep); a name
+ * made of blobs' digests (one layer would be kept once for each way to compress it).
  *
  * The namespace is made by a process that does nothing else, because a mount is id-mapped
  * by a namespace that is there, and the helper is born with the mount.
@@ -23,19 +34,15 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/io.h"
-#include "base/num.h"
 #include "base/process.h"
 #include "base/sys.h"
 #include "fs/mount.h"
+#include "image-hear.h"
 #include "image-wire.h"
 #include "inner.h"
 #include "isolate/ids.h"
 #include "isolate/userns.h"
 #include "state.h"
-
-#define REPORT_MAX (UNPACK_TOLD_MAX + 65536)
-#define RECORD_MAX (UNPACK_PATH_MAX + 512)
 
 /* ---- the namespace ------------------------------------------------------------------ */
 
@@ -112,8 +119,8 @@ void unpacked_done(struct unpacked *u)
 
 struct birth {
 	int program, userns, null;
-	int fds[WIRE_END - WIRE_ROOT];
-	const char *what;
+	int fds[WIRE_END - WIRE_ROOT]; /* -1: none */
+	const char *part;
 	pid_t caller;
 };
 
@@ -137,7 +144,7 @@ static int put_fds(struct birth *b)
 static void helper_main(struct birth *b)
 {
 	static const char *const envp[] = {"LC_ALL=C.UTF-8", NULL};
-	const char *const argv[] = {UNPACK_PROGRAM, b->what, NULL};
+	const char *const argv[] = {UNPACK_PROGRAM, b->part, NULL};
 	int r;
 
 	process_reset_signals_child();
@@ -161,164 +168,155 @@ static void helper_main(struct birth *b)
 	SYS(exit_group, 100 + (-r & 63));
 }
 
-/* ---- what it says ------------------------------------------------------------------- */
+/* ---- its parts ------------------------------------------------------------------------- */
 
-static bool is_hex(const char *s)
+enum role { ROLE_NONE, ROLE_SUM, ROLE_PLAIN, ROLE_LAYER, ROLE_TREE, ROLE_VERIFY };
+
+#define LINE_MAX_PARTS 4
+
+static const enum role lines[][LINE_MAX_PARTS + 1] = {
+	[UNPACK_LAYER] = {ROLE_SUM, ROLE_PLAIN, ROLE_SUM, ROLE_LAYER},
+	[UNPACK_TREE] = {ROLE_PLAIN, ROLE_TREE},
+	[UNPACK_VERIFY] = {ROLE_VERIFY},
+};
+
+/* Only who reads no archive is believed about digests. */
+static const char sum_says[] = {WIRE_SUM, WIRE_SIZE, WIRE_ERROR, WIRE_DONE, '\0'};
+static const char plain_says[] = {WIRE_ERROR, WIRE_DONE, '\0'};
+static const char tree_says[] = {WIRE_LIST,   WIRE_FILES, WIRE_OPAQUE, WIRE_IMPLIED, WIRE_LINK,
+				 WIRE_TARGET, WIRE_WAIT,  WIRE_ERROR,  WIRE_DONE,    '\0'};
+
+static const struct {
+	const char *name, *says;
+} roles[] = {
+	[ROLE_SUM] = {"sum", sum_says},	    [ROLE_PLAIN] = {"plain", plain_says},
+	[ROLE_LAYER] = {"layer", tree_says}, [ROLE_TREE] = {"tree", tree_says},
+	[ROLE_VERIFY] = {"verify", tree_says},
+};
+
+struct part {
+	pid_t pid;
+	int status, r, report, go;
+	struct cis_error error;
+	struct hearing h;
+};
+
+struct line {
+	struct part parts[LINE_MAX_PARTS];
+	size_t n;
+};
+
+/* The caller's copies of what the part was born with are the caller's to close. */
+static int start_part(struct part *p, enum role role, struct birth *b)
 {
-	return strspn(s, "0123456789abcdef") == UNPACK_HEX - 1 && strlen(s) == UNPACK_HEX - 1;
-}
+	cleanup_close int told = -1, gone = -1;
+	struct clone_args args = {0};
+	int report[2], turn[2];
+	pid_t pid;
 
-/* Whoever made the archive may have written it. */
-static void make_printable(char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < ' ' || *s == 127)
-			*s = '?';
-}
-
-static bool is_clean_path(const char *s)
-{
-	if (!*s)
-		return true;
-	for (const char *p = s; p; p = strchr(p, '/') ? strchr(p, '/') + 1 : NULL) {
-		size_t n = strcspn(p, "/");
-
-		if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
-			return false;
-	}
-	return true;
-}
-
-static int take_hex(char ret[static UNPACK_HEX], const char *text)
-{
-	if (!is_hex(text))
-		return -EBADMSG;
-	memcpy(ret, text, UNPACK_HEX);
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return -errno;
+	p->report = report[0];
+	told = b->fds[WIRE_REPORT - WIRE_ROOT] = report[1];
+	if (pipe2(turn, O_CLOEXEC) < 0)
+		return -errno;
+	gone = b->fds[WIRE_GO - WIRE_ROOT] = turn[0];
+	p->go = turn[1];
+	b->part = roles[role].name;
+	pid = process_clone(&args);
+	if (pid == 0)
+		helper_main(b);
+	if (pid < 0)
+		return pid;
+	p->pid = pid;
+	p->h.fd = p->report;
+	p->h.go = p->go;
+	p->h.keys = roles[role].says;
 	return 0;
 }
 
-static int take_error(char *text, struct cis_error *err)
+/* What one writes, the next reads; only the last has the directory. */
+static int start_line(struct line *l, const struct unpack_job *job, int root, struct birth *b)
 {
-	int errnum = EIO;
-	char *blank = strchr(text, ' ');
+	const enum role *line = lines[job->what];
+	cleanup_close int in = -1;
 
-	if (!blank)
-		return -EBADMSG;
-	make_printable(text);
-	if (sscanf(text, "%4d", &errnum) != 1 || errnum <= 0 || errnum > 4095)
-		errnum = EIO;
-	return cis_fail_plain(err, errnum, "%.900s", blank + 1);
-}
+	for (size_t i = 0; line[i]; i++) {
+		cleanup_close int next = -1, out = -1;
+		bool is_last = !line[i + 1];
+		int fds[2], r;
 
-static int take_path(struct strv *ret, const char *text)
-{
-	return is_clean_path(text) ? strv_add(ret, text) : -EBADMSG;
-}
-
-/* What is being heard. */
-struct hearing {
-	int fd, go;
-	const struct unpack_job *job;
-	struct unpacked *got;
-	bool told, turned, done; /* err says all; we had our turn; the helper is through */
-	size_t total, n;
-	char text[2 * RECORD_MAX];
-};
-
-static int take_turn(struct hearing *h, struct cis_error *err)
-{
-	int r = -EBADMSG;
-
-	if (h->job->turn && !h->turned && h->got->links.n % 2 == 0) {
-		h->turned = true;
-		r = h->job->turn(h->got, h->job->arg, err);
-		h->told = r < 0;
-	}
-	return r < 0 ? r : io_write_all(h->go, "", 1);
-}
-
-static int take_record(struct hearing *h, char key, char *text, struct cis_error *err)
-{
-	struct unpacked *ret = h->got;
-
-	switch (key) {
-	case WIRE_BLOB:
-		return take_hex(ret->blob, text);
-	case WIRE_DIFF:
-		return take_hex(ret->diff, text);
-	case WIRE_LIST:
-		return take_hex(ret->list, text);
-	case WIRE_SIZE:
-		return str_parse_u64(text, &ret->size);
-	case WIRE_FILES:
-		return str_parse_u64(text, &ret->files);
-	case WIRE_OPAQUE:
-		return take_path(&ret->opaque, text);
-	case WIRE_IMPLIED:
-		return take_path(&ret->implied, text);
-	case WIRE_LINK:
-		return ret->links.n % 2 ? -EBADMSG : take_path(&ret->links, text);
-	case WIRE_TARGET:
-		return ret->links.n % 2 ? take_path(&ret->links, text) : -EBADMSG;
-	case WIRE_WAIT:
-		return take_turn(h, err);
-	case WIRE_ERROR:
-		h->told = strchr(text, ' ');
-		return take_error(text, err);
-	case WIRE_DONE:
-		h->done = true;
-		return 0;
-	default:
-		return -EBADMSG;
-	}
-}
-
-/* All whole records of what has been read. */
-static int take_records(struct hearing *h, struct cis_error *err)
-{
-	size_t at = 0;
-	int r = 0;
-
-	while (r == 0) {
-		char *end = memchr(h->text + at, '\0', h->n - at);
-
-		if (!end)
-			break;
-		if (h->done || end == h->text + at)
-			return -EBADMSG;
-		r = take_record(h, h->text[at], h->text + at + 1, err);
-		at = (size_t)(end - h->text) + 1;
-	}
-	memmove(h->text, h->text + at, h->n - at);
-	h->n -= at;
-	return r;
-}
-
-static int hear(struct hearing *h, struct cis_error *err)
-{
-	for (;;) {
-		ssize_t n = read(h->fd, h->text + h->n, sizeof h->text - h->n);
-		int r;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : h->done && !h->n ? 0 : -EBADMSG;
-		h->n += (size_t)n;
-		h->total += (size_t)n;
-		r = h->total > REPORT_MAX ? -EBADMSG : take_records(h, err);
+		if (!is_last) {
+			if (pipe2(fds, O_CLOEXEC) < 0)
+				return -errno;
+			next = fds[0];
+			out = fds[1];
+			fcntl(out, F_SETPIPE_SZ, 1 << 20); /* fewer turns */
+		}
+		b->fds[WIRE_IN - WIRE_ROOT] = i == 0 ? job->in : in;
+		b->fds[WIRE_OUT - WIRE_ROOT] = out;
+		b->fds[WIRE_ROOT - WIRE_ROOT] = is_last ? root : -1;
+		b->fds[WIRE_LISTING - WIRE_ROOT] = is_last ? job->listing : -1;
+		l->parts[i] = (struct part){.report = -1, .go = -1};
+		l->n = i + 1;
+		r = start_part(&l->parts[i], line[i], b);
 		if (r < 0)
 			return r;
-		if (h->n == sizeof h->text)
-			return -EBADMSG;
+		fd_close(in);
+		in = steal_fd(&next);
+	}
+	return 0;
+}
+
+static void kill_line(const struct line *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->parts[i].pid > 0)
+			kill(l->parts[i].pid, SIGKILL);
+}
+
+static void end_line(struct line *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		struct part *p = &l->parts[i];
+
+		p->status = p->pid > 0 ? process_wait(p->pid) : 0;
+		p->report = fd_close(p->report);
+		p->go = fd_close(p->go);
 	}
 }
 
-static int judge(const struct hearing *h, int status, int r, struct cis_error *err)
+/* The last one first: it ends when all before it have. What these say waits in their pipes. */
+static void hear_line(struct line *l)
 {
-	if (h->told)
-		return r;
-	if (status >= 0 && WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
+	for (size_t i = l->n; i-- > 0;) {
+		struct part *p = &l->parts[i];
+
+		p->r = hearing_take(&p->h, &p->error);
+		if (p->r < 0 && i == l->n - 1)
+			kill_line(l);
+	}
+}
+
+/* ---- what became of it ----------------------------------------------------------------- */
+
+static bool has_failed(const struct part *p)
+{
+	return p->r < 0 || p->status != 0;
+}
+
+/* By us, or because the next one ended before it. */
+static bool was_stopped(const struct part *p)
+{
+	return p->status >= 0 && WIFSIGNALED(p->status) &&
+	       (WTERMSIG(p->status) == SIGKILL || WTERMSIG(p->status) == SIGPIPE);
+}
+
+static int explain(const struct part *p, struct cis_error *err)
+{
+	int status = p->status;
+
+	if (status >= 0 && WIFSIGNALED(status) && !was_stopped(p))
 		return cis_fail_plain(err, ECHILD, UNPACK_PROGRAM " was killed by signal %d",
 				      WTERMSIG(status));
 	/* The dynamic loader's word; no errno of ours is 27. */
@@ -328,8 +326,41 @@ static int judge(const struct hearing *h, int status, int r, struct cis_error *e
 				      "shows which: libarchive, libcrypto)");
 	if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) >= 100)
 		return cis_fail(err, WEXITSTATUS(status) - 100, "run " UNPACK_PROGRAM);
-	if (r < 0 || status != 0)
-		return cis_fail_plain(err, ECHILD, UNPACK_PROGRAM " ended without a result");
+	return cis_fail_plain(err, ECHILD, UNPACK_PROGRAM " ended without a result");
+}
+
+/*
+ * Whoever comes first knows the cause: a decompressor that failed is, for who reads the
+ * tar, an archive that ends too early.
+ */
+static int judge(const struct line *l, struct cis_error *err)
+{
+	const struct part *end = l->parts + l->n;
+
+	for (const struct part *p = l->parts; p < end; p++)
+		if (p->h.told) {
+			if (err)
+				*err = p->error;
+			return p->r;
+		}
+	for (const struct part *p = l->parts; p < end; p++)
+		if (has_failed(p) && !was_stopped(p))
+			return explain(p, err);
+	for (const struct part *p = l->parts; p < end; p++)
+		if (has_failed(p))
+			return explain(p, err);
+	return 0;
+}
+
+static int take_sums(const struct line *l, struct unpacked *got, struct cis_error *err)
+{
+	const struct hearing *blob = &l->parts[0].h, *diff = &l->parts[2].h;
+
+	if (!*blob->sum || !*diff->sum)
+		return cis_fail_plain(err, ECHILD, UNPACK_PROGRAM " said no digest");
+	memcpy(got->blob, blob->sum, UNPACK_HEX);
+	memcpy(got->diff, diff->sum, UNPACK_HEX);
+	got->size = blob->size;
 	return 0;
 }
 
@@ -346,47 +377,37 @@ static int open_root(const struct unpacker *u, const char *path, bool readonly)
 	return r < 0 ? r : steal_fd(&fd);
 }
 
-static int run(const struct unpacker *u, struct birth *b, struct hearing *h,
+static int run(const struct unpack_job *job, int root, struct birth *b, struct unpacked *got,
 	       struct cis_error *err)
 {
-	struct clone_args args = {0};
-	cleanup_close int rd = -1, wr = -1, go = -1, gone = -1;
-	int told[2], turn[2], r, status;
-	pid_t pid;
+	struct line l = {.n = 0};
+	struct hearing *last;
+	int r = start_line(&l, job, root, b);
 
-	if (pipe2(told, O_CLOEXEC) < 0)
-		return cis_fail(err, errno, "run " UNPACK_PROGRAM);
-	rd = h->fd = told[0];
-	wr = b->fds[WIRE_REPORT - WIRE_ROOT] = told[1];
-	if (pipe2(turn, O_CLOEXEC) < 0)
-		return cis_fail(err, errno, "run " UNPACK_PROGRAM);
-	gone = b->fds[WIRE_GO - WIRE_ROOT] = turn[0];
-	go = h->go = turn[1];
-	b->caller = getpid();
-	b->userns = u->userns;
-	pid = process_clone(&args);
-	if (pid == 0)
-		helper_main(b);
-	if (pid < 0)
-		return cis_fail(err, -pid, "run " UNPACK_PROGRAM);
-	wr = fd_close(wr);
-	r = hear(h, err);
-	if (r < 0)
-		kill(pid, SIGKILL);
-	status = process_wait(pid);
-	return judge(h, status, r, err);
+	if (r < 0) {
+		kill_line(&l);
+		end_line(&l);
+		return cis_fail(err, -r, "run " UNPACK_PROGRAM);
+	}
+	last = &l.parts[l.n - 1].h;
+	last->turn = job->turn;
+	last->arg = job->arg;
+	last->got = got;
+	hear_line(&l);
+	end_line(&l);
+	r = judge(&l, err);
+	return r == 0 && job->what == UNPACK_LAYER ? take_sums(&l, got, err) : r;
 }
 
 int unpacker_run(const struct unpacker *u, const struct unpack_job *job, struct unpacked *ret,
 		 struct cis_error *err)
 {
-	static const char *const words[] = {"layer", "tree", "verify"};
 	cleanup_close int program = open(u->program, O_RDONLY | O_CLOEXEC);
 	cleanup_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	cleanup_close int root = open_root(u, job->path, job->what == UNPACK_VERIFY);
 	cleanup(unpacked_done) struct unpacked got = {0};
-	struct birth b = {.program = program, .null = null, .what = words[job->what]};
-	struct hearing h = {.job = job, .got = &got};
+	struct birth b = {.program = program, .null = null, .userns = u->userns,
+			  .caller = getpid()};
 	int r;
 
 	if (program < 0 || null < 0)
@@ -396,10 +417,7 @@ int unpacker_run(const struct unpacker *u, const struct unpack_job *job, struct 
 				      "the file system of %s cannot be id-mapped", job->path);
 	if (root < 0)
 		return cis_fail(err, -root, "id-map %s", job->path);
-	b.fds[WIRE_ROOT - WIRE_ROOT] = root;
-	b.fds[WIRE_IN - WIRE_ROOT] = job->in;
-	b.fds[WIRE_LISTING - WIRE_ROOT] = job->listing;
-	r = run(u, &b, &h, err);
+	r = run(job, root, &b, &got, err);
 	if (r < 0)
 		return r;
 	*ret = got;

@@ -26,10 +26,15 @@ void unpacker_release(const char *owner);
 
 #define UNPACK_HEX 65
 
-/* What the helper says it did. As hostile as the archive; digests are well-formed. */
+/*
+ * What was unpacked. The digests of the archive (of a layer) as it is and decompressed, and
+ * its size, are true. The rest is the helper's word, as hostile as the archive.
+ */
 struct unpacked {
-	char blob[UNPACK_HEX], diff[UNPACK_HEX], list[UNPACK_HEX];
-	uint64_t size, files;
+	char blob[UNPACK_HEX], diff[UNPACK_HEX];
+	uint64_t size;
+	char list[UNPACK_HEX];
+	uint64_t files;
 	/* Clean relative paths without ".."; "" is the root. */
 	struct strv opaque, implied;
 	struct strv links; /* by twos: a name, and the file below that it is to be */

@@ -219,13 +219,13 @@ static int hide(const struct store *s, const char *name, const char *to, struct 
 int cis_image_remove(const char *name, struct cis_error *err)
 {
 	cleanup(store_done) struct store s = STORE_CLOSED;
-	char hidden[sizeof ".tmp-rm-" + IMAGE_NAME_LEN];
+	char hidden[sizeof STORE_TEMP "rm-" + IMAGE_NAME_LEN];
 	cleanup_close int image = -1;
 	int r = store_check_name(name, err);
 
 	if (r == 0)
 		r = store_open(&s, err);
-	snprintf(hidden, sizeof hidden, ".tmp-rm-%s", name);
+	snprintf(hidden, sizeof hidden, STORE_TEMP "rm-%s", name);
 	if (r == 0)
 		r = image = hide(&s, name, hidden, err);
 	if (r < 0)
@@ -269,35 +269,49 @@ int image_layer_is_idle(const struct store *s, const char *hex, struct cis_error
 	return r;
 }
 
-int image_drop_unused(const struct work *w, uint64_t *ret_layers, uint64_t *ret_bytes,
-		      struct cis_error *err)
+/* Some of them, while nobody can come to refer to one. */
+static int hide_unused(const struct store *s, const struct strv *only, struct hidden_layers *ret,
+		       struct cis_error *err)
 {
 	cleanup(strv_done) struct strv used = {0};
-	int r = store_lock(w->store, err);
+	int r = store_lock(s, err);
 
+	ret->n = 0;
 	if (r < 0)
 		return r;
-	r = layers_in_use(w->store, &used, err);
+	store_sweep(s);
+	r = layers_in_use(s, &used, err);
 	if (r == 0)
-		r = layers_drop(w, &used, ret_layers, ret_bytes, err);
-	store_unlock(w->store);
+		r = layers_hide(s, only, &used, ret, err);
+	store_unlock(s);
+	return r;
+}
+
+int image_drop_unused(const struct store *s, struct strv *only, uint64_t *ret_layers,
+		      uint64_t *ret_bytes, struct cis_error *err)
+{
+	struct hidden_layers h;
+	int r, gone;
+
+	if (only && only->n)
+		qsort(only->v, only->n, sizeof *only->v, by_text);
+	*ret_layers = *ret_bytes = 0;
+	do {
+		r = hide_unused(s, only, &h, err);
+		gone = layers_delete(s, &h, r < 0 ? NULL : err);
+		*ret_layers += h.n;
+		*ret_bytes += h.n ? h.bytes : 0;
+		r = r < 0 ? r : gone;
+	} while (r == 0 && h.n == LAYERS_AT_ONCE);
 	return r;
 }
 
 int cis_image_prune(uint64_t *ret_layers, uint64_t *ret_bytes, struct cis_error *err)
 {
 	cleanup(store_done) struct store s = STORE_CLOSED;
-	cleanup(work_done) struct work w = {.fd = -1};
 	int r = store_open(&s, err);
 
-	if (r == 0)
-		r = work_begin(&w, &s, err);
-	if (r == 0)
-		r = image_drop_unused(&w, ret_layers, ret_bytes, err);
-	if (r < 0)
-		return r;
-	r = work_finish(&w);
-	return r < 0 ? cis_fail(err, -r, "delete layers") : 0;
+	return r < 0 ? r : image_drop_unused(&s, NULL, ret_layers, ret_bytes, err);
 }
 
 /* The tree of an image that has no layers. */

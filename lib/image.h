@@ -22,9 +22,9 @@ int image_open(const char *name, struct strv *ret_paths, int *ret_dir, struct ci
  */
 int image_lock(const char *name, struct cis_error *err);
 
-/* Takes the layers that no image refers to, and no import holds, out of the store into @w. */
-int image_drop_unused(const struct work *w, uint64_t *ret_layers, uint64_t *ret_bytes,
-		      struct cis_error *err);
+/* Deletes the layers of @only (all, if NULL) that no image refers to and no import holds. */
+int image_drop_unused(const struct store *s, struct strv *only, uint64_t *ret_layers,
+		      uint64_t *ret_bytes, struct cis_error *err);
 /* Under the lock of the store: no sandbox runs from an image with that layer, or -EBUSY. */
 int image_layer_is_idle(const struct store *s, const char *hex, struct cis_error *err);
 

@@ -130,6 +130,19 @@ def files(path):
     Layout(path).layer(tar.end()).end()
 
 
+def big(path):
+    """An honest layer, then one of more than a small disk has."""
+    Layout(path).layer(base().end()).layer(Layer().add("big", os.urandom(40 << 20)).end()).end()
+
+
+def below_files(path):
+    """An honest layer, then one of more inodes than a small disk has."""
+    tar = Layer()
+    for i in range(5000):
+        tar.add(f"d/{i % 100}/{i}")
+    Layout(path).layer(base().end()).layer(tar.end()).end()
+
+
 def bomb(path):
     """A gigabyte of zeros in a megabyte; the tar says that it is one file."""
     size = 1 << 30
@@ -334,7 +347,7 @@ CASES = {
     "trusted": one(lambda t: t.add("x", b"x", pax_headers={
         "SCHILY.xattr.trusted.overlay.opaque": "y", "SCHILY.xattr.security.selinux": "evil",
         "SCHILY.xattr.user.kept": "yes"})),
-    "many": many, "files": files, "bomb": bomb, "sparse": sparse, "cut": cut, "cut-tar": cut_tar, "flip": flip,
+    "many": many, "files": files, "big": big, "below-files": below_files, "bomb": bomb, "sparse": sparse, "cut": cut, "cut-tar": cut_tar, "flip": flip,
     "flip-plain": flip_plain, "wrong-diff": wrong_diff, "short-blob": short_blob, "trailing": trailing,
     "no-blob": no_blob, "link-blob": link_blob, "tampered-manifest": tampered_manifest, "media": media,
     "foreign": foreign, "artifact": artifact, "counts": counts, "layers129": layers129,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * cisandbox-unpack: reads the bytes of strangers, and has no power but over one directory.
- * main.c confines, stream.c decompresses and hashes, entries.c makes files of a tar's
- * entries, place.c finds where they belong, listing.c says what came of it.
+ * main.c confines, hash.c and plain.c are what a layer passes through first, each in a
+ * process of its own; stream.c reads its tar, entries.c makes files of that, place.c finds
+ * where they belong, listing.c says what came of it.
  */
 #ifndef CIS_UNPACK_H
 #define CIS_UNPACK_H
@@ -37,23 +38,31 @@ void hash_zeros(EVP_MD_CTX *h, uint64_t n);
 void hash_end(EVP_MD_CTX *h, unsigned char ret[static 32]);
 void hash_hex(const unsigned char sum[static 32], char ret[static HEX_SIZE]);
 
-/* ---- the archive's bytes ------------------------------------------------------ */
+/* ---- from one descriptor to another, until the end ------------------------------ */
+
+/* As it is; reports its digest and size. */
+void hash_pass(int in, int out);
+/* Decompressed, if it is compressed. */
+void plain_pass(int in, int out);
+
+/* ---- the archive -------------------------------------------------------------- */
 
 struct stream {
 	int fd;
 	bool is_layer, filled;
-	EVP_MD_CTX *blob, *diff;
-	uint64_t n_blob, n_diff;
-	struct archive *plain; /* decompresses */
+	uint64_t n;
 	struct archive *tar;
-	unsigned char in[1 << 16];
+	unsigned char in[1 << 17];
 };
+
+/* What libarchive has to say of its last failure. */
+const char *error_of(struct archive *a);
 
 /* Under the confinement; fails by itself. */
 void stream_open(struct stream *s, int fd, bool is_layer);
 /* The next entry, or NULL at the end. */
 struct archive_entry *stream_next(struct stream *s);
-/* Reads what follows the last entry, and reports both digests. */
+/* Reads what follows the last entry, for it counts in the digest. */
 void stream_finish(struct stream *s);
 
 /* ---- places ------------------------------------------------------------------- */

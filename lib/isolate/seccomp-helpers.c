@@ -165,6 +165,18 @@ static int add_artifact_rules(scmp_filter_ctx ctx)
 	return allow_calls(ctx, calls, ARRAY_SIZE(calls), 0);
 }
 
+/* mmap and mprotect without PROT_EXEC. */
+static int allow_data_memory(scmp_filter_ctx ctx)
+{
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+				 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+
+	if (r < 0)
+		return r;
+	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+				SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+}
+
 /*
  * unpack/: files below the directory that it is rooted in, and memory that holds no code.
  * Nothing that makes a process, a socket, a mount or a namespace. sysinfo is qsort()'s.
@@ -188,21 +200,30 @@ static int add_unpack_rules(scmp_filter_ctx ctx)
 		SCMP_SYS(utimensat),	SCMP_SYS(write)};
 	/* Not F_SETOWN and F_SETSIG: any signal to any process of one's id. */
 	static const int commands[] = {F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL};
-	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-				 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	int r = allow_data_memory(ctx);
 
 	for (size_t i = 0; i < ARRAY_SIZE(commands) && r >= 0; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
 				     SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
-	if (r >= 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	for (size_t i = 0; i < ARRAY_SIZE(calls) && r >= 0; i++) {
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
 		if (r == -EDOM) /* readlink, where there is only readlinkat */
 			r = 0;
 	}
 	return r;
+}
+
+/* Its parts that only pass on: what they hold, and memory. They open nothing. */
+static int add_pass_rules(scmp_filter_ctx ctx)
+{
+	static const int calls[] = {
+		SCMP_SYS(brk),	      SCMP_SYS(clock_gettime), SCMP_SYS(exit),
+		SCMP_SYS(exit_group), SCMP_SYS(futex),	       SCMP_SYS(getrandom),
+		SCMP_SYS(madvise),    SCMP_SYS(mremap),	       SCMP_SYS(munmap),
+		SCMP_SYS(read),	      SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
+		SCMP_SYS(write)};
+
+	return allow_calls(ctx, calls, ARRAY_SIZE(calls), allow_data_memory(ctx));
 }
 
 int seccomp_compile_helper(enum seccomp_helper helper, struct sock_filter **ret,
@@ -215,6 +236,7 @@ int seccomp_compile_helper(enum seccomp_helper helper, struct sock_filter **ret,
 		[SECCOMP_INBOUND] = add_inbound_rules,
 		[SECCOMP_ARTIFACT] = add_artifact_rules,
 		[SECCOMP_UNPACK] = add_unpack_rules,
+		[SECCOMP_PASS] = add_pass_rules,
 		[SECCOMP_NOTIFY] = add_notify_rules,
 		[SECCOMP_PATHS] = add_paths_rules,
 		[SECCOMP_MOUNTER] = add_mounter_rules,

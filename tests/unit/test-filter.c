@@ -298,11 +298,15 @@ static void test_helpers(void **state)
 
 		assert_true((unpacks || h == SECCOMP_ARTIFACT || answers((enum seccomp_helper)h)) ==
 			    helper_may((enum seccomp_helper)h, SCMP_SYS(openat), 0, 0, 0));
-		assert_true(unpacks == helper_may((enum seccomp_helper)h, SCMP_SYS(mprotect), 0, 0, 0));
+		assert_true((unpacks || h == SECCOMP_PASS) ==
+			    helper_may((enum seccomp_helper)h, SCMP_SYS(mprotect), 0, 0, 0));
 	}
 	/* And makes no code. */
-	assert_false(helper_may(SECCOMP_UNPACK, SCMP_SYS(mprotect), 0, 0, PROT_EXEC));
-	assert_false(helper_may(SECCOMP_UNPACK, SCMP_SYS(mmap), 0, 0, PROT_READ | PROT_EXEC));
+	for (int h = SECCOMP_UNPACK; h <= SECCOMP_PASS; h++) {
+		assert_false(helper_may((enum seccomp_helper)h, SCMP_SYS(mprotect), 0, 0, PROT_EXEC));
+		assert_false(helper_may((enum seccomp_helper)h, SCMP_SYS(mmap), 0, 0,
+					PROT_READ | PROT_EXEC));
+	}
 	assert_false(helper_may(SECCOMP_KEEPER, SCMP_SYS(socket), AF_INET, SOCK_STREAM, 0));
 	assert_true(helper_may(SECCOMP_KEEPER, SCMP_SYS(sendto), 3, 0, 0));
 }
@@ -363,6 +367,20 @@ static void test_trap_helpers(void **state)
 	}
 }
 
+/* Who passes an archive on cannot even duplicate a descriptor, or give a page of a pipe away. */
+static void test_pass_helper(void **state)
+{
+	static const int never[] = {
+		SCMP_SYS(fcntl),  SCMP_SYS(dup),	 SCMP_SYS(close),   SCMP_SYS(lseek),
+		SCMP_SYS(splice), SCMP_SYS(vmsplice), SCMP_SYS(tee),	    SCMP_SYS(sendfile),
+		SCMP_SYS(pwrite64), SCMP_SYS(sendmsg), SCMP_SYS(process_vm_writev)};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(never); i++)
+		assert_false(helper_may(SECCOMP_PASS, never[i], 0, 0, 0));
+	assert_true(helper_may(SECCOMP_PASS, SCMP_SYS(write), 8, 0, 0));
+}
+
 static void test_names_helper_sockets(void **state)
 {
 	static const int refused[][2] = {{AF_INET, SOCK_DGRAM},	  {AF_INET, SOCK_RAW},
@@ -401,6 +419,7 @@ int main(void)
 		cmocka_unit_test(test_helpers),
 		cmocka_unit_test(test_artifact_helper),
 		cmocka_unit_test(test_trap_helpers),
+		cmocka_unit_test(test_pass_helper),
 		cmocka_unit_test(test_names_helper_sockets),
 	};
 
