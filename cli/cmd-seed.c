@@ -18,7 +18,7 @@ static const char usage[] =
 	"       cisandbox seed prune [--json]\n"
 	"\n"
 	"  build    Run SCRIPT, a trusted one, in a sandbox with docker and keep the images\n"
-	"           that are there at its end for run --seed NAME. Options are those of run\n"
+	"           that are there at its end, for runs with that seed. Options: as run's\n"
 	"  list     Show the seeds of this host\n"
 	"  inspect  Show one as JSON\n"
 	"  rm       Remove seeds that no sandbox uses\n"
