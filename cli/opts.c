@@ -87,6 +87,17 @@ static int parse_positive(const char *v, uint64_t *ret)
 	return r == 0 && *ret == 0 ? -EINVAL : r;
 }
 
+static int set_seed(struct front *f, const char *v)
+{
+	return *v ? cis_sandbox_set_seed(f->sb, v) : -EINVAL;
+}
+
+static int set_from(struct front *f, const char *v)
+{
+	f->from = v;
+	return 0;
+}
+
 static int set_memory(struct front *f, const char *v)
 {
 	return scaled(f, v, parse_limit, cis_sandbox_set_memory);
@@ -363,6 +374,8 @@ static const struct opt {
 	{"rootfs", 0, RUN, "DIR", set_rootfs, "root file system from a directory, kept unchanged"},
 	{"profile", 0, RUN, "NAME|FILE", load_profile, "options of a profile"},
 	{"docker", 0, RUN, NULL, set_docker, "bring dockerd up first (profile docker)"},
+	{"seed", 0, RUN, "NAME", set_seed, "images that docker inside has from the start"},
+	{"from", 0, FOR_SEED, "SCRIPT", set_from, "shell commands that pull or load images"},
 	{"memory", 'm', RUN, "SIZE", set_memory, "limit of memory, swap included"},
 	{"cpus", 0, RUN, "N", set_cpus, "limit of cpu time, as in 1.5"},
 	{"pids", 0, RUN, "N", set_pids, "limit of processes and threads"},

@@ -18,6 +18,7 @@ struct front {
 	bool interactive, tty, detach, dry_run, help;
 	const char *audit; /* path, or NULL */
 	bool has_gate;
+	const char *from; /* script of a seed, or NULL */
 	const char *learn, *egress_log; /* paths, or NULL */
 	uint64_t egress_rate, egress_bytes;
 	bool stdin_is_secret;
@@ -29,6 +30,7 @@ struct front {
 
 #define FOR_RUN 1u
 #define FOR_EXEC 2u
+#define FOR_SEED 4u /* what seed build has beside those of run */
 
 /*
  * Parses until the first word that is no option. 0 and the index of that word, or

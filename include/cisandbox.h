@@ -152,6 +152,12 @@ int cis_sandbox_set_id(struct cis_sandbox *sb, const char *id);
 int cis_sandbox_set_image(struct cis_sandbox *sb, const char *name);
 int cis_sandbox_set_rootfs(struct cis_sandbox *sb, const char *path);
 
+/*
+ * A seed for the engines inside (below: seeds); NULL: none. start() fails with -ENOENT, and with
+ * -EINVAL if the directories it is for are not scratch directories of the profile.
+ */
+int cis_sandbox_set_seed(struct cis_sandbox *sb, const char *name);
+
 /* One host directory or file inside. Owners are mapped; nothing is chowned. */
 struct cis_bind {
 	const char *source; /* host path */
@@ -530,6 +536,44 @@ int cis_image_verify(const char *name, struct cis_error *err);
 int cis_image_prune(uint64_t *ret_layers, uint64_t *ret_bytes, struct cis_error *err);
 /* -ENOENT; -EBUSY while a sandbox runs from it. */
 int cis_image_remove(const char *name, struct cis_error *err);
+
+/* ---- seeds -------------------------------------------------------------- */
+
+/*
+ * A seed is what engines inside have stored (images, not containers or volumes), made by a
+ * trusted job. Sandboxes that cis_sandbox_set_seed() names it for share its layers, read-only,
+ * and copy its index. A new one of the same name replaces it for those that start then.
+ */
+struct cis_seed {
+	char name[128];
+	uint64_t generation; /* from 1 on */
+	uint64_t size;       /* bytes of its files */
+	int64_t created;
+	uint64_t shared;     /* directories and files of it that are bound, not copied */
+};
+int cis_seed_list(struct cis_seed **ret, size_t *ret_n, struct cis_error *err);
+int cis_seed_list_json(char **ret, struct cis_error *err);
+int cis_seed_inspect_json(const char *name, char **ret, struct cis_error *err);
+/* -ENOENT; -EBUSY while a sandbox uses it. */
+int cis_seed_remove(const char *name, struct cis_error *err);
+/* Deletes generations that are neither the newest nor in use: how many. */
+int cis_seed_prune(uint64_t *ret_generations, struct cis_error *err);
+
+/*
+ * To make one: describe a sandbox with an engine (profile "docker"), call new(), start it with
+ * argv(), and if its exit status is 0, publish(). The handle outlives the sandbox. @script is
+ * for sh -e inside; then containers, volumes and build caches are removed and the engines
+ * ended. What engines store is written into the store of seeds: no limit of the disk holds it.
+ */
+struct cis_seed_build;
+int cis_seed_build_new(struct cis_seed_build **ret, const char *name, const char *script,
+		       struct cis_sandbox *sb, struct cis_error *err);
+char *const *cis_seed_build_argv(const struct cis_seed_build *b);
+/* -ENODATA: no engine has stored an image; -E2BIG, -EFBIG: more than a job can be given. */
+int cis_seed_build_publish(struct cis_seed_build *b, uint64_t *ret_generation,
+			   struct cis_error *err);
+/* Removes what was not published. */
+void cis_seed_build_free(struct cis_seed_build *b);
 
 /* ---- OCI containers --------------------------------------------------- */
 

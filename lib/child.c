@@ -187,8 +187,8 @@ static int spawn_init(struct launch *l)
 		_exit(1);
 	if (sync_recv(l->gate[0], &m, NULL, 0) <= 0)
 		_exit(1); /* the founder failed, and has said so */
-	/* Init's copy of it is where it starts. */
-	r = SYS(fchdir, l->plan->fds[SLOT_ROOT]);
+	/* Init's copy of it is where it starts: it has the root, and what was put on the shelf. */
+	r = SYS(fchdir, l->plan->fds[SLOT_SCRATCH]);
 	if (r >= 0)
 		r = SYS(setns, l->founder, CLONE_NEWUSER | FOUNDERS_NAMESPACES);
 	if (r >= 0)
@@ -198,15 +198,6 @@ static int spawn_init(struct launch *l)
 	if (r == 0)
 		init_setup(l);
 	return r;
-}
-
-/* Over the state directory: a place that surely exists, in our own namespace only. */
-static int attach_root(const struct launch *l, int root)
-{
-	cleanup_close int at =
-		SYS(openat, AT_FDCWD, l->state->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	return at < 0 ? at : sys_move_mount(root, at);
 }
 
 static int attach(int mount_fd, int root, const char *target, bool file)
@@ -220,6 +211,8 @@ static int attach(int mount_fd, int root, const char *target, bool file)
 	}
 	return r;
 }
+
+#define ROOT_PLACE "sandbox" /* on the scratch */
 
 static int make_scratch_dir(const struct launch *l, int scratch, const struct op *op)
 {
@@ -296,7 +289,11 @@ static int stage_op(struct launch *l, const struct op *op)
 	case OP_OVERLAY:
 		fds[op->slot] = overlay_mount_stage(&image, fds[SLOT_SCRATCH], op->source,
 						    overlay_flags(op));
-		return fds[op->slot] < 0 ? fds[op->slot] : attach_root(l, fds[op->slot]);
+		return fds[op->slot] < 0 ? fds[op->slot]
+					 : attach(fds[op->slot], fds[SLOT_SCRATCH],
+						  ROOT_PLACE, false);
+	case OP_SHELVE:
+		return attach(fds[op->slot], fds[SLOT_SCRATCH], op->target, false);
 	case OP_KEEP_ROOT:
 		return keep_root(l, fds[op->slot]);
 	case OP_DEV:
@@ -363,7 +360,7 @@ void stage_main(struct launch *l)
 
 /* What init has open. */
 struct inside {
-	int root, vfs, held;
+	int root, vfs, held, scratch;
 };
 
 /*
@@ -372,11 +369,15 @@ struct inside {
  */
 static int enter_root(const struct launch *l, struct inside *in)
 {
-	int root = sys_open_tree(AT_FDCWD, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | AT_RECURSIVE);
+	int root = sys_open_tree(AT_FDCWD, ROOT_PLACE,
+				 OPEN_TREE_CLONE | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
 	int r;
 
 	if (root < 0)
 		return root;
+	r = in->scratch = SYS(openat, AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (r < 0)
+		return r;
 	r = SYS(move_mount, root, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH);
 	if (r >= 0)
 		r = SYS(fchdir, root);
@@ -406,6 +407,20 @@ static int show(const struct op *op, struct inside *in)
 
 	in->held = fd_close(in->held);
 	return r;
+}
+
+/*
+ * A directory of what the stage put on the scratch becomes a mount of its own. Such a clone keeps
+ * the flags that init's copy of the namespace has locked, but not the lock to its place, which
+ * what the stage attaches in the root has: an engine must be able to unmount it, and then
+ * has its own empty directory; and must not be able to make it writable, for it is everybody's.
+ */
+static int take_shelved(const struct op *op, const struct inside *in)
+{
+	cleanup_close int tree = sys_open_tree(in->scratch, op->source,
+					       OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW);
+
+	return tree < 0 ? tree : mount_attach(tree, in->root, op->target);
 }
 
 static int pivot(void)
@@ -468,10 +483,13 @@ static int init_op(struct launch *l, const struct op *op, struct inside *in)
 		return hold(op, in);
 	case OP_SHOW:
 		return show(op, in);
+	case OP_TAKE:
+		return take_shelved(op, in);
 	case OP_COVER:
 		return cover(l, in);
 	case OP_PIVOT:
 		in->root = fd_close(in->root);
+		in->scratch = fd_close(in->scratch);
 		return pivot();
 	case OP_TTY:
 		return open_tty(l);
@@ -496,7 +514,7 @@ static void init_close_others(const struct launch *l)
 
 static void init_setup(struct launch *l)
 {
-	struct inside in = {-1, -1, -1};
+	struct inside in = {-1, -1, -1, -1};
 	int r;
 
 	SYS(prctl, PR_SET_NAME, "cis:init", 0, 0, 0);

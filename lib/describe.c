@@ -70,6 +70,10 @@ int describe_write_state(struct cis_sandbox *sb, char *const argv[], struct cis_
 	json_set_int(o, "init_start_time", (int64_t)started);
 	json_set_int(o, "supervisor", getpid());
 	json_set_string(o, "image", s->image);
+	if (s->seed) {
+		json_set_string(o, "seed", s->seed);
+		json_set_int(o, "seed_generation", (int64_t)sb->plan.seed.g.number);
+	}
 	json_set_string(o, "rootfs", sb->is_bundle ? sb->container.rootfs : first_layer(sb));
 	if (sb->is_bundle)
 		json_set_string(o, "bundle", sb->container.bundle);

@@ -48,7 +48,7 @@ static int open_private(const char *path, struct cis_error *err)
 		return r;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fchmod(fd, 0700) < 0)
-		return cis_fail(err, errno, "image store %s", path);
+		return cis_fail(err, errno, "store %s", path);
 	return steal_fd(&fd);
 }
 
@@ -67,11 +67,21 @@ int store_open(struct store *s, struct cis_error *err)
 	return MIN(r, 0);
 }
 
+int store_open_other(struct store *s, const char *dir, struct cis_error *err)
+{
+	int r = str_format(&s->path, "%s/%s", state_data_root(), dir);
+
+	if (r < 0)
+		return cis_fail(err, ENOMEM, "%s", dir);
+	r = s->fd = open_private(s->path, err);
+	return MIN(r, 0);
+}
+
 int store_lock(const struct store *s, struct cis_error *err)
 {
 	int r = store_lock_fd(s->fd, LOCK_EX);
 
-	return r < 0 ? cis_fail(err, -r, "lock the image store %s", s->path) : 0;
+	return r < 0 ? cis_fail(err, -r, "lock the store %s", s->path) : 0;
 }
 
 void store_unlock(const struct store *s)

@@ -23,6 +23,8 @@ struct store {
 int store_path(char **ret, struct cis_error *err);
 /* Made where it is missing. */
 int store_open(struct store *s, struct cis_error *err);
+/* Of what has no layers: the directory @dir of the data root, with locks and sweeping alike. */
+int store_open_other(struct store *s, const char *dir, struct cis_error *err);
 void store_done(struct store *s);
 /* The lock under which names change. */
 int store_lock(const struct store *s, struct cis_error *err);

@@ -13,7 +13,7 @@
 static const char *slot_name(const struct plan *p, unsigned int slot, char buf[static 16])
 {
 	static const char *const names[] = {"",	  "image", "scratch", "root",
-					    "dev", "vfs",   "runtime", "secrets"};
+					    "dev", "vfs",   "runtime", "secrets", "seed"};
 
 	if (slot < SLOT_BIND)
 		return names[slot];
@@ -164,6 +164,17 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 		break;
 	case OP_SCRATCH:
 		describe_scratch(p->spec, op, buf, n);
+		break;
+	case OP_SEED_INDEX:
+		snprintf(buf, n, "copy the seed's index of %s to %s of the scratch", op->source,
+			 op->target);
+		break;
+	case OP_SHELVE:
+		snprintf(buf, n, "attach %s at %s of the scratch, for init", slot, op->target);
+		break;
+	case OP_TAKE:
+		snprintf(buf, n, "attach %s of the scratch at /%s%s", op->source, op->target,
+			 op->flags & OP_TARGET_FILE ? " (a file)" : "");
 		break;
 	case OP_RLIMIT:
 		snprintf(buf, n, "set resource limit %d to %llu:%llu",

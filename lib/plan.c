@@ -213,6 +213,37 @@ static uint32_t devices_flag(const struct spec *s)
 	return s->flags & TRAPS_WITH_DEVICES ? OP_NODES : 0;
 }
 
+/* Where the scratch directory is that stands for @path inside; NULL: there is none. */
+static const char *find_scratch_dir(struct plan *p, const char *path)
+{
+	const struct strv *dirs = &p->spec->scratch_dirs;
+	char name[32];
+
+	for (size_t i = 0; i < dirs->n; i++)
+		if (strcmp(dirs->v[i], path) == 0) {
+			snprintf(name, sizeof name, "dirs/%zu", i);
+			return keep(p, name);
+		}
+	return NULL;
+}
+
+/* The seed itself, and each store's index. After the scratch. */
+static int plan_seed_host(struct plan *p)
+{
+	int r = add(p, (struct op){OP_CLONE_TREE, BY_CALLER, .slot = SLOT_SEED,
+				   .source = p->seed.g.path, .flags = OP_TREE_READONLY});
+
+	for (size_t i = 0; i < p->seed.stores.n && r >= 0; i++) {
+		const char *name = p->seed.stores.v[i];
+
+		r = add(p, (struct op){OP_SEED_INDEX, BY_CALLER, .slot = SLOT_SCRATCH,
+				       .source = name,
+				       .target = find_scratch_dir(
+					       p, seed_store_find(name)->path)});
+	}
+	return r;
+}
+
 static int plan_host(struct plan *p)
 {
 	const struct spec *s = p->spec;
@@ -243,6 +274,8 @@ static int plan_host(struct plan *p)
 	if (r >= 0)
 		r = add(p, (struct op){OP_SCRATCH, BY_CALLER, .slot = SLOT_SCRATCH,
 				       .value = disk_size(s), .flags = p->disk});
+	if (r >= 0 && s->seed)
+		r = plan_seed_host(p);
 	if (r >= 0 && p->inner_path)
 		r = add(p, (struct op){OP_CLONE_TREE, BY_CALLER, .slot = SLOT_INNER,
 				       .source = p->inner_path,
@@ -350,6 +383,8 @@ static int plan_overlay(struct plan *p)
 	return r;
 }
 
+#define SEED_SHELF "seed"
+
 /* From the host's side: ids, layers. */
 static int plan_root(struct plan *p, int rootfd)
 {
@@ -370,8 +405,13 @@ static int plan_root(struct plan *p, int rootfd)
 		r = add_idmap(p, SLOT_SCRATCH);
 	for (size_t i = 0; i < p->spec->n_binds && r >= 0 && !p->rootless; i++)
 		r = add_idmap(p, SLOT_BIND + (unsigned int)i);
+	if (r >= 0 && p->spec->seed && !p->rootless)
+		r = add_idmap(p, SLOT_SEED);
 	if (r >= 0)
 		r = add(p, (struct op){OP_ATTACH_LAYERS, BY_STAGE});
+	if (r >= 0 && p->spec->seed)
+		r = add(p, (struct op){OP_SHELVE, BY_STAGE, .slot = SLOT_SEED,
+				       .target = SEED_SHELF});
 	if (r >= 0)
 		r = add_scratch_dir(p, rootfd, "root/upper", ".");
 	if (r >= 0)
@@ -475,6 +515,52 @@ static int plan_binds(struct plan *p, int rootfd, struct cis_error *err)
 	return 0;
 }
 
+/* Where in the new root that directory of the scratch is. */
+static const char *scratch_dir_target(const struct plan *p, const char *source)
+{
+	for (size_t i = 0; i < p->n_ops; i++)
+		if (p->ops[i].kind == OP_BIND_SCRATCH && strcmp(p->ops[i].source, source) == 0)
+			return p->ops[i].target;
+	return NULL;
+}
+
+/* @at, below index/, in the new root. */
+static int seed_target(struct plan *p, const char *at, char **ret)
+{
+	cleanup_free char *name = NULL;
+	const char *source, *target;
+	size_t n = strcspn(at, "/");
+	int r = str_format(&name, "%.*s", (int)n, at);
+
+	if (r < 0)
+		return r;
+	source = find_scratch_dir(p, seed_store_find(name)->path);
+	target = source ? scratch_dir_target(p, source) : NULL;
+	return target ? str_format(ret, "%s%s", target, at + n) : -ENOMEM;
+}
+
+/* What all have in common, into what each has of its own. By init: child.c says why. */
+static int plan_seed(struct plan *p)
+{
+	const struct seed *seed = &p->seed;
+	int r = 0;
+
+	for (size_t i = 0; i < seed->at.n && r >= 0; i++) {
+		const bool file = i >= seed->n_dirs;
+		cleanup_free char *from = NULL, *to = NULL;
+
+		r = str_format(&from, SEED_SHELF "/big/%c%zu", file ? 'f' : 'd',
+			       file ? i - seed->n_dirs : i);
+		if (r >= 0)
+			r = seed_target(p, seed->at.v[i], &to);
+		if (r >= 0)
+			r = add(p, (struct op){OP_TAKE, BY_INIT, .source = keep(p, from),
+					       .target = keep(p, to),
+					       .flags = file ? OP_TARGET_FILE : 0});
+	}
+	return r;
+}
+
 static int add_mount(struct plan *p, const char *type, const char *target,
 		     const char *options, uint64_t attrs)
 {
@@ -514,6 +600,8 @@ static int plan_inside(struct plan *p, int rootfd)
 		r = add(p, (struct op){OP_SPAWN, BY_STAGE});
 	if (r >= 0)
 		r = add(p, (struct op){OP_ENTER_ROOT, BY_INIT});
+	if (r >= 0)
+		r = plan_seed(p);
 	if (r >= 0)
 		r = add_mount(p, "tmpfs", "proc", "mode=755,size=4k,nr_inodes=8", BARE);
 	if (r >= 0)
@@ -587,13 +675,30 @@ static int open_rootfs(struct plan *p, struct cis_error *err)
 	return fd;
 }
 
+/* Its stores have to be on the disk: what is bound could not lie over an overlay's directory. */
+static int open_seed(struct plan *p, struct cis_error *err)
+{
+	int r = p->spec->seed ? seed_open(p->spec->seed, &p->seed, err) : 0;
+
+	for (size_t i = 0; i < p->seed.stores.n && r >= 0; i++) {
+		const char *path = seed_store_find(p->seed.stores.v[i])->path;
+
+		if (!find_scratch_dir(p, path))
+			r = cis_fail_plain(err, EINVAL,
+					   "seed \"%s\" is for %s, which is not one of this "
+					   "sandbox's scratch_dirs (--docker has it)",
+					   p->spec->seed, path);
+	}
+	return r;
+}
+
 int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	       struct cis_error *err)
 {
 	cleanup_close int rootfd = -1;
 	int r;
 
-	*p = (struct plan){.spec = spec, .fault = fault_ordered()};
+	*p = (struct plan){.spec = spec, .fault = fault_ordered(), .seed = SEED_CLOSED};
 	r = spec_validate(spec, err);
 	if (r < 0)
 		return r;
@@ -609,6 +714,9 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	rootfd = open_rootfs(p, err);
 	if (rootfd < 0)
 		return rootfd;
+	r = open_seed(p, err);
+	if (r < 0)
+		return r;
 	r = plan_payload(p, spec, argv, rootfd, err);
 	if (r >= 0)
 		r = plan_services(p, err);
@@ -665,6 +773,7 @@ void plan_done(struct plan *p)
 	strv_done(&p->strings);
 	strv_done(&p->layers);
 	image_config_done(&p->config);
+	seed_done(&p->seed);
 	free(p->inner_path);
-	*p = (struct plan){0};
+	*p = (struct plan){.seed = SEED_CLOSED};
 }

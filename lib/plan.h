@@ -14,6 +14,7 @@
 
 #include "base/str.h"
 #include "image-config.h"
+#include "seed.h"
 #include "spec.h"
 
 /* Who performs an op; see the table in launch.c. */
@@ -27,6 +28,7 @@ enum op_kind {
 	OP_FOUND,       /* the founder, cloned */
 	OP_CLONE_TREE,  /* source: host path; slot: gets a detached copy of the mount */
 	OP_SCRATCH,     /* value: bytes; flags: enum cis_disk; slot */
+	OP_SEED_INDEX,  /* source: below the seed; target: directory on the scratch for it */
 	OP_MAP,         /* the ids, into the founder's user namespace */
 	OP_CGROUP,      /* the groups, their limits, the delegation; flags: OP_NODES */
 	OP_VFS,         /* slot: gets the file system with the virtual files */
@@ -49,6 +51,7 @@ enum op_kind {
 	OP_ATTACH_LAYERS, /* scratch and image, in the stage's own namespace */
 	OP_MKDIR,       /* slot, target: on the scratch, parents too; value: mode; uid, gid */
 	OP_FILE,        /* slot, target, text: a small file of root's, 0644 */
+	OP_SHELVE,      /* slot at target on the scratch, where init finds it */
 	OP_OVERLAY,     /* source: where on the scratch; slot: gets the root; flags: OP_NODES,
 			 * OP_OVERLAY_USER */
 	OP_KEEP_ROOT,   /* slot: a clone of it, with nothing attached, goes to the caller */
@@ -62,6 +65,7 @@ enum op_kind {
 	OP_MOUNT,       /* text: type; options; target; value: MOUNT_ATTR_* */
 	OP_HOLD,        /* target: what the stage attached there, before a mount hides it */
 	OP_SHOW,        /* target: there again */
+	OP_TAKE,        /* source: on the scratch; at target; flags: OP_TARGET_FILE */
 	OP_COVER,       /* parts of /proc and /sys by virtual files */
 	OP_PIVOT,
 	OP_TRAP,        /* the filter for all that follows; its listener goes to the caller */
@@ -79,7 +83,7 @@ enum op_kind {
 /* Descriptors that ops hand on; binds follow from SLOT_BIND, then layers below the image's top. */
 enum slot {
 	SLOT_NONE, SLOT_IMAGE, SLOT_SCRATCH, SLOT_ROOT, SLOT_DEV, SLOT_VFS, SLOT_INNER,
-	SLOT_SECRETS, SLOT_BIND
+	SLOT_SECRETS, SLOT_SEED, SLOT_BIND
 };
 
 struct op {
@@ -129,6 +133,7 @@ struct plan {
 	const char *secrets_at; /* path inside; NULL: there are none */
 	struct strv layers; /* host paths of the read-only root's, the topmost first */
 	struct image_config config; /* the image's own wishes */
+	struct seed seed;  /* g.fd is -1 without one; held until plan_done() */
 	char *inner_path;  /* and of the runtime for engines inside; NULL: none */
 };
 

@@ -18,6 +18,7 @@
 #include "disk.h"
 #include "fs/mount.h"
 #include "host.h"
+#include "image-tree.h"
 #include "isolate/ids.h"
 #include "sandbox.h"
 
@@ -129,6 +130,20 @@ static int make_scratch(struct cis_sandbox *sb, const struct op *op, struct cis_
 	return 0;
 }
 
+static int copy_index(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
+{
+	const struct seed *seed = &sb->plan.seed;
+	cleanup_close int index = tree_open_dir(seed->g.fd, "index"), from = -1;
+
+	if (index >= 0)
+		from = tree_open_dir(index, op->source);
+	if (from < 0)
+		return cis_fail(err, index < 0 ? -index : -from, "seed %s: index/%s",
+				seed->g.path, op->source);
+	return seed_copy(from, sb->plan.fds[op->slot], op->target,
+			 scratch_is_owned(sb->plan.disk) ? sb->base : 0, err);
+}
+
 static int make_vfs(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
 {
 	cpu_set_t allowed, shown;
@@ -201,6 +216,9 @@ int prepare_run(struct cis_sandbox *sb, struct launch *l, struct cis_error *err)
 			break;
 		case OP_SCRATCH:
 			r = make_scratch(sb, op, err);
+			break;
+		case OP_SEED_INDEX:
+			r = copy_index(sb, op, err);
 			break;
 		default: /* another process's */
 			break;

@@ -46,6 +46,7 @@ int cis_sandbox_load_oci(struct cis_sandbox *sb, int bundle_dirfd, struct cis_er
 static int refuse_others(const struct spec *s, struct cis_error *err)
 {
 	const char *what = s->image || s->rootfs		 ? "an image or rootfs"
+			   : s->seed				 ? "a seed"
 			   : s->n_binds				 ? "binds"
 			   : s->env.n				 ? "environment"
 			   : s->workdir				 ? "a working directory"

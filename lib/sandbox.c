@@ -154,6 +154,11 @@ int cis_sandbox_set_rootfs(struct cis_sandbox *sb, const char *path)
 	return str_set(&sb->spec.rootfs, path);
 }
 
+int cis_sandbox_set_seed(struct cis_sandbox *sb, const char *name)
+{
+	return str_set(&sb->spec.seed, name);
+}
+
 int cis_sandbox_add_bind(struct cis_sandbox *sb, const struct cis_bind *bind, size_t size,
 			 struct cis_error *err)
 {

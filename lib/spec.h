@@ -51,7 +51,7 @@ struct spec_egress {
 enum spec_limit { LIMIT_MEMORY, LIMIT_CPUS, LIMIT_PIDS, LIMIT_DISK, N_LIMITS };
 
 struct spec {
-	char *id, *image, *rootfs, *user, *workdir, *hostname;
+	char *id, *image, *rootfs, *seed, *user, *workdir, *hostname;
 	struct strv env, labels;
 	struct strv scratch_dirs; /* inside: on the scratch disk, not on the overlay */
 	struct spec_bind *binds;

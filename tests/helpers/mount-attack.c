@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * mount-attack NAME PATH: tries to take away what a mount forbids (read-only,
- * nodev), or the mount itself, by every call there is; also from a user
- * namespace further inside. Prints "NAME-way=ERRNO" or "NAME-way=done".
+ * mount-attack NAME PATH [nested]: tries to take away what a mount forbids (read-only,
+ * nodev), or the mount itself, by every call there is; also (or only, where the mount can be
+ * taken away and would be gone by then) from a user namespace further inside. Prints "NAME-way=ERRNO" or "NAME-way=done".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -66,7 +66,8 @@ int main(int argc, char **argv)
 	if (argc < 3)
 		return 2;
 	name = argv[1];
-	attack(argv[2]);
+	if (argc == 3)
+		attack(argv[2]);
 	fflush(stdout);
 	if (fork() == 0) {
 		depth = "nested_";

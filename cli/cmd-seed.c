@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* seed build | inspect | list | prune | rm. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "opts-egress.h"
+#include "opts-job.h"
+#include "opts.h"
+#include "session.h"
+
+static const char usage[] =
+	"Usage: cisandbox seed build NAME --from SCRIPT [OPTION]...\n"
+	"       cisandbox seed list [--json]\n"
+	"       cisandbox seed inspect NAME\n"
+	"       cisandbox seed rm NAME...\n"
+	"       cisandbox seed prune [--json]\n"
+	"\n"
+	"  build    Run SCRIPT, a trusted one, in a sandbox with docker and keep the images\n"
+	"           that are there at its end, for runs with that seed. Options: as run's\n"
+	"  list     Show the seeds of this host\n"
+	"  inspect  Show one as JSON\n"
+	"  rm       Remove seeds that no sandbox uses\n"
+	"  prune    Remove what newer ones have replaced and no sandbox uses any more\n";
+
+/* ---- build ------------------------------------------------------------------- */
+
+static int publish(struct cis_seed_build *b, const char *name)
+{
+	struct cis_error err = {0};
+	uint64_t generation = 0;
+
+	if (cis_seed_build_publish(b, &generation, &err) < 0)
+		return cli_error("seed build", &err);
+	printf("%s generation %llu\n", name, (unsigned long long)generation);
+	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
+}
+
+static int run(struct front *f, struct cis_seed_build *b)
+{
+	int signals = session_block_signals(), status;
+	struct cis_error err = {0};
+
+	session_set_streams(f);
+	if (cis_sandbox_start(f->sb, cis_seed_build_argv(b), &err) < 0)
+		return cli_start_error(f->verb, &err);
+	status = session_run(f, signals);
+	egress_report(f);
+	return status;
+}
+
+static int build(struct front *f, const char *name)
+{
+	struct cis_seed_build *b = NULL;
+	struct cis_error err = {0};
+	int status;
+
+	if (cis_seed_build_new(&b, name, f->from, f->sb, &err) < 0)
+		return cli_error(f->verb, &err);
+	status = run(f, b);
+	if (status == 0)
+		status = publish(b, name);
+	else
+		fprintf(stderr, "cisandbox: seed build: the script failed: \"%s\" is as it was\n",
+			name);
+	cis_seed_build_free(b);
+	return status;
+}
+
+static int check(const struct front *f)
+{
+	if (!f->from || !*f->from)
+		return cli_usage_error(f->verb, "want --from SCRIPT");
+	if (f->detach || f->dry_run || f->interactive || f->tty)
+		return cli_usage_error(f->verb, "-d, -i, -t and --dry-run are not for it");
+	return job_check(f);
+}
+
+/* The options of run, after the name. */
+static int seed_build(int argc, char **argv, char **all)
+{
+	struct front f = {.verb = "seed build", .report = -1, .argv = all};
+	struct cis_error err = {0};
+	int first, status;
+
+	if (argc < 2 || argv[1][0] == '-')
+		return cli_usage_error("seed build", "want a NAME first");
+	if (cis_sandbox_new(&f.sb) < 0)
+		return cli_usage_error("seed build", "out of memory");
+	if (cis_sandbox_load_profile(f.sb, "docker", &err) < 0)
+		status = cli_error(f.verb, &err);
+	else
+		status = opts_parse(&f, FOR_RUN | FOR_SEED, argc - 1, argv + 1, &first);
+	if (status == 0 && f.help) {
+		opts_help(FOR_RUN | FOR_SEED,
+			  "cisandbox seed build NAME --from SCRIPT [OPTION]...");
+	} else if (status == 0) {
+		status = first < argc - 1 ? cli_usage_error(f.verb, "no command is wanted: %s",
+							    argv[1 + first])
+					  : check(&f);
+		if (status == 0)
+			status = cli_become_root(f.verb, all);
+		if (status == 0)
+			status = egress_open(&f);
+		if (status == 0)
+			status = build(&f, argv[1]);
+	}
+	cis_sandbox_free(f.sb);
+	return status;
+}
+
+/* ---- the others -------------------------------------------------------------- */
+
+static int list(bool json)
+{
+	struct cis_seed *all = NULL;
+	struct cis_error err = {0};
+	char *text = NULL;
+	size_t n = 0;
+
+	if (json) {
+		int r = cis_seed_list_json(&text, &err);
+
+		return cli_print_json("seed list", r, text, &err);
+	}
+	if (cis_seed_list(&all, &n, &err) < 0)
+		return cli_error("seed list", &err);
+	printf("%-24s %10s %8s %7s  %s\n", "NAME", "GENERATION", "SIZE", "SHARED", "CREATED");
+	for (size_t i = 0; i < n; i++) {
+		time_t created = (time_t)all[i].created;
+		char when[32] = "";
+		struct tm tm;
+
+		if (localtime_r(&created, &tm))
+			strftime(when, sizeof when, "%F %R", &tm);
+		printf("%-24s %10llu %5llu MB %7llu  %s\n", all[i].name,
+		       (unsigned long long)all[i].generation,
+		       (unsigned long long)((all[i].size + 500000) / 1000000),
+		       (unsigned long long)all[i].shared, when);
+	}
+	free(all);
+	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
+}
+
+static int prune(bool json)
+{
+	struct cis_error err = {0};
+	uint64_t n = 0;
+
+	if (cis_seed_prune(&n, &err) < 0)
+		return cli_error("seed prune", &err);
+	printf(json ? "{\n  \"generations\": %llu\n}\n" : "%llu generations\n",
+	       (unsigned long long)n);
+	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
+}
+
+static int inspect(const char *name)
+{
+	struct cis_error err = {0};
+	char *text = NULL;
+	int r = cis_seed_inspect_json(name, &text, &err);
+
+	return cli_print_json("seed inspect", r, text, &err);
+}
+
+static int remove_all(char **names)
+{
+	int status = 0;
+
+	for (; *names; names++) {
+		struct cis_error err = {0};
+
+		if (cis_seed_remove(*names, &err) < 0)
+			status = cli_error("seed rm", &err);
+	}
+	return status;
+}
+
+/* argv[0] is the second verb. */
+static int other(int argc, char **argv, char **all)
+{
+	const char *verb = argv[0];
+	bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
+	int names = argc - 1 - json, r;
+
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	if (argc > 1 && argv[1][0] == '-' &&
+	    !(json && (strcmp(verb, "list") == 0 || strcmp(verb, "prune") == 0)))
+		return cli_usage_error("seed", "%s: unknown option %s", verb, argv[1]);
+	if (strcmp(verb, "list") == 0 && names == 0) {
+		r = cli_find_places("seed list");
+		return r ? r : list(json);
+	}
+	if (strcmp(verb, "inspect") == 0 && names == 1) {
+		r = cli_find_places("seed inspect");
+		return r ? r : inspect(argv[1]);
+	}
+	if (strcmp(verb, "prune") == 0 && names == 0) {
+		r = cli_become_root("seed prune", all);
+		return r ? r : prune(json);
+	}
+	if (strcmp(verb, "rm") == 0 && names > 0) {
+		r = cli_become_root("seed rm", all);
+		return r ? r : remove_all(argv + 1);
+	}
+	return cli_usage_error("seed", "want build NAME --from SCRIPT, list, inspect NAME, rm "
+				       "NAME... or prune");
+}
+
+int cmd_seed(int argc, char **argv)
+{
+	if (argc < 2)
+		return cli_usage_error("seed", "want build, inspect, list, prune or rm");
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	if (strcmp(argv[1], "build") == 0)
+		return seed_build(argc - 1, argv + 1, argv);
+	return other(argc - 1, argv + 1, argv);
+}
