@@ -28,7 +28,7 @@
 #include <sys/socket.h>
 
 #include "../base/str.h"
-#include "seccomp-export.h"
+#include "seccomp-program.h"
 
 /* file_setattr, Linux 6.17: the highest number whose meaning we have read. */
 #define LAST_JUDGED 469
@@ -207,7 +207,7 @@ int seccomp_compile(uint64_t flags, struct sock_filter **ret, unsigned short *re
 	if (r >= 0)
 		r = add_subvolume_rules(ctx);
 	if (r >= 0)
-		r = seccomp_export(ctx, &program, &len);
+		r = seccomp_program(ctx, &program, &len);
 	seccomp_release(ctx);
 	if (r < 0)
 		return cis_fail(err, -r, "seccomp: compile the filter");

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 
 #include "../base/macros.h"
-#include "seccomp-export.h"
+#include "seccomp-program.h"
 
 /* If @r says that all is well so far. */
 static int allow_calls(scmp_filter_ctx ctx, const int *calls, size_t n, int r)
@@ -246,7 +246,7 @@ int seccomp_compile_helper(enum seccomp_helper helper, struct sock_filter **ret,
 	int r = ctx ? add[helper](ctx) : -ENOMEM;
 
 	if (r >= 0)
-		r = seccomp_export(ctx, ret, &n);
+		r = seccomp_program(ctx, ret, &n);
 	seccomp_release(ctx);
 	if (r < 0)
 		return cis_fail(err, -r, "seccomp: compile the helper's filter");

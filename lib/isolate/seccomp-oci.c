@@ -31,7 +31,7 @@
 #include "../base/sys.h"
 #include "../container/config.h"
 #include "seccomp-cache.h"
-#include "seccomp-export.h"
+#include "seccomp-program.h"
 
 /* Part of the key: to be raised when the same profile shall give another program. */
 #define FORMAT 2
@@ -405,7 +405,7 @@ static int compile_rules(const struct config_seccomp *s, const struct archs *arc
 	if (r >= 0)
 		r = add_rules(ctx, s, otherwise, err);
 	if (r >= 0) {
-		r = seccomp_export(ctx, ret, ret_n);
+		r = seccomp_program(ctx, ret, ret_n);
 		if (r < 0)
 			cis_fail(err, -r, "seccomp: compile the filter");
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* libseccomp 2.5 writes programs to descriptors only. */
-#include "seccomp-export.h"
+#include "seccomp-program.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -9,7 +9,7 @@
 #include "../base/fd.h"
 #include "../base/io.h"
 
-int seccomp_export(scmp_filter_ctx ctx, struct sock_filter **ret, size_t *ret_n)
+int seccomp_program(scmp_filter_ctx ctx, struct sock_filter **ret, size_t *ret_n)
 {
 	cleanup_close int fd = memfd_create("cisandbox-filter", MFD_CLOEXEC);
 	char *program;
