@@ -22,6 +22,7 @@
 #include "container/keeper.h"
 #include "container/profile.h"
 #include "isolate/caps.h"
+#include "isolate/seccomp-export.h"
 
 /* The oldest that says all we do: crun 1.8 refuses those that are newer than itself. */
 #define OCI_VERSION "1.0.2"
@@ -290,6 +291,7 @@ static struct json *linux_new(const struct bundle_config *c)
 		json_set(linux_, "gidMappings", maps_new(&c->gids));
 	}
 	json_set(linux_, "resources", resources_new(c->spec));
+	json_set(linux_, "seccomp", seccomp_export(c->spec->flags, is_open(c)));
 	if (!is_open(c))
 		cover_paths(linux_);
 	return linux_;
