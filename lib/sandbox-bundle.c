@@ -97,10 +97,10 @@ static int check_ids(const struct bundle *b, uint64_t count, struct cis_error *e
 		return 0;
 	if (base < BASE_MIN || base + count > ID_END)
 		return cis_fail_plain(err, ERANGE,
-				      "%llu ids from %llu on: not between %llu, below which are the "
-				      "host's own, and %u",
-				      (unsigned long long)count, (unsigned long long)base, BASE_MIN,
-				      ID_END - 1);
+				      "%llu ids from %llu on: not between %llu, below which are "
+				      "the host's own, and %u",
+				      (unsigned long long)count, (unsigned long long)base,
+				      BASE_MIN, ID_END - 1);
 	return 0;
 }
 
@@ -142,7 +142,8 @@ static int take_ids(struct bundle *b, const struct spec *s, struct cis_error *er
 	if (!process_is_rootless())
 		return 0;
 	if (b->how.id_base)
-		return cis_fail_plain(err, EPERM, "without root its ids are the user's own sub-ids");
+		return cis_fail_plain(err, EPERM,
+				      "without root its ids are the user's own sub-ids");
 	r = read_maps("/proc/self/uid_map", (uint32_t)count, &c->uids);
 	if (r >= 0)
 		r = read_maps("/proc/self/gid_map", (uint32_t)count, &c->gids);

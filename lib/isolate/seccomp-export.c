@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The same refusals as seccomp-compile.c has, but as permissions: what the profile format
- * does not name gets ENOSYS, so that newer system calls do not come in by themselves. Known are
- * those up to SECCOMP_LAST_JUDGED that libseccomp had names for when we were built. It cannot say that subvolumes of btrfs are not to be made: no disk is limited here.
+ * does not name gets ENOSYS, so that newer system calls do not come in by themselves. Known
+ * are those up to SECCOMP_LAST_JUDGED that libseccomp had names for when we were built. Not
+ * said is that subvolumes of btrfs must not be made: no disk is limited here.
  */
 #include "seccomp-export.h"
 
