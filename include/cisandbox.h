@@ -549,7 +549,8 @@ int cis_bundle_json(struct cis_sandbox *sb, char *const argv[], const struct cis
  * The bundle as the directory @dir, which must not be there, or be empty; it appears whole
  * or not at all. With id_base owners in it are those host ids. The same image and
  * description give the same bytes, owners and times. What a killed caller left behind goes
- * with the next call beside it. -EEXIST; -ERANGE: ids that there are not; -ENOSPC.
+ * with the next call beside it. -EEXIST; -ERANGE: ids that there are not; -EBUSY: or that are
+ * lent to sandboxes; -ENOSPC.
  */
 int cis_bundle_write(struct cis_sandbox *sb, char *const argv[], const struct cis_bundle *how,
 		     size_t size, const char *dir, struct cis_error *err);

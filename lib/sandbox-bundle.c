@@ -22,6 +22,7 @@
 #include "bundle-tree.h"
 #include "image.h"
 #include "image-annotations.h"
+#include "isolate/ids.h"
 #include "notify/traps.h"
 #include "sandbox.h"
 
@@ -101,7 +102,7 @@ static int check_ids(const struct bundle *b, uint64_t count, struct cis_error *e
 				      "the host's own, and %u",
 				      (unsigned long long)count, (unsigned long long)base,
 				      BASE_MIN, ID_END - 1);
-	return 0;
+	return ids_check_not_ours(base, count, err);
 }
 
 /* Ours, as they are told outside, as far as 0..@count-1 go: a runtime makes the same again. */
