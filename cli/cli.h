@@ -46,5 +46,6 @@ int cmd_reap(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_image(int argc, char **argv);
 int cmd_seed(int argc, char **argv);
+int cmd_bundle(int argc, char **argv);
 
 #endif

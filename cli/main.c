@@ -20,6 +20,7 @@ static const struct {
 	{"wait", cmd_wait, "Wait until one has ended, print its exit status"},
 	{"reap", cmd_reap, "Remove what killed supervisors left behind"},
 	{"check", cmd_check, "Say what this host offers, and what is missing"},
+	{"bundle", cmd_bundle, "Make an OCI bundle of an image, for any runtime"},
 	{"image", cmd_image, "Build, import, list and remove root file systems"},
 	{"seed", cmd_seed, "Build, list and remove what docker inside has from the start"},
 };

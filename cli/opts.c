@@ -177,6 +177,30 @@ static int set_ids(struct front *f, const char *v)
 	return scaled(f, v, parse_positive, cis_sandbox_set_ids);
 }
 
+/* BASE[:N] */
+static int set_id_base(struct front *f, const char *v)
+{
+	const char *colon = strchr(v, ':');
+	char *base_text = colon ? strndup(v, (size_t)(colon - v)) : strdup(v);
+	uint64_t base = 0, n;
+	int r = base_text ? parse_positive(base_text, &base) : -ENOMEM;
+
+	free(base_text);
+	if (r == 0 && base > UINT32_MAX)
+		r = -ERANGE;
+	f->id_base = (uint32_t)base;
+	if (r == 0 && colon && (r = parse_positive(colon + 1, &n)) == 0)
+		r = cis_sandbox_set_ids(f->sb, n);
+	return r;
+}
+
+static int set_json(struct front *f, const char *v)
+{
+	(void)v;
+	f->json = true;
+	return 0;
+}
+
 static int set_timeout(struct front *f, const char *v)
 {
 	return scaled(f, v, cis_parse_duration, cis_sandbox_set_timeout);
@@ -361,6 +385,7 @@ static int set_help(struct front *f, const char *v)
 
 #define RUN FOR_RUN
 #define EXEC FOR_EXEC
+#define BUNDLE FOR_BUNDLE
 
 static const struct opt {
 	const char *name;
@@ -372,19 +397,21 @@ static const struct opt {
 } table[] = {
 	{"image", 0, RUN, "NAME", set_image, "root file system from the image store"},
 	{"rootfs", 0, RUN, "DIR", set_rootfs, "root file system from a directory, kept unchanged"},
-	{"profile", 0, RUN, "NAME|FILE", load_profile, "options of a profile"},
+	{"profile", 0, RUN | BUNDLE, "NAME|FILE", load_profile, "options of a profile"},
 	{"docker", 0, RUN, NULL, set_docker, "bring dockerd up first (profile docker)"},
 	{"seed", 0, RUN, "NAME", set_seed, "images that docker inside has from the start"},
 	{"from", 0, FOR_SEED, "SCRIPT", set_from, "shell commands that pull or load images"},
-	{"memory", 'm', RUN, "SIZE", set_memory, "limit of memory, swap included"},
-	{"cpus", 0, RUN, "N", set_cpus, "limit of cpu time, as in 1.5"},
-	{"pids", 0, RUN, "N", set_pids, "limit of processes and threads"},
+	{"memory", 'm', RUN | BUNDLE, "SIZE", set_memory, "limit of memory, swap included"},
+	{"cpus", 0, RUN | BUNDLE, "N", set_cpus, "limit of cpu time, as in 1.5"},
+	{"pids", 0, RUN | BUNDLE, "N", set_pids, "limit of processes and threads"},
 	{"disk", 0, RUN, "SIZE", set_disk, "limit of all that is written (default 512M)"},
 	{"disk-backend", 0, RUN, "auto|quota|loop|btrfs|tmpfs", set_disk_backend,
 	 "what the disk is made of (default auto)"},
 	{"disk-inodes", 0, RUN, "N", set_disk_inodes, "limit of files and directories on it"},
 	{"io", 0, RUN, "rbps=SIZE,wbps=SIZE,...", set_io, "limits of the disk's device, a second"},
 	{"ids", 0, RUN, "N", set_ids, "user and group ids inside (default 65536)"},
+	{"ids", 0, BUNDLE, "BASE[:N]", set_id_base, "a user namespace of these host ids"},
+	{"json", 0, BUNDLE, NULL, set_json, "print config.json and make nothing"},
 	{"net", 0, RUN, "none|egress", egress_set_net, "network: loopback only, or by a gate"},
 	{"egress", 0, RUN, "block|audit|learn=FILE", egress_set_mode, "what the gate lets pass"},
 	{"allow", 0, RUN, "HOST[:PORT[/PROTO]]", egress_allow, "a name, address or net to reach"},
@@ -399,32 +426,37 @@ static const struct opt {
 	{"publish", 'p', RUN, "[IP:]PORT:PORT[/PROTO]", egress_publish,
 	 "a port of the host that leads in"},
 	{"egress-log", 0, RUN, "FILE", egress_set_log, "append flows and refusals as JSON lines"},
-	{"vfs", 0, RUN, "on|off", set_vfs, "/proc and /sys show its own limits (default on)"},
+	{"vfs", 0, RUN | BUNDLE, "on|off", set_vfs,
+	 "/proc and /sys show its own limits (default on)"},
 	{"inner-runtime", 0, RUN, "cisandbox|image", set_inner_runtime,
 	 "whose OCI runtime engines inside use"},
-	{"bind", 'v', RUN, "SRC:DST[:ro|rw]", add_bind, "a host directory or file inside"},
+	{"bind", 'v', RUN | BUNDLE, "SRC:DST[:ro|rw]", add_bind, "a host directory or file inside"},
 	{"secret", 0, RUN, "NAME=FILE|-", job_add_secret, "a file /run/secrets/NAME inside"},
 	{"mask", 0, RUN, "on|off", job_set_mask, "[MASKED] for values of secrets in output (on)"},
 	{"artifact", 0, RUN, "PATH[:DEST]", job_add_artifact, "copied out at the end"},
 	{"artifact-max", 0, RUN, "SIZE", job_set_artifact_max, "limit of all artifacts (1G)"},
 	{"timeout", 0, RUN, "DURATION", set_timeout, "end it after that; exit status 124"},
 	{"name", 0, RUN, "ID", set_name, "its name (default random)"},
-	{"hostname", 'h', RUN, "NAME", set_hostname, "its host name (default the ID)"},
-	{"label", 'l', RUN, "K=V", add_label, "a label that inspect shows"},
-	{"ulimit", 0, RUN, "NAME=SOFT[:HARD]", add_ulimit, "a resource limit, as in nofile=1024"},
-	{"allow-syscalls", 0, RUN, "bpf|perf|io_uring", allow, "what the filter refuses otherwise"},
+	{"hostname", 'h', RUN | BUNDLE, "NAME", set_hostname, "its host name (default the ID)"},
+	{"label", 'l', RUN | BUNDLE, "K=V", add_label, "a label that inspect shows"},
+	{"ulimit", 0, RUN | BUNDLE, "NAME=SOFT[:HARD]", add_ulimit,
+	 "a resource limit, as in nofile=1024"},
+	{"allow-syscalls", 0, RUN | BUNDLE, "bpf|perf|io_uring", allow,
+	 "what the filter refuses otherwise"},
 	{"trap", 0, RUN, "mknod|sysinfo|...", trap, "have a helper answer that system call"},
-	{"no-new-privs", 0, RUN, NULL, no_new_privs, "set-user-id programs gain nothing"},
+	{"no-new-privs", 0, RUN | BUNDLE, NULL, no_new_privs, "set-user-id programs gain nothing"},
 	{"audit", 0, RUN, "FILE", set_audit, "append events and usage as JSON lines"},
 	{"detach", 'd', RUN, NULL, set_detach, "go to the background, print the ID"},
 	{"dry-run", 0, RUN, NULL, set_dry_run, "print the plan and do nothing"},
-	{"env", 'e', RUN | EXEC, "K[=V]", add_env, "set a variable, or pass ours on"},
-	{"env-file", 0, RUN | EXEC, "FILE", job_add_env_file, "such a line each, before all --env"},
-	{"workdir", 'w', RUN | EXEC, "DIR", set_workdir, "directory to start in"},
-	{"user", 'u', RUN | EXEC, "USER[:GROUP]", set_user, "user to run as (default root)"},
+	{"env", 'e', RUN | EXEC | BUNDLE, "K[=V]", add_env, "set a variable, or pass ours on"},
+	{"env-file", 0, RUN | EXEC | BUNDLE, "FILE", job_add_env_file,
+	 "such a line each, before all --env"},
+	{"workdir", 'w', RUN | EXEC | BUNDLE, "DIR", set_workdir, "directory to start in"},
+	{"user", 'u', RUN | EXEC | BUNDLE, "USER[:GROUP]", set_user,
+	 "user to run as (default root)"},
 	{"interactive", 'i', RUN | EXEC, NULL, set_interactive, "connect standard input"},
-	{"tty", 't', RUN | EXEC, NULL, set_tty, "give it a terminal"},
-	{"help", 0, RUN | EXEC, NULL, set_help, "print this"},
+	{"tty", 't', RUN | EXEC | BUNDLE, NULL, set_tty, "give it a terminal"},
+	{"help", 0, RUN | EXEC | BUNDLE, NULL, set_help, "print this"},
 };
 
 #define MAX_OF(a, b) ((a) > (b) ? (a) : (b))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The options of `run` and `exec`: one table that parses them, prints --help,
+ * The options of `run`, `exec` and `bundle`: one table that parses them, prints --help,
  * and applies them to a handle. The completion and the manual name the same; a test
  * compares all three.
  */
@@ -15,6 +15,8 @@
 struct front {
 	const char *verb;
 	struct cis_sandbox *sb;
+	uint32_t id_base;  /* of bundle */
+	bool json;
 	bool interactive, tty, detach, dry_run, help;
 	const char *audit; /* path, or NULL */
 	bool has_gate;
@@ -31,6 +33,7 @@ struct front {
 #define FOR_RUN 1u
 #define FOR_EXEC 2u
 #define FOR_SEED 4u /* what seed build has beside those of run */
+#define FOR_BUNDLE 8u
 
 /*
  * Parses until the first word that is no option. 0 and the index of that word, or

@@ -575,6 +575,33 @@ int cis_seed_build_publish(struct cis_seed_build *b, uint64_t *ret_generation,
 /* Removes what was not published. */
 void cis_seed_build_free(struct cis_seed_build *b);
 
+/* ---- bundles ------------------------------------------------------------ */
+
+/*
+ * What a handle describes, as an OCI bundle (config.json and rootfs/) that cisandbox-oci, runc
+ * and crun run; cisandbox(1), bundle, has what is in it. The handle must be new, and is
+ * left as it was. Network, limits of the disk, timeout, traps, secrets and artifacts are
+ * refused; services are left out, and so are disk and timeout of built-in profiles.
+ */
+struct cis_bundle {
+	uint32_t id_base; /* of set_ids(), host ids from that on; 0: no user namespace */
+	/* After each file, with the bytes so far; may be NULL. Not 0: it ends, -ECANCELED. */
+	int (*step)(void *arg, uint64_t bytes);
+	void *arg;
+};
+/* Its config.json, without making anything. @how may be NULL; errors as start(). */
+int cis_bundle_json(struct cis_sandbox *sb, char *const argv[], const struct cis_bundle *how,
+		    size_t size, char **ret, struct cis_error *err);
+/*
+ * The bundle as the directory @dir, which must not be there, or be empty; it appears whole
+ * or not at all. With id_base owners in it are those host ids. The same image and
+ * description give the same bytes, owners and times. What a killed caller left behind goes
+ * with the next call beside it. -EEXIST; -ERANGE: ids that there are not; -EBUSY: or that are
+ * lent to sandboxes; -ENOSPC.
+ */
+int cis_bundle_write(struct cis_sandbox *sb, char *const argv[], const struct cis_bundle *how,
+		     size_t size, const char *dir, struct cis_error *err);
+
 /* ---- OCI containers --------------------------------------------------- */
 
 /*

@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -25,6 +24,7 @@
 #include "base/process.h"
 #include "base/str.h"
 #include "base/sys.h"
+#include "fs/copyfile.h"
 #include "fs/overlay.h"
 #include "image-tree.h"
 #include "image-wire.h"
@@ -178,27 +178,6 @@ static int copy_attributes(int to, int from)
 	return 0;
 }
 
-/* Holes stay holes: a stranger's archive of a kilobyte may have them by the gigabyte. */
-static int copy_content(int to, int from, off_t size)
-{
-	off_t at = 0, end;
-	ssize_t n;
-
-	while (at < size && (at = lseek(from, at, SEEK_DATA)) >= 0) {
-		end = lseek(from, at, SEEK_HOLE);
-		if (end < 0 || lseek(to, at, SEEK_SET) < 0)
-			return -errno;
-		while (at < end) {
-			n = sendfile(to, from, &at, (size_t)MIN(end - at, (off_t)1 << 30));
-			if (n == 0 || (n < 0 && errno != EINTR))
-				return n < 0 ? -errno : -EIO;
-		}
-	}
-	if (at < 0 && errno != ENXIO)
-		return -errno;
-	return ftruncate(to, size) < 0 ? -errno : 0;
-}
-
 static int copy_up(int dir, const char *name, int view, const char *path, uint64_t *left)
 {
 	cleanup_close int from = open_below(view, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
@@ -218,7 +197,7 @@ static int copy_up(int dir, const char *name, int view, const char *path, uint64
 	to = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0)
 		return -errno;
-	r = copy_content(to, from, st.st_size);
+	r = copyfile_content(to, from, st.st_size);
 	if (r == 0)
 		r = dress_like(to, from);
 	/* After the owner, whose change takes capabilities away. */

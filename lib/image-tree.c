@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <limits.h>
-#include <search.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +24,7 @@
 #include "base/spawn.h"
 #include "base/str.h"
 #include "base/sys.h"
+#include "fs/hardlinks.h"
 
 DIR *tree_list(int dirfd)
 {
@@ -149,51 +149,13 @@ struct tree {
 	int fd;
 	int out;       /* where records go */
 	uint64_t size; /* bytes of regular files so far */
-	void *linked;  /* struct linked: files of several names */
-};
-
-struct linked {
-	dev_t dev;
-	ino_t ino;
-	char path[];
+	struct hardlinks linked;
 };
 
 static void tree_done(struct tree *t)
 {
-	tdestroy(t->linked, free);
+	hardlinks_done(&t->linked);
 	t->fd = fd_close(t->fd);
-}
-
-static int compare_linked(const void *a, const void *b)
-{
-	const struct linked *x = a, *y = b;
-
-	if (x->ino != y->ino)
-		return x->ino < y->ino ? -1 : 1;
-	return x->dev < y->dev ? -1 : x->dev > y->dev;
-}
-
-/* *ret: the first name of the file, or NULL when @path is the first. */
-static int find_linked(struct tree *t, const struct stat *st, const char *path,
-		       const char **ret)
-{
-	size_t n = strlen(path) + 1;
-	struct linked *key = malloc(sizeof *key + n), **found;
-
-	*ret = NULL;
-	if (!key)
-		return -ENOMEM;
-	key->dev = st->st_dev;
-	key->ino = st->st_ino;
-	memcpy(key->path, path, n);
-	found = tsearch(key, &t->linked, compare_linked);
-	if (!found || *found != key)
-		free(key);
-	if (!found)
-		return -ENOMEM;
-	if (*found != key)
-		*ret = (*found)->path;
-	return 0;
 }
 
 struct record {
@@ -264,7 +226,7 @@ static int write_file(struct tree *t, struct record *rec)
 	int r = 0;
 
 	if (rec->st->st_nlink > 1)
-		r = find_linked(t, rec->st, rec->path, &first);
+		r = hardlinks_find(&t->linked, rec->st, rec->path, &first);
 	if (r < 0)
 		return r;
 	if (first) {

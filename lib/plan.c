@@ -650,7 +650,7 @@ static int plan_policy(struct plan *p, struct cis_error *err)
 
 /* ---- building -------------------------------------------------------------------- */
 
-static int open_rootfs(struct plan *p, struct cis_error *err)
+int plan_open_root(struct plan *p, struct cis_error *err)
 {
 	const struct spec *s = p->spec;
 	cleanup_close int dir = -1, names = -1;
@@ -711,7 +711,7 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	r = disk_choose(spec, &p->disk, err);
 	if (r < 0)
 		return r;
-	rootfd = open_rootfs(p, err);
+	rootfd = plan_open_root(p, err);
 	if (rootfd < 0)
 		return rootfd;
 	r = open_seed(p, err);

@@ -153,7 +153,13 @@ static inline unsigned int plan_layer_slot(const struct plan *p, size_t i)
 }
 void plan_exec_done(struct plan_exec *e);
 
-/* The payload part alone, for enter(): @rootfd is the root of the live sandbox. */
+/*
+ * A descriptor of the root file system, to look at, and p->layers and p->config filled. Of p
+ * only the spec need be set.
+ */
+int plan_open_root(struct plan *p, struct cis_error *err);
+
+/* The payload part alone: @rootfd is that, or, for enter(), the root of the live sandbox. */
 int plan_payload(struct plan *p, const struct spec *spec, char *const argv[], int rootfd,
 		 struct cis_error *err);
 

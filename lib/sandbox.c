@@ -259,7 +259,7 @@ int cis_sandbox_set_ids(struct cis_sandbox *sb, uint64_t n)
 
 int cis_sandbox_set_timeout(struct cis_sandbox *sb, uint64_t milliseconds)
 {
-	sb->spec.timeout_ms = milliseconds;
+	spec_demand(&sb->spec, LIMIT_TIMEOUT, milliseconds);
 	return 0;
 }
 

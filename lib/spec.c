@@ -101,33 +101,42 @@ int spec_add_publish(struct spec *s, const char *text, struct cis_error *err)
 	return 0;
 }
 
+static const struct {
+	const char *name;
+	int resource;
+} ulimits[] = {
+	{"as", RLIMIT_AS},
+	{"core", RLIMIT_CORE},
+	{"cpu", RLIMIT_CPU},
+	{"data", RLIMIT_DATA},
+	{"fsize", RLIMIT_FSIZE},
+	{"locks", RLIMIT_LOCKS},
+	{"memlock", RLIMIT_MEMLOCK},
+	{"msgqueue", RLIMIT_MSGQUEUE},
+	{"nice", RLIMIT_NICE},
+	{"nofile", RLIMIT_NOFILE},
+	{"nproc", RLIMIT_NPROC},
+	{"rtprio", RLIMIT_RTPRIO},
+	{"rttime", RLIMIT_RTTIME},
+	{"sigpending", RLIMIT_SIGPENDING},
+	{"stack", RLIMIT_STACK},
+};
+
+const char *spec_ulimit_name(int resource)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ulimits); i++)
+		if (ulimits[i].resource == resource)
+			return ulimits[i].name;
+	return NULL;
+}
+
 int spec_add_ulimit(struct spec *s, const char *name, uint64_t soft, uint64_t hard)
 {
-	static const struct {
-		const char *name;
-		int resource;
-	} known[] = {
-		{"as", RLIMIT_AS},
-		{"core", RLIMIT_CORE},
-		{"cpu", RLIMIT_CPU},
-		{"data", RLIMIT_DATA},
-		{"fsize", RLIMIT_FSIZE},
-		{"locks", RLIMIT_LOCKS},
-		{"memlock", RLIMIT_MEMLOCK},
-		{"msgqueue", RLIMIT_MSGQUEUE},
-		{"nice", RLIMIT_NICE},
-		{"nofile", RLIMIT_NOFILE},
-		{"nproc", RLIMIT_NPROC},
-		{"rtprio", RLIMIT_RTPRIO},
-		{"rttime", RLIMIT_RTTIME},
-		{"sigpending", RLIMIT_SIGPENDING},
-		{"stack", RLIMIT_STACK},
-	};
 	struct spec_ulimit *bigger, u = {.resource = -1};
 
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (strcmp(known[i].name, name) == 0)
-			u.resource = known[i].resource;
+	for (size_t i = 0; i < ARRAY_SIZE(ulimits); i++)
+		if (strcmp(ulimits[i].name, name) == 0)
+			u.resource = ulimits[i].resource;
 	if (u.resource < 0 || soft > hard)
 		return -EINVAL;
 	/* UINT64_MAX and RLIM_INFINITY are the same number. */
@@ -185,6 +194,7 @@ uint64_t *spec_limit(struct spec *s, enum spec_limit which)
 		[LIMIT_CPUS] = &s->cpus_milli,
 		[LIMIT_PIDS] = &s->pids,
 		[LIMIT_DISK] = &s->disk,
+		[LIMIT_TIMEOUT] = &s->timeout_ms,
 	};
 
 	return limits[which];

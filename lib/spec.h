@@ -48,7 +48,7 @@ struct spec_egress {
 	size_t n_published;
 };
 
-enum spec_limit { LIMIT_MEMORY, LIMIT_CPUS, LIMIT_PIDS, LIMIT_DISK, N_LIMITS };
+enum spec_limit { LIMIT_MEMORY, LIMIT_CPUS, LIMIT_PIDS, LIMIT_DISK, LIMIT_TIMEOUT, N_LIMITS };
 
 struct spec {
 	char *id, *image, *rootfs, *seed, *user, *workdir, *hostname;
@@ -94,6 +94,8 @@ void spec_done(struct spec *s);
 int spec_add_bind(struct spec *s, const char *source, const char *target, bool readonly,
 		  struct cis_error *err);
 int spec_add_ulimit(struct spec *s, const char *name, uint64_t soft, uint64_t hard);
+/* "nofile"; of one that was added. */
+const char *spec_ulimit_name(int resource);
 /* Takes the members of *svc over on success. */
 int spec_add_service(struct spec *s, struct spec_service *svc);
 void spec_service_done(struct spec_service *svc);

@@ -146,6 +146,27 @@ static int pick(int dirfd, uint32_t count, struct range *pool, uint64_t *ret)
 	return find_gap(pool, &taken, count, ret);
 }
 
+int ids_check_not_ours(uint64_t base, uint64_t count, struct cis_error *err)
+{
+	cleanup(ranges_done) struct ranges own = {0}, others = {0};
+	const struct range *hit;
+	int r = read_subids("/etc/subuid", &own, &others);
+
+	if (r >= 0)
+		r = read_subids("/etc/subgid", &own, &others);
+	if (r >= 0 && !own.n)
+		r = ranges_add(&own, POOL_FIRST, HELPERS_FIRST + 65536 - POOL_FIRST);
+	if (r < 0)
+		return cis_fail(err, -r, "ids: read /etc/subuid and /etc/subgid");
+	hit = overlapping(&own, base, base + count);
+	if (!hit)
+		return 0;
+	return cis_fail_plain(err, EBUSY,
+			      "ids %llu to %llu: those from %llu to %llu are lent to sandboxes",
+			      (unsigned long long)base, (unsigned long long)(base + count - 1),
+			      (unsigned long long)hit->first, (unsigned long long)(hit->end - 1));
+}
+
 int ids_alloc(int dirfd, const char *sandbox_id, uint32_t count, uint32_t *ret_base,
 	      struct cis_error *err)
 {

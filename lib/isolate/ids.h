@@ -21,6 +21,9 @@
 int ids_alloc(int dirfd, const char *sandbox_id, uint32_t count, uint32_t *ret_base,
 	      struct cis_error *err);
 
+/* -EBUSY: some of these host ids are of the pool, and any sandbox may get them one day. */
+int ids_check_not_ours(uint64_t base, uint64_t count, struct cis_error *err);
+
 /* Is it lent, to whomever? */
 bool ids_are_lent(int dirfd, uint32_t base, uint32_t count);
 

@@ -28,77 +28,20 @@
 #include <sys/socket.h>
 
 #include "../base/str.h"
+#include "../base/sys.h"
 #include "seccomp-program.h"
-
-/* file_setattr, Linux 6.17: the highest number whose meaning we have read. */
-#define LAST_JUDGED 469
-
-static const struct rule {
-	const char *name;
-	int error;
-	uint64_t unless; /* a CIS_ALLOW_ flag */
-} rules[] = {
-	{"kexec_load", EPERM, 0},
-	{"kexec_file_load", EPERM, 0},
-	{"init_module", EPERM, 0},
-	{"finit_module", EPERM, 0},
-	{"delete_module", EPERM, 0},
-	{"create_module", ENOSYS, 0},
-	{"query_module", ENOSYS, 0},
-	{"get_kernel_syms", ENOSYS, 0},
-	{"clock_settime", EPERM, 0},
-	{"clock_settime64", EPERM, 0},
-	{"settimeofday", EPERM, 0},
-	{"stime", EPERM, 0},
-	{"adjtimex", EPERM, 0},
-	{"clock_adjtime", EPERM, 0},
-	{"clock_adjtime64", EPERM, 0},
-	{"swapon", EPERM, 0},
-	{"swapoff", EPERM, 0},
-	{"quotactl", EPERM, 0},
-	{"quotactl_fd", EPERM, 0},
-	{"acct", EPERM, 0},
-	{"syslog", EPERM, 0},
-	{"iopl", EPERM, 0},
-	{"ioperm", EPERM, 0},
-	{"open_by_handle_at", EPERM, 0},
-	{"lookup_dcookie", ENOSYS, 0},
-	{"nfsservctl", ENOSYS, 0},
-	{"uselib", ENOSYS, 0},
-	{"ustat", ENOSYS, 0},
-	{"_sysctl", ENOSYS, 0},
-	{"sysfs", ENOSYS, 0},
-	{"vm86", ENOSYS, 0},
-	{"vm86old", ENOSYS, 0},
-	{"userfaultfd", EPERM, 0},
-	{"vserver", ENOSYS, 0},
-	/*
-	 * Keyrings are half namespaced at best, and 200 keys a user would be
-	 * the end of an inner engine with many containers. runc goes on without.
-	 */
-	{"keyctl", ENOSYS, 0},
-	{"add_key", ENOSYS, 0},
-	{"request_key", ENOSYS, 0},
-	{"bpf", EPERM, CIS_ALLOW_BPF},
-	{"perf_event_open", EPERM, CIS_ALLOW_PERF},
-	/* Sidesteps every filter on the calls it carries out. */
-	{"io_uring_setup", ENOSYS, CIS_ALLOW_IO_URING},
-	{"io_uring_enter", ENOSYS, CIS_ALLOW_IO_URING},
-	{"io_uring_register", ENOSYS, CIS_ALLOW_IO_URING},
-	/* i386 sockets by a pointer that no filter can follow; libc has socket(2). */
-	{"socketcall", ENOSYS, 0},
-};
+#include "seccomp-rules.h"
 
 static int add_rules(scmp_filter_ctx ctx, uint64_t flags)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(rules) && r >= 0; i++) {
-		int nr = seccomp_syscall_resolve_name(rules[i].name);
+	for (const struct seccomp_rule *rule = seccomp_rules; rule->name && r >= 0; rule++) {
+		int nr = seccomp_syscall_resolve_name(rule->name);
 
-		if (nr == __NR_SCMP_ERROR || (flags & rules[i].unless))
+		if (nr == __NR_SCMP_ERROR || (flags & rule->unless))
 			continue;
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO((uint32_t)rules[i].error), nr, 0);
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO((uint32_t)rule->error), nr, 0);
 		/* Not on this architecture: then nobody can call it here. */
 		if (r == -EDOM)
 			r = 0;
@@ -128,10 +71,7 @@ static int add_subvolume_rules(scmp_filter_ctx ctx)
  * most of a millisecond to compile: the permitted ones, by hand. Offsets of
  * jumps count the instructions between.
  */
-static const uint32_t families[] = {AF_UNSPEC, AF_UNIX,    AF_INET,
-				    AF_INET6,  AF_NETLINK, AF_PACKET};
-#define N_FAMILIES ARRAY_SIZE(families)
-#define FENCE_LEN (7 + N_FAMILIES)
+#define FENCE_LEN (7 + SECCOMP_FAMILIES)
 #define LOAD(field) \
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define JUMP_EQ(k, yes, no) \
@@ -162,8 +102,8 @@ static size_t emit_socket_fence(struct sock_filter *f, uint32_t arch)
 	f[n++] = JUMP_EQ(pair, 0, FENCE_LEN - 5);
 	/* The low half: the kernel's int, whatever the upper half says. */
 	f[n++] = (struct sock_filter)LOAD(args[0]);
-	for (size_t i = 0; i < N_FAMILIES; i++)
-		f[n++] = JUMP_EQ(families[i], (uint8_t)(N_FAMILIES - i), 0);
+	for (size_t i = 0; i < SECCOMP_FAMILIES; i++)
+		f[n++] = JUMP_EQ(seccomp_families[i], (uint8_t)(SECCOMP_FAMILIES - i), 0);
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
 					      SECCOMP_RET_ERRNO | EAFNOSUPPORT);
 	return n;
@@ -174,7 +114,7 @@ static size_t emit_prologue(struct sock_filter *f)
 {
 	static const struct sock_filter newer[] = {
 		LOAD(nr),
-		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, LAST_JUDGED, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, SECCOMP_LAST_JUDGED, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
 	};
 	size_t n = ARRAY_SIZE(newer);
