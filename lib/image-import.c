@@ -22,6 +22,7 @@
 #include "base/str.h"
 #include "image.h"
 #include "image-compose.h"
+#include "image-import.h"
 #include "image-info.h"
 #include "image-oci.h"
 #include "image-store.h"
@@ -223,7 +224,7 @@ static int exchange(const struct work *w, const char *name)
 	return renameat(w->fd, "image", store, name) < 0 ? -errno : 0;
 }
 
-static int publish(const struct work *w, const char *name, struct cis_error *err)
+int import_publish(const struct work *w, const char *name, struct cis_error *err)
 {
 	cleanup_close int old = -1;
 	int r = store_lock(w->store, err);
@@ -243,8 +244,7 @@ static int publish(const struct work *w, const char *name, struct cis_error *err
 	return r < 0 ? cis_fail(err, -r, "rename to %s/%s", w->store->path, name) : 0;
 }
 
-/* Says early what publish() would say in the end. */
-static int check_free(const struct store *s, const char *name, struct cis_error *err)
+int import_check_free(const struct store *s, const char *name, struct cis_error *err)
 {
 	cleanup_close int fd = -1;
 	int r = store_lock(s, err);
@@ -256,8 +256,7 @@ static int check_free(const struct store *s, const char *name, struct cis_error 
 	return fd < 0 && fd != -ENOENT ? fd : 0;
 }
 
-/* One layer being bad, those before it are of no use: the store is to be as it was. */
-static void forget_layers(const struct store *s, struct holds *holds)
+void import_forget_layers(const struct store *s, struct holds *holds)
 {
 	uint64_t layers, bytes;
 
@@ -266,8 +265,8 @@ static void forget_layers(const struct store *s, struct holds *holds)
 		image_drop_unused(s, &holds->made, &layers, &bytes, NULL);
 }
 
-/* While all that filled the disk is still there. */
-static int explain(const struct store *s, const struct source *src, int r, struct cis_error *err)
+int import_explain(const struct store *s, const char *what, bool is_tree, int r,
+		   struct cis_error *err)
 {
 	struct statvfs st;
 	bool full = false, no_inodes = false;
@@ -277,10 +276,10 @@ static int explain(const struct store *s, const struct source *src, int r, struc
 		no_inodes = st.f_files > 0 && st.f_favail == 0;
 	}
 	/* tar's last word is seldom about the disk, for it goes on with smaller files. */
-	if (src->is_tree && r != -EINVAL && (full || no_inodes))
+	if (is_tree && r != -EINVAL && (full || no_inodes))
 		r = cis_fail(err, ENOSPC, "%s", s->path);
-	else
-		r = cis_wrap(err, r, "%s", src->path);
+	else if (what)
+		r = cis_wrap(err, r, "%s", what);
 	if (r == -ENOSPC || r == -EDQUOT)
 		cis_hint(err, "the file system of %s %s; cisandbox image prune removes the layers that "
 			 "no image has", s->path, no_inodes ? "has no inode left" : "is full");
@@ -292,7 +291,7 @@ static int import(const struct store *s, const char *name, struct source *src,
 {
 	cleanup(holds_done) struct holds holds = {0};
 	cleanup(work_done) struct work w = {.fd = -1};
-	int r = check_free(s, name, err);
+	int r = import_check_free(s, name, err);
 
 	if (r == 0)
 		r = work_begin(&w, s, err);
@@ -300,11 +299,11 @@ static int import(const struct store *s, const char *name, struct source *src,
 		return r;
 	r = make_image(&w, name, src, &holds, err);
 	if (r < 0)
-		r = explain(s, src, r, err);
+		r = import_explain(s, src->path, src->is_tree, r, err);
 	else
-		r = publish(&w, name, err);
+		r = import_publish(&w, name, err);
 	if (r < 0)
-		forget_layers(s, &holds);
+		import_forget_layers(s, &holds);
 	return r;
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,6 +14,8 @@
 void image_info_done(struct image_info *info)
 {
 	strv_done(&info->layers);
+	free(info->source);
+	info->source = NULL;
 }
 
 struct json *image_info_json(const struct image_info *info)
@@ -21,6 +24,8 @@ struct json *image_info_json(const struct image_info *info)
 
 	json_set_string(doc, "name", info->img.name);
 	json_set_string(doc, "digest", info->img.digest);
+	if (info->source)
+		json_set_string(doc, "source", info->source);
 	json_set_int(doc, "size", (int64_t)info->img.size);
 	json_set_int(doc, "created", info->img.created);
 	if (info->layers.n)
@@ -55,6 +60,16 @@ static int parse_layers(const struct json *v, struct image_info *ret, struct cis
 	return r;
 }
 
+static int parse_source(const struct json *v, struct image_info *ret, struct cis_error *err)
+{
+	const char *text;
+	int r = v ? json_want_string(v, &text, err) : 0;
+
+	if (r == 0 && v && str_set(&ret->source, text) < 0)
+		r = cis_fail(err, ENOMEM, "image");
+	return r;
+}
+
 static int parse(const struct json *doc, const char *name, struct image_info *ret,
 		 struct cis_error *err)
 {
@@ -86,7 +101,8 @@ static int parse(const struct json *doc, const char *name, struct image_info *re
 	memcpy(ret->img.name, name, strlen(name) + 1);
 	memcpy(ret->img.digest, digest, strlen(digest) + 1);
 	ret->img.size = (uint64_t)size;
-	return parse_layers(json_get(doc, "layers"), ret, err);
+	r = parse_source(json_get(doc, "source"), ret, err);
+	return r < 0 ? r : parse_layers(json_get(doc, "layers"), ret, err);
 }
 
 int image_info_read(const struct store *s, int dir, const char *name, struct image_info *ret,
