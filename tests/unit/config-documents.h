@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Documents for test-config.c, with ' for ": one with every member that there is, and
+ * Documents for test-config*.c, with ' for ": one with every member that there is, and
  * what engines write for an ordinary container.
  */
 #ifndef CIS_TEST_CONFIG_DOCUMENTS_H

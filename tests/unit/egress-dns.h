@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The world around the engine of test-egress-dns.c: a policy, a client, upstreams, a keeper. */
+/* The world around the engine of test-egress-dns*.c: a policy, a client, upstreams, a keeper. */
 #ifndef TEST_EGRESS_DNS_H
 #define TEST_EGRESS_DNS_H
 
@@ -194,7 +194,7 @@ static bool loop_is_spent(void *context)
 }
 
 /* An engine with the configuration in @w.config, which begin() has preset. */
-static int start(void)
+static inline int start(void)
 {
 	static const struct dns_loop loop = {
 		.random = loop_random,
@@ -216,7 +216,7 @@ static int start(void)
 	return r;
 }
 
-static int begin(void **state)
+static inline int begin(void **state)
 {
 	(void)state;
 	memset(&w, 0, sizeof w);
@@ -234,7 +234,7 @@ static int begin(void **state)
 	return 0;
 }
 
-static int end(void **state)
+static inline int end(void **state)
 {
 	(void)state;
 	/* The engine is the first thing in its memory. */
