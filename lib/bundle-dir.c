@@ -132,9 +132,13 @@ int bundle_dir_begin(struct bundle_dir *d, const char *path, struct cis_error *e
 	return r < 0 ? cis_fail(err, -r, "bundle %s: make a directory beside it", path) : 0;
 }
 
-int bundle_dir_finish(struct bundle_dir *d, mode_t mode, gid_t group, struct cis_error *err)
+int bundle_dir_finish(struct bundle_dir *d, mode_t mode, gid_t group,
+		      const struct timespec *changed, struct cis_error *err)
 {
-	if (fchown(d->fd, (uid_t)-1, group) < 0 || fchmod(d->fd, mode) < 0)
+	const struct timespec times[2] = {*changed, *changed};
+
+	if (fchown(d->fd, (uid_t)-1, group) < 0 || fchmod(d->fd, mode) < 0 ||
+	    futimens(d->fd, times) < 0)
 		return cis_fail(err, errno, "bundle %s", d->path);
 	if (syncfs(d->fd) < 0)
 		return cis_fail(err, errno, "bundle %s: write it to the disk", d->path);

@@ -8,6 +8,7 @@
 #define CIS_BUNDLE_DIR_H
 
 #include <sys/types.h>
+#include <time.h>
 
 #include "base/error.h"
 
@@ -23,8 +24,9 @@ struct bundle_dir {
 
 /* -EEXIST: something is there, other than an empty directory. */
 int bundle_dir_begin(struct bundle_dir *d, const char *path, struct cis_error *err);
-/* All of it is on the disk when it appears. */
-int bundle_dir_finish(struct bundle_dir *d, mode_t mode, gid_t group, struct cis_error *err);
+/* All of it is on the disk when it appears. @changed: its time. */
+int bundle_dir_finish(struct bundle_dir *d, mode_t mode, gid_t group,
+		      const struct timespec *changed, struct cis_error *err);
 /* Removes it, unless it was finished. */
 void bundle_dir_done(struct bundle_dir *d);
 

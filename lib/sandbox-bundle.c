@@ -220,13 +220,14 @@ int cis_bundle_json(struct cis_sandbox *sb, char *const argv[], const struct cis
 
 /* ---- on the disk --------------------------------------------------------------------------- */
 
-static int write_config(int dir, const char *text)
+static int write_config(int dir, const char *text, const struct timespec *changed)
 {
+	const struct timespec times[2] = {*changed, *changed};
 	cleanup_close int fd =
 		openat(dir, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	int r = fd < 0 ? -errno : io_write_all(fd, text, strlen(text));
 
-	return r >= 0 && fchmod(fd, 0644) < 0 ? -errno : r;
+	return r >= 0 && (fchmod(fd, 0644) < 0 || futimens(fd, times) < 0) ? -errno : r;
 }
 
 static int write_root(const struct bundle *b, int dir, struct cis_error *err)
@@ -251,7 +252,8 @@ static int write_root(const struct bundle *b, int dir, struct cis_error *err)
 
 /*
  * Nobody else gets into it: there are set-user-id programs in it. The root of its user
- * namespace must, on the way to the root file system.
+ * namespace must, on the way to the root file system. What is not the image's has the time of
+ * its root.
  */
 int cis_bundle_write(struct cis_sandbox *sb, char *const argv[], const struct cis_bundle *how,
 		     size_t size, const char *dir, struct cis_error *err)
@@ -259,17 +261,20 @@ int cis_bundle_write(struct cis_sandbox *sb, char *const argv[], const struct ci
 	cleanup(bundle_dir_done) struct bundle_dir d = BUNDLE_DIR_CLOSED;
 	cleanup(done) struct bundle b = {.lock = -1, .root = -1};
 	cleanup_free char *text = NULL;
+	struct stat st;
 	int r = gather(&b, sb, argv, how, size, err);
 
 	if (r >= 0)
 		r = make_config(&b, &text, err);
+	if (r >= 0 && fstat(b.root, &st) < 0)
+		r = cis_fail(err, errno, "bundle %s: look at the image", dir);
 	if (r >= 0)
 		r = bundle_dir_begin(&d, dir, err);
 	if (r < 0)
 		return r;
-	r = write_config(d.fd, text);
+	r = write_config(d.fd, text, &st.st_mtim);
 	r = r < 0 ? cis_fail(err, -r, "config.json") : write_root(&b, d.fd, err);
 	if (r < 0)
 		return cis_wrap(err, r, "bundle %s", dir);
-	return bundle_dir_finish(&d, b.how.id_base ? 0710 : 0700, b.how.id_base, err);
+	return bundle_dir_finish(&d, b.how.id_base ? 0710 : 0700, b.how.id_base, &st.st_mtim, err);
 }

@@ -401,6 +401,7 @@ static size_t entries(void)
 static void test_dir(void **state)
 {
 	struct bundle_dir d = BUNDLE_DIR_CLOSED, e = BUNDLE_DIR_CLOSED;
+	const struct timespec then = {.tv_sec = 1000000000};
 	struct cis_error err = {0};
 	struct stat st;
 
@@ -429,19 +430,20 @@ static void test_dir(void **state)
 	assert_int_equal(fstat(d.fd, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0700);
 	assert_int_equal(mkdirat(d.fd, "in", 0700) | mkdirat(e.fd, "in", 0700), 0);
-	assert_int_equal(bundle_dir_finish(&d, 0710, getegid(), &err), 0);
+	assert_int_equal(bundle_dir_finish(&d, 0710, getegid(), &then, &err), 0);
 	bundle_dir_done(&d);
 	assert_int_equal(stat("new", &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0710);
+	assert_int_equal(st.st_mtim.tv_sec, then.tv_sec);
 	/* The second is too late. */
-	assert_true(bundle_dir_finish(&e, 0710, getegid(), &err) < 0);
+	assert_true(bundle_dir_finish(&e, 0710, getegid(), &then, &err) < 0);
 	bundle_dir_done(&e);
 	assert_int_equal(entries(), 6);
 	assert_int_equal(access("new/in", F_OK), 0);
 
 	assert_int_equal(bundle_dir_begin(&d, "empty", &err), 0);
 	assert_int_equal(mkdirat(d.fd, "in", 0700), 0);
-	assert_int_equal(bundle_dir_finish(&d, 0700, getegid(), &err), 0);
+	assert_int_equal(bundle_dir_finish(&d, 0700, getegid(), &then, &err), 0);
 	bundle_dir_done(&d);
 	assert_int_equal(access("empty/in", F_OK), 0);
 }
