@@ -221,6 +221,11 @@ static int set_workdir(struct front *f, const char *v)
 	return cis_sandbox_set_workdir(f->sb, v);
 }
 
+static int set_entrypoint(struct front *f, const char *v)
+{
+	return cis_sandbox_set_entrypoint(f->sb, v);
+}
+
 static int set_user(struct front *f, const char *v)
 {
 	return cis_sandbox_set_user(f->sb, v);
@@ -408,6 +413,7 @@ static const struct opt {
 	{"env", 'e', RUN | EXEC, "K[=V]", add_env, "set a variable, or pass ours on"},
 	{"env-file", 0, RUN | EXEC, "FILE", job_add_env_file, "such a line each, before all --env"},
 	{"workdir", 'w', RUN | EXEC, "DIR", set_workdir, "directory to start in"},
+	{"entrypoint", 0, RUN, "PROGRAM", set_entrypoint, "before the command, not the image's"},
 	{"user", 'u', RUN | EXEC, "USER[:GROUP]", set_user, "user to run as (default root)"},
 	{"interactive", 'i', RUN | EXEC, NULL, set_interactive, "connect standard input"},
 	{"tty", 't', RUN | EXEC, NULL, set_tty, "give it a terminal"},

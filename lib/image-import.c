@@ -282,8 +282,10 @@ static int explain(const struct store *s, const struct source *src, int r, struc
 	else
 		r = cis_wrap(err, r, "%s", src->path);
 	if (r == -ENOSPC || r == -EDQUOT)
-		cis_hint(err, "the file system of %s %s; cisandbox image prune removes the layers that "
-			 "no image has", s->path, no_inodes ? "has no inode left" : "is full");
+		cis_hint(err,
+			 "the file system of %s %s; cisandbox image prune removes the layers "
+			 "that no image has",
+			 s->path, no_inodes ? "has no inode left" : "is full");
 	return r;
 }
 

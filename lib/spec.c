@@ -31,6 +31,7 @@ void spec_done(struct spec *s)
 	free(s->user);
 	free(s->workdir);
 	free(s->hostname);
+	free(s->entrypoint);
 	strv_done(&s->env);
 	strv_done(&s->labels);
 	strv_done(&s->scratch_dirs);
