@@ -256,6 +256,11 @@ static int set_workdir(struct front *f, const char *v)
 	return cis_sandbox_set_workdir(f->sb, v);
 }
 
+static int set_entrypoint(struct front *f, const char *v)
+{
+	return cis_sandbox_set_entrypoint(f->sb, v);
+}
+
 static int set_user(struct front *f, const char *v)
 {
 	return cis_sandbox_set_user(f->sb, v);
@@ -452,6 +457,7 @@ static const struct opt {
 	{"env-file", 0, RUN | EXEC | BUNDLE, "FILE", job_add_env_file,
 	 "such a line each, before all --env"},
 	{"workdir", 'w', RUN | EXEC | BUNDLE, "DIR", set_workdir, "directory to start in"},
+	{"entrypoint", 0, RUN | BUNDLE, "PROGRAM", set_entrypoint, "before the command, not the image's"},
 	{"user", 'u', RUN | EXEC | BUNDLE, "USER[:GROUP]", set_user,
 	 "user to run as (default root)"},
 	{"interactive", 'i', RUN | EXEC, NULL, set_interactive, "connect standard input"},

@@ -212,6 +212,11 @@ int cis_sandbox_add_env(struct cis_sandbox *sb, const char *assignment);
  */
 int cis_sandbox_add_env_file(struct cis_sandbox *sb, const char *path, struct cis_error *err);
 int cis_sandbox_set_workdir(struct cis_sandbox *sb, const char *path);
+/*
+ * A program that goes before the command, in the place of the image's Entrypoint; its Cmd does
+ * not count then. "": none.
+ */
+int cis_sandbox_set_entrypoint(struct cis_sandbox *sb, const char *program);
 /* "USER[:GROUP]", names of the image's passwd or numbers. Default root. */
 int cis_sandbox_set_user(struct cis_sandbox *sb, const char *user);
 int cis_sandbox_set_hostname(struct cis_sandbox *sb, const char *name);
@@ -387,8 +392,9 @@ int cis_sandbox_start(struct cis_sandbox *sb, char *const argv[], struct cis_err
 
 /*
  * Runs one more command in the live sandbox that open() found, under all its
- * limits. Environment, user, workdir, stdio and tty of this handle apply. The
- * command ends when the sandbox does. Errors as start().
+ * limits. Environment, user, workdir, stdio and tty of this handle apply, and what the image
+ * says of the first three where this handle says nothing. The command ends when the sandbox
+ * does. Errors as start().
  */
 int cis_sandbox_enter(struct cis_sandbox *sb, char *const argv[], struct cis_error *err);
 

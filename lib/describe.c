@@ -54,6 +54,13 @@ static const char *first_layer(const struct cis_sandbox *sb)
 	return sb->plan.layers.n ? sb->plan.layers.v[0] : NULL;
 }
 
+static const char *user_of(const struct cis_sandbox *sb)
+{
+	if (sb->spec.user)
+		return sb->spec.user;
+	return sb->plan.config.user ? sb->plan.config.user : "0:0";
+}
+
 int describe_write_state(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
 {
 	cleanup(json_freep) struct json *o = json_object_new();
@@ -78,7 +85,9 @@ int describe_write_state(struct cis_sandbox *sb, char *const argv[], struct cis_
 	if (sb->is_bundle)
 		json_set_string(o, "bundle", sb->container.bundle);
 	json_set(o, "command", command);
-	json_set_string(o, "user", s->user ? s->user : "0:0");
+	json_set_string(o, "user", user_of(sb));
+	if (sb->plan.config.env.n || sb->plan.config.user || sb->plan.config.workdir)
+		json_set(o, "config", image_config_for_exec(&sb->plan.config));
 	json_set_string(o, "hostname", s->hostname ? s->hostname : sb->state.id);
 	json_set_strv(o, "labels", &s->labels);
 	json_set_int(o, "id_base", sb->base);
@@ -109,6 +118,7 @@ static int want_number(const struct json *doc, const char *key, int64_t *ret,
 int describe_read_state(const struct state *st, struct described *ret, struct cis_error *err)
 {
 	cleanup(json_freep) struct json *doc = NULL;
+	cleanup(image_config_done) struct image_config config = {0};
 	cleanup_close int pidfd = -1;
 	int64_t init, started, base, count, flags;
 	uint64_t now;
@@ -127,6 +137,9 @@ int describe_read_state(const struct state *st, struct described *ret, struct ci
 	    (r = want_number(doc, "id_count", &count, err)) < 0 ||
 	    (r = want_number(doc, "flags", &flags, err)) < 0)
 		return r;
+	r = image_config_parse(doc, &config, err);
+	if (r < 0)
+		return r;
 	/* First the pidfd, then the look at who it is: in this order it cannot change. */
 	pidfd = sys_pidfd_open((pid_t)init);
 	r = pidfd < 0 ? pidfd : process_start_time((pid_t)init, &now, NULL);
@@ -138,7 +151,9 @@ int describe_read_state(const struct state *st, struct described *ret, struct ci
 		.base = (uint32_t)base,
 		.count = (uint32_t)count,
 		.flags = (uint64_t)flags,
+		.config = config,
 	};
+	config = (struct image_config){0};
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #ifndef CIS_DESCRIBE_H
 #define CIS_DESCRIBE_H
 
+#include "image-config.h"
 #include "sandbox.h"
 
 int describe_write_state(struct cis_sandbox *sb, char *const argv[], struct cis_error *err);
@@ -13,6 +14,7 @@ struct described {
 	int pidfd; /* owned by whoever asked */
 	uint32_t base, count;
 	uint64_t flags;
+	struct image_config config; /* owned, too: what the image wants of a command */
 };
 int describe_read_state(const struct state *st, struct described *ret, struct cis_error *err);
 

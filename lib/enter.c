@@ -68,6 +68,7 @@ int cis_sandbox_open(struct cis_sandbox **ret, const char *id, struct cis_error 
 	/* Not ours to hold: whoever started it has the lock. */
 	sb->state.lock = fd_close(sb->state.lock);
 	sb->pidfd = d.pidfd;
+	sb->plan.config = d.config;
 	if (r < 0) {
 		cis_sandbox_free(sb);
 		return r;

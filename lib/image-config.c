@@ -87,7 +87,7 @@ static int check_env(const struct json *obj, const struct strv *env, struct cis_
 	return 0;
 }
 
-static int parse(const struct json *doc, struct image_config *ret, struct cis_error *err)
+int image_config_parse(const struct json *doc, struct image_config *ret, struct cis_error *err)
 {
 	const struct json *obj = get(doc, "config");
 	int r = obj ? json_want(obj, JSON_OBJECT, err) : 0;
@@ -125,5 +125,18 @@ int image_config_read(int dir, const char *image, struct image_config *ret,
 	if (r < 0)
 		return cis_fail(err, -r, "image \"%s\": config.json", image);
 	r = json_parse(text, len, 0, name, &doc, err);
-	return r == 0 ? parse(doc, ret, err) : r;
+	return r == 0 ? image_config_parse(doc, ret, err) : r;
+}
+
+struct json *image_config_for_exec(const struct image_config *c)
+{
+	struct json *config = json_object_new();
+
+	if (c->env.n)
+		json_set_strv(config, "Env", &c->env);
+	if (c->user)
+		json_set_string(config, "User", c->user);
+	if (c->workdir)
+		json_set_string(config, "WorkingDir", c->workdir);
+	return config;
 }

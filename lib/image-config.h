@@ -4,6 +4,7 @@
 #define CIS_IMAGE_CONFIG_H
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/str.h"
 
 struct image_config {
@@ -12,6 +13,11 @@ struct image_config {
 	int stop_signal;      /* 0: none */
 };
 void image_config_done(struct image_config *c);
+
+/* Of a document with an object "config", as config.json is one. */
+int image_config_parse(const struct json *doc, struct image_config *ret, struct cis_error *err);
+/* Such an object, of what concerns another command in the same sandbox. */
+struct json *image_config_for_exec(const struct image_config *c);
 
 /* config.json of the image's directory @dir; without one nothing is wanted. */
 int image_config_read(int dir, const char *image, struct image_config *ret,

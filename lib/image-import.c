@@ -281,8 +281,10 @@ int import_explain(const struct store *s, const char *what, bool is_tree, int r,
 	else if (what)
 		r = cis_wrap(err, r, "%s", what);
 	if (r == -ENOSPC || r == -EDQUOT)
-		cis_hint(err, "the file system of %s %s; cisandbox image prune removes the layers that "
-			 "no image has", s->path, no_inodes ? "has no inode left" : "is full");
+		cis_hint(err,
+			 "the file system of %s %s; cisandbox image prune removes the layers "
+			 "that no image has",
+			 s->path, no_inodes ? "has no inode left" : "is full");
 	return r;
 }
 

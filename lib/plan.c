@@ -121,12 +121,16 @@ static int append(struct strv *to, char *const *from)
 	return r;
 }
 
-/* As engines have it: the command comes after an entry point, and in the place of Cmd. */
-static int fill_argv(struct plan_exec *e, const struct plan *p, char *const argv[],
-		     struct cis_error *err)
+/*
+ * As engines have it: the command comes after an entry point, and in the place of Cmd. Who
+ * names another entry point does without either of the image's.
+ */
+static int fill_argv(struct plan_exec *e, const struct plan *p, const struct spec *s,
+		     char *const argv[], struct cis_error *err)
 {
-	bool is_given = argv && argv[0];
-	int r = append(&e->argv, p->config.entrypoint.v);
+	char *const given[] = {s->entrypoint && *s->entrypoint ? s->entrypoint : NULL, NULL};
+	bool is_given = (argv && argv[0]) || s->entrypoint;
+	int r = append(&e->argv, s->entrypoint ? given : p->config.entrypoint.v);
 
 	if (r >= 0)
 		r = append(&e->argv, is_given ? argv : p->config.cmd.v);
@@ -142,7 +146,7 @@ int plan_payload(struct plan *p, const struct spec *s, char *const argv[], int r
 	struct passwd_entry user = {0};
 	int r;
 
-	r = fill_argv(e, p, argv, err);
+	r = fill_argv(e, p, s, argv, err);
 	if (r >= 0)
 		r = passwd_lookup(rootfd, first_of(s->user, p->config.user, "0:0"), &user, err);
 	if (r < 0)

@@ -187,6 +187,11 @@ int cis_sandbox_set_workdir(struct cis_sandbox *sb, const char *path)
 	return str_set(&sb->spec.workdir, path);
 }
 
+int cis_sandbox_set_entrypoint(struct cis_sandbox *sb, const char *program)
+{
+	return str_set(&sb->spec.entrypoint, program);
+}
+
 int cis_sandbox_set_user(struct cis_sandbox *sb, const char *user)
 {
 	return *user ? str_set(&sb->spec.user, user) : -EINVAL;

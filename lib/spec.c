@@ -32,6 +32,7 @@ void spec_done(struct spec *s)
 	free(s->workdir);
 	free(s->hostname);
 	free(s->seed);
+	free(s->entrypoint);
 	strv_done(&s->env);
 	strv_done(&s->labels);
 	strv_done(&s->scratch_dirs);

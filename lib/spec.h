@@ -52,6 +52,7 @@ enum spec_limit { LIMIT_MEMORY, LIMIT_CPUS, LIMIT_PIDS, LIMIT_DISK, LIMIT_TIMEOU
 
 struct spec {
 	char *id, *image, *rootfs, *seed, *user, *workdir, *hostname;
+	char *entrypoint; /* "": none; NULL: the image's */
 	struct strv env, labels;
 	struct strv scratch_dirs; /* inside: on the scratch disk, not on the overlay */
 	struct spec_bind *binds;

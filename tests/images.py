@@ -170,6 +170,12 @@ def sparse(path):
     Layout(path).layer(tar.end()).end()
 
 
+def not_utf8(tar):
+    """A pax name of bytes as they are, without saying so, as GNU tar writes it."""
+    record = b"17 path=caf\xe9/x\n"
+    tar.add("pax", b"%d" % len(record) + record[2:], type=tarfile.XHDTYPE).add("cafe", b"coffee")
+
+
 def deep(tar):
     tar.dir("/".join(["d" * 200] * 30))
 
@@ -336,7 +342,7 @@ CASES = {
     "root-is-file": one(lambda t: t.add(".", b"evil")),
     "big-owner": one(lambda t: t.add("f", uid=100000)),
     "negative-owner": one(lambda t: t.add("f", uid=-5)),
-    "deep": one(deep),
+    "deep": one(deep), "not-utf8": one(not_utf8),
     "opaques": one(opaques),
     "aufs": one(lambda t: t.add(".wh..wh.aufs").dir(".wh..wh.plnk").add(".wh..wh.plnk/1.2", b"x").add("ok", b"ok")),
     "devices": one(lambda t: t.node("null", 1, 3).node("whiteout", 0, 0).node("sda", 8, 0, tarfile.BLKTYPE)

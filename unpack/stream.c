@@ -58,6 +58,15 @@ void stream_open(struct stream *s, int fd, bool is_layer)
 		fail(EIO, "not a tar archive");
 }
 
+/*
+ * A pax header's name is not the UTF-8 that it should be, as with any tar of a tree with old
+ * names in it. libarchive then has the bytes as they are, which is what GNU tar and docker take.
+ */
+static bool is_about_letters(struct archive *a)
+{
+	return strstr(error_of(a), "can't be converted from UTF-8 to ");
+}
+
 struct archive_entry *stream_next(struct stream *s)
 {
 	struct archive_entry *e;
@@ -65,8 +74,8 @@ struct archive_entry *stream_next(struct stream *s)
 
 	if (r == ARCHIVE_EOF)
 		return NULL;
-	/* A warning is a header that another program may read in another way. */
-	if (r != ARCHIVE_OK)
+	/* Another warning is a header that another program may read in another way. */
+	if (r != ARCHIVE_OK && !(r == ARCHIVE_WARN && is_about_letters(s->tar)))
 		fail(EIO, "not a sound tar archive: %s", error_of(s->tar));
 	return e;
 }
