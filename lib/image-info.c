@@ -10,14 +10,18 @@
 #include "base/io.h"
 #include "image-layer.h"
 
+/* Most of what there may be is the rules that packages were judged by. */
+#define INFO_MAX (1U << 20)
+
 void image_info_done(struct image_info *info)
 {
 	strv_done(&info->layers);
+	admit_record_done(&info->admitted);
 }
 
 struct json *image_info_json(const struct image_info *info)
 {
-	struct json *doc = json_object_new();
+	struct json *doc = json_object_new(), *admitted = admit_record_json(&info->admitted);
 
 	json_set_string(doc, "name", info->img.name);
 	json_set_string(doc, "digest", info->img.digest);
@@ -25,6 +29,8 @@ struct json *image_info_json(const struct image_info *info)
 	json_set_int(doc, "created", info->img.created);
 	if (info->layers.n)
 		json_set_strv(doc, "layers", &info->layers);
+	if (admitted)
+		json_set(doc, "admitted", admitted);
 	return doc;
 }
 
@@ -59,6 +65,7 @@ static int parse(const struct json *doc, const char *name, struct image_info *re
 		 struct cis_error *err)
 {
 	const struct json *name_v, *digest_v, *size_v, *created_v;
+	const struct json *admitted = json_get(doc, "admitted");
 	const char *own_name, *digest;
 	int64_t size;
 	int r = json_need(doc, "name", &name_v, err);
@@ -86,7 +93,8 @@ static int parse(const struct json *doc, const char *name, struct image_info *re
 	memcpy(ret->img.name, name, strlen(name) + 1);
 	memcpy(ret->img.digest, digest, strlen(digest) + 1);
 	ret->img.size = (uint64_t)size;
-	return parse_layers(json_get(doc, "layers"), ret, err);
+	r = parse_layers(json_get(doc, "layers"), ret, err);
+	return r == 0 && admitted ? admit_record_read(admitted, &ret->admitted, err) : r;
 }
 
 int image_info_read(const struct store *s, int dir, const char *name, struct image_info *ret,
@@ -99,7 +107,7 @@ int image_info_read(const struct store *s, int dir, const char *name, struct ima
 	int r = str_format(&path, "%s/%s/image.json", s->path, name);
 
 	if (r == 0)
-		r = io_read_file_at(dir, "image.json", 65536, &text, &len);
+		r = io_read_file_at(dir, "image.json", INFO_MAX, &text, &len);
 	if (r < 0)
 		return cis_fail(err, -r, "%s", path ? path : name);
 	r = json_parse(text, len, 0, path, &doc, err);

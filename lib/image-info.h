@@ -5,6 +5,7 @@
 
 #include <cisandbox.h>
 
+#include "admit.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -13,6 +14,7 @@
 struct image_info {
 	struct cis_image img;
 	struct strv layers; /* chain ids in hex, the topmost first; none: it has a tree */
+	struct admit_record admitted;
 };
 void image_info_done(struct image_info *info);
 
