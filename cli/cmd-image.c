@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * image build | import | inspect | list | prune | rm | verify.
+ * image build | import | inspect | list | prune | pull | rm | verify.
  *
- * The slow work runs in child processes, so that Ctrl-C and kill find us waiting:
- * mmdebstrap for a build, and a copy of ourselves for the import of what it made. We
- * then end what they run, and they clean up behind themselves.
+ * The slow work runs in child processes (image-work.h), so that Ctrl-C and kill find us waiting:
+ * mmdebstrap for a build, a copy of ourselves for what calls the library.
  */
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,11 +22,12 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "progress.h"
+#include "image-work.h"
 
 static const char usage[] =
 	"Usage: cisandbox image build [debian]\n"
 	"       cisandbox image import [--name NAME] [--ref TAG] DIR|TAR\n"
+	"       cisandbox image pull [OPTION]... REF\n"
 	"       cisandbox image list [--json]\n"
 	"       cisandbox image inspect NAME\n"
 	"       cisandbox image rm NAME...\n"
@@ -42,6 +40,16 @@ static const char usage[] =
 	"           wrote, or a root file system as directory or tar; tars compressed or not.\n"
 	"           The name is that of the file unless --name says another. --ref: which,\n"
 	"           of several\n"
+	"  pull     Take in an image of a registry, with skopeo: debian:12,\n"
+	"           ghcr.io/a/b@sha256:...\n"
+	"           The name is that of the image unless --name says another; \"/\" and \":\"\n"
+	"           become \"-\", and :latest nothing\n"
+	"           --platform OS/ARCH[/VARIANT]  which, of several\n"
+	"           --authfile FILE       who asks the registry; as skopeo login writes it\n"
+	"           --policy FILE         what is accepted, instead of the host's policy.json\n"
+	"           --timeout TIME        for all of it; default 30m\n"
+	"           --stall-timeout TIME  without a byte; default 60s\n"
+	"           --tls-verify false    any certificate will do, and plain http\n"
 	"  list     Show the images of this host\n"
 	"  inspect  Show one, its layers and its configuration, as JSON\n"
 	"  rm       Remove images from which no sandbox runs; their layers stay\n"
@@ -49,222 +57,33 @@ static const char usage[] =
 	"  verify   Compare all files of images with what was unpacked. What is found\n"
 	"           corrupt is unpacked again by the next import\n";
 
-#define EXIT_SIGNAL 128
-
-/* ---- work in a child process ------------------------------------------------- */
-
-static volatile sig_atomic_t caught, times_caught;
-
-static void on_signal(int sig)
-{
-	caught = sig;
-	times_caught++;
-}
-
-static void set_signals(void (*handler)(int))
-{
-	const struct sigaction sa = {.sa_handler = handler};
-
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
-}
-
-struct child {
-	pid_t pid;
-	int fd;         /* what it says */
-	char said[4096]; /* the end of that */
-	size_t n;
-	/* Called after each signal that we got, and now and then after the first. */
-	void (*stop)(struct child *c, bool is_new);
+struct to_import {
+	const char *name, *path, *ref;
 };
 
-/* Forks; in the child, which holds one end of a pipe, returns 0 and *ret_fd. */
-static pid_t child_start(struct child *c, int *ret_fd)
+static int run_import(struct work_report *report, void *arg, struct cis_error *err)
 {
-	int fds[2];
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return -errno;
-	c->pid = fork();
-	if (c->pid == 0) {
-		close(fds[0]);
-		*ret_fd = fds[1];
-		umask(022);
-		return 0;
-	}
-	close(fds[1]);
-	c->fd = fds[0];
-	if (c->pid > 0)
-		return c->pid;
-	close(c->fd);
-	return -errno;
-}
-
-static void child_read(struct child *c, ssize_t *ret)
-{
-	size_t room = sizeof c->said - 1 - c->n;
-
-	if (room < 1024) {
-		size_t half = c->n / 2;
-
-		memmove(c->said, c->said + half, c->n - half);
-		c->n -= half;
-		room += half;
-	}
-	*ret = read(c->fd, c->said + c->n, room);
-	if (*ret > 0)
-		c->n += (size_t)*ret;
-	c->said[c->n] = '\0';
-}
-
-static void show_progress(const struct child *c, const char *what, unsigned int turn)
-{
-	const char *line = NULL;
-	char text[100];
-	size_t n;
-
-	/* mmdebstrap's "I: doing this..." */
-	for (const char *p = c->said; !what && (p = strstr(p, "I: ")); p++)
-		line = p + 3;
-	if (!what)
-		what = line ? line : "starting";
-	n = strcspn(what, ".\n");
-	n = n < 60 ? n : 60;
-	snprintf(text, sizeof text, "%c %.*s", "|/-\\"[turn % 4], (int)n, what);
-	progress_show(text);
-}
-
-/* Until the child has ended. Returns its wait status. */
-static int child_wait(struct child *c, const char *what)
-{
-	int handled = 0, status;
-	ssize_t n = 1;
-
-	for (unsigned int turn = 0; n != 0; turn++) {
-		struct pollfd p = {.fd = c->fd, .events = POLLIN};
-		int ready = poll(&p, 1, 200);
-
-		if (caught) {
-			c->stop(c, handled != times_caught);
-			handled = times_caught;
-		}
-		if (ready > 0)
-			child_read(c, &n);
-		if (n < 0 && errno != EINTR)
-			break;
-		show_progress(c, what, turn);
-	}
-	progress_clear();
-	close(c->fd);
-	while (waitpid(c->pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -1;
-	return status;
-}
-
-/* ---- import ------------------------------------------------------------------ */
-
-static pid_t parent_of(pid_t pid)
-{
-	char path[64], text[512];
-	const char *end;
-	int parent = -1, fd;
-	ssize_t n;
-
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
-		return -1;
-	text[n] = '\0';
-	end = strrchr(text, ')'); /* a name may hold anything */
-	return end && sscanf(end, ") %*c %d", &parent) == 1 ? parent : -1;
-}
-
-/* What the library runs for the import, each in a process group of its own. */
-static void stop_programs(struct child *c, bool is_new)
-{
-	DIR *proc = opendir("/proc");
-	struct dirent *e;
-
-	(void)is_new; /* the first may have come between two programs */
-	while (proc && (e = readdir(proc))) {
-		int pid = atoi(e->d_name);
-
-		if (pid > 1 && parent_of(pid) == c->pid)
-			kill(-pid, SIGTERM);
-	}
-	if (proc)
-		closedir(proc);
-}
-
-static int import(const char *name, const char *path, const char *ref, struct cis_error *err)
-{
-	struct child c = {.stop = stop_programs};
-	int fd = -1, status;
-	pid_t pid = child_start(&c, &fd);
-
-	if (pid < 0) {
-		snprintf(err->message, sizeof err->message, "fork: %s", strerror(-pid));
-		return pid;
-	}
-	if (pid == 0) {
-		bool failed;
-
-		set_signals(SIG_IGN);
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		failed = cis_image_import_ref(name, path, ref, err) < 0;
-		_exit(failed && write(fd, err, sizeof *err) ? 1 : failed ? 2 : 0);
-	}
-	status = child_wait(&c, "importing");
-	if (status == 0)
-		return 0;
-	if (c.n == sizeof *err)
-		memcpy(err, c.said, sizeof *err);
-	else
-		snprintf(err->message, sizeof err->message, "the import was killed");
-	return -1;
-}
-
-static void print_size(uint64_t bytes)
-{
-	printf("%llu MB", (unsigned long long)((bytes + 500000) / 1000000));
-}
-
-/* "debian sha256:... 430 MB" */
-static void print_result(const char *name)
-{
+	const struct to_import *t = arg;
 	struct cis_image *list = NULL;
 	size_t n = 0;
+	int r = cis_image_import_ref(t->name, t->path, t->ref, err);
 
 	/* Another image being unreadable is no failure of this one. */
-	if (cis_image_list(&list, &n, NULL) < 0 || n == 0)
-		printf("%s", name);
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(list[i].name, name) != 0)
-			continue;
-		printf("%s %s ", name, list[i].digest);
-		print_size(list[i].size);
-	}
-	putchar('\n');
+	if (r == 0 && cis_image_list(&list, &n, NULL) == 0)
+		for (size_t i = 0; i < n; i++)
+			if (strcmp(list[i].name, t->name) == 0)
+				report->image = list[i];
 	free(list);
+	return r;
 }
 
 /* Returns the exit status. */
 static int import_and_tell(const char *verb, const char *name, const char *path,
 			   const char *ref)
 {
-	struct cis_error err = {0};
-	int r = import(name, path, ref, &err);
+	struct to_import t = {name, path, ref};
 
-	if (r == 0)
-		print_result(name);
-	else if (!caught)
-		return cli_error(verb, &err);
-	return caught ? EXIT_SIGNAL + caught : 0;
+	return work_run(verb, "importing", run_import, &t);
 }
 
 /* "/a/Debian.tar.xz" makes "debian". -1: a name must be given. */
@@ -336,7 +155,7 @@ static void exec_mmdebstrap(int out, int err_fd)
 
 	/* A group of its own: on failure it kills its group, which is not to be ours. */
 	setpgid(0, 0);
-	set_signals(SIG_DFL);
+	work_signals(SIG_DFL);
 	setenv("TMPDIR", temp_dir(), 1);
 	setenv("LC_ALL", "C.UTF-8", 1);
 	if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(err_fd, 2) < 0)
@@ -347,7 +166,7 @@ static void exec_mmdebstrap(int out, int err_fd)
 	_exit(errno == ENOENT ? 127 : 126);
 }
 
-static void stop_mmdebstrap(struct child *c, bool is_new)
+static void stop_mmdebstrap(struct work_child *c, bool is_new)
 {
 	/* Once a signal: more would kill what it runs to clean up. */
 	if (is_new)
@@ -378,18 +197,18 @@ __attribute__((format(printf, 1, 2))) static int build_error(const char *fmt, ..
 /* The tar of the tree into @out. Returns the exit status. */
 static int run_mmdebstrap(int out)
 {
-	struct child c = {.stop = stop_mmdebstrap};
+	struct work_child c = {.stop = stop_mmdebstrap};
 	int fd = -1, status;
-	pid_t pid = child_start(&c, &fd);
+	pid_t pid = work_start(&c, &fd);
 
 	if (pid < 0)
 		return build_error("fork: %s", strerror(-pid));
 	if (pid == 0)
 		exec_mmdebstrap(out, fd);
 	setpgid(pid, pid); /* whoever is first */
-	status = child_wait(&c, NULL);
-	if (caught)
-		return EXIT_SIGNAL + caught;
+	status = work_wait(&c);
+	if (work_caught())
+		return EXIT_SIGNAL + work_caught();
 	if (status == 0)
 		return 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
@@ -428,7 +247,7 @@ static int build(const char *name)
 	tar = open_nameless();
 	if (tar < 0)
 		return build_error("make a file in %s: %s", temp_dir(), strerror(errno));
-	set_signals(on_signal);
+	work_catch_signals();
 	r = run_mmdebstrap(tar);
 	snprintf(path, sizeof path, "/proc/%d/fd/%d", getpid(), tar);
 	if (r == 0)
@@ -442,7 +261,35 @@ static int build(const char *name)
 struct options {
 	bool help, json;
 	const char *name, *ref;
+	struct cis_image_pull pull;
 };
+
+/* What only a pull takes. false: that is none of these. */
+static bool parse_pull(const char *verb, int c, struct cis_image_pull *o, int *ret)
+{
+	const struct {
+		int c;
+		const char **to;
+	} texts[] = {{'P', &o->platform}, {'a', &o->authfile}, {'p', &o->policy}};
+	uint64_t *times[] = {c == 't' ? &o->timeout_ms : c == 's' ? &o->stall_ms : NULL};
+
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		if (texts[i].c == c) {
+			*texts[i].to = optarg;
+			return true;
+		}
+	if (c == 'T') {
+		o->skip_tls_verify = strcmp(optarg, "false") == 0;
+		if (!o->skip_tls_verify && strcmp(optarg, "true") != 0)
+			*ret = cli_usage_error(verb, "--tls-verify: true or false");
+		return true;
+	}
+	if (!times[0])
+		return false;
+	if (cis_parse_duration(optarg, times[0]) < 0 || *times[0] == 0)
+		*ret = cli_usage_error(verb, "\"%s\" is no time: 90, 1.5m, 2h", optarg);
+	return true;
+}
 
 static int parse(const char *verb, const char *letters, int argc, char **argv,
 		 struct options *ret)
@@ -452,9 +299,15 @@ static int parse(const char *verb, const char *letters, int argc, char **argv,
 		{"json", no_argument, NULL, 'j'},
 		{"name", required_argument, NULL, 'n'},
 		{"ref", required_argument, NULL, 'r'},
+		{"platform", required_argument, NULL, 'P'},
+		{"authfile", required_argument, NULL, 'a'},
+		{"policy", required_argument, NULL, 'p'},
+		{"timeout", required_argument, NULL, 't'},
+		{"stall-timeout", required_argument, NULL, 's'},
+		{"tls-verify", required_argument, NULL, 'T'},
 		{0},
 	};
-	int c, at;
+	int c, at, r = 0;
 
 	*ret = (struct options){0};
 	opterr = 0;
@@ -470,8 +323,10 @@ static int parse(const char *verb, const char *letters, int argc, char **argv,
 			ret->name = optarg;
 		else if (c == 'r' && strchr(letters, 'r'))
 			ret->ref = optarg;
-		else
+		else if (!strchr(letters, 'P') || !parse_pull(verb, c, &ret->pull, &r))
 			return cli_usage_error(verb, "unknown option %s", argv[at]);
+		if (r != 0)
+			return r;
 	}
 	return 0;
 }
@@ -497,8 +352,38 @@ static int image_import(int argc, char **argv, const struct options *o)
 			return cli_usage_error(verb, "%s: give a --name", argv[0]);
 		name = from_path;
 	}
-	set_signals(on_signal);
+	work_catch_signals();
 	return import_and_tell(verb, name, argv[0], o->ref);
+}
+
+struct to_pull {
+	const char *ref;
+	struct cis_image_pull options;
+};
+
+static int run_pull(struct work_report *report, void *arg, struct cis_error *err)
+{
+	struct to_pull *t = arg;
+	int r;
+
+	t->options.progress = work_progress;
+	t->options.arg = report;
+	r = cis_image_pull(t->ref, &t->options, sizeof t->options, &report->image, err);
+	report->was_there = r == 1;
+	return r;
+}
+
+static int image_pull(int argc, char **argv, const struct options *o)
+{
+	static const char verb[] = "image pull";
+	struct to_pull t = {.options = o->pull};
+
+	if (argc != 1)
+		return cli_usage_error(verb, "want one image of a registry, like debian:12");
+	t.ref = argv[0];
+	t.options.name = o->name;
+	work_catch_signals();
+	return work_run(verb, "asking the registry", run_pull, &t);
 }
 
 static int list_json(void)
@@ -628,6 +513,7 @@ int cmd_image(int argc, char **argv)
 		{"inspect", "image inspect", "j", image_inspect, false},
 		{"list", "image list", "j", image_list, false},
 		{"prune", "image prune", "j", image_prune, true},
+		{"pull", "image pull", "nP", image_pull, true},
 		{"rm", "image rm", "", image_rm, true},
 		{"verify", "image verify", "", image_verify, true},
 	};
@@ -635,7 +521,8 @@ int cmd_image(int argc, char **argv)
 
 	if (argc < 2)
 		return cli_usage_error("image",
-				       "want build, import, inspect, list, prune, rm or verify");
+				       "want build, import, inspect, list, prune, pull, rm or "
+				       "verify");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		fputs(usage, stdout);
 		return 0;

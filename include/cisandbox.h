@@ -516,6 +516,49 @@ int cis_image_import(const char *name, const char *path, struct cis_error *err);
 /* The same; of several images in there the one with that tag. NULL: there is but one. */
 int cis_image_import_ref(const char *name, const char *path, const char *ref,
 			 struct cis_error *err);
+
+/* What a pull is doing. Bytes are those of layers, as the registry has them: compressed. */
+enum cis_image_phase {
+	CIS_IMAGE_RESOLVE, /* asks the registry what the image is */
+	CIS_IMAGE_FETCH,   /* gets layers that the store lacks */
+	CIS_IMAGE_UNPACK,  /* layer by layer: @done are the bytes of those before it */
+};
+struct cis_image_progress {
+	int phase;           /* enum cis_image_phase */
+	uint64_t layer;      /* CIS_IMAGE_UNPACK: which, from 1; FETCH: how many the store has */
+	uint64_t layers;     /* of the image */
+	uint64_t done, total; /* bytes; 0 of 0: the store has all of it */
+};
+/* All of it may be 0. Strings are the caller's, and need to live as long as the call. */
+struct cis_image_pull {
+	const char *name;     /* in the store; default: of the reference, see cisandbox(1) */
+	const char *platform; /* "OS/ARCH[/VARIANT]"; default: this machine's */
+	const char *authfile; /* default: where containers-auth.json(5) says */
+	const char *policy;   /* containers-policy.json(5); default: the host's */
+	uint64_t timeout_ms;  /* of all of it; default half an hour */
+	uint64_t stall_ms;    /* without a byte from the registry; default a minute */
+	int skip_tls_verify;  /* 1: any certificate will do, and plain http */
+	/*
+	 * Called in the thread of cis_image_pull(): a few times a second while bytes come, and
+	 * once with each layer. Must not call the library.
+	 */
+	void (*progress)(const struct cis_image_progress *p, void *arg);
+	void *arg;
+};
+/*
+ * Takes an image of a registry into the store: @ref as docker understands it; @options, a
+ * record of @size bytes, may be NULL. The reference becomes a digest first, and all that
+ * follows is of that digest. Layers that the store has are not fetched again. Runs skopeo,
+ * without privilege. *ret (may be NULL): what is in the store now. Returns 1 if it was there
+ * already, and the store is as before.
+ *
+ * -ENOENT: no such image, or skopeo is not installed; -EACCES: the registry wants another to ask;
+ * -EPERM: the policy rejects it; -ETIMEDOUT; -EIO: a digest is wrong, or the registry fails;
+ * -EINVAL, -EFBIG, -E2BIG, -ENOSPC, -EBUSY: as of import. -EEXIST: without options->name, the name
+ * is that of an image from elsewhere. The store is as before then.
+ */
+int cis_image_pull(const char *ref, const struct cis_image_pull *options, size_t size,
+		   struct cis_image *ret, struct cis_error *err);
 /* Name, digest, size, layers, and the image's own configuration. */
 int cis_image_inspect_json(const char *name, char **ret, struct cis_error *err);
 /*

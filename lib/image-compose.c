@@ -34,11 +34,10 @@ void holds_done(struct holds *h)
 		fd_close(h->fds[--h->n]);
 }
 
-static int add_missing(const struct work *w, const struct unpacker *u, int dir,
-		       const struct oci_layer *l, const struct strv *below,
-		       struct cis_error *err)
+static int add_missing(const struct compose *c, const struct oci_layer *l,
+		       const struct strv *below, struct cis_error *err)
 {
-	cleanup_close int fd = oci_open_layer(dir, l, err);
+	cleanup_close int fd = oci_open_layer(c->dir, l, err);
 	const struct layer_source src = {
 		.chain = l->chain,
 		.below = below,
@@ -48,20 +47,22 @@ static int add_missing(const struct work *w, const struct unpacker *u, int dir,
 		.fd = fd,
 	};
 
-	return fd < 0 ? fd : layer_add(w, u, &src, err);
+	return fd < 0 ? fd : layer_add(c->w, c->u, &src, err);
 }
 
-static int hold(const struct work *w, const struct unpacker *u, int dir,
-		const struct oci_image *img, struct holds *holds, struct cis_error *err)
+static int hold(const struct compose *c, struct holds *holds, struct cis_error *err)
 {
+	const struct oci_image *img = c->img;
 	cleanup(strv_done) struct strv below = {0};
 
 	for (size_t i = 0; i < img->n_layers; i++) {
 		const struct oci_layer *l = &img->layers[i];
-		int fd = layer_hold(w->store, l->chain, err);
+		int fd = layer_hold(c->w->store, l->chain, err);
 
+		if (fd == -ENOENT && c->tell)
+			c->tell(i, c->arg);
 		if (fd == -ENOENT)
-			fd = add_missing(w, u, dir, l, &below, err);
+			fd = add_missing(c, l, &below, err);
 		if (fd < 0)
 			return cis_wrap(err, fd, "layer %zu of %zu (%s)", i + 1, img->n_layers,
 					l->path);
@@ -132,21 +133,30 @@ static int write_image(const struct work *w, const struct oci_image *img,
 	return r >= 0 && syncfs(dir) < 0 ? -errno : r;
 }
 
+int compose_read(const struct compose *c, struct holds *holds, struct cis_error *err)
+{
+	cleanup(image_info_done) struct image_info info = {.img.created = time(NULL)};
+	int r = hold(c, holds, err);
+
+	if (r == 0)
+		r = list_layers(c->w->store, c->img, &info, err);
+	if (r == 0 && str_set(&info.source, c->source) < 0)
+		r = cis_fail(err, ENOMEM, "image");
+	if (r < 0)
+		return r;
+	snprintf(info.img.name, sizeof info.img.name, "%s", c->name);
+	snprintf(info.img.digest, sizeof info.img.digest, "sha256:%s", c->img->digest);
+	r = write_image(c->w, c->img, &info);
+	return r < 0 ? cis_fail(err, -r, "write to %s", c->w->store->path) : 0;
+}
+
 int compose_image(const struct work *w, const struct unpacker *u, const char *name, int dir,
 		  const char *ref, struct holds *holds, struct cis_error *err)
 {
-	cleanup(image_info_done) struct image_info info = {.img.created = time(NULL)};
 	cleanup(oci_image_done) struct oci_image img = {0};
-	int r = oci_read(dir, ref, &img, err);
+	int r = oci_read(dir, ref, NULL, &img, err);
 
-	if (r == 0)
-		r = hold(w, u, dir, &img, holds, err);
-	if (r == 0)
-		r = list_layers(w->store, &img, &info, err);
-	if (r < 0)
-		return r;
-	snprintf(info.img.name, sizeof info.img.name, "%s", name);
-	snprintf(info.img.digest, sizeof info.img.digest, "sha256:%s", img.digest);
-	r = write_image(w, &img, &info);
-	return r < 0 ? cis_fail(err, -r, "write to %s", w->store->path) : 0;
+	const struct compose c = {.w = w, .u = u, .dir = dir, .img = &img, .name = name};
+
+	return r < 0 ? r : compose_read(&c, holds, err);
 }

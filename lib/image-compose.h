@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "image-layer.h"
+#include "image-oci.h"
 
 /* Layers that are not to be pruned before the image refers to them. */
 struct holds {
@@ -19,5 +20,18 @@ void holds_done(struct holds *h);
  */
 int compose_image(const struct work *w, const struct unpacker *u, const char *name, int dir,
 		  const char *ref, struct holds *holds, struct cis_error *err);
+
+/* The same of one that was read already. May be told of each layer that is to be unpacked. */
+struct compose {
+	const struct work *w;
+	const struct unpacker *u;
+	int dir;
+	const struct oci_image *img;
+	const char *name;
+	const char *source;     /* for image.json; may be NULL */
+	void (*tell)(size_t layer, void *arg); /* may be NULL */
+	void *arg;
+};
+int compose_read(const struct compose *c, struct holds *holds, struct cis_error *err);
 
 #endif

@@ -23,6 +23,7 @@
 #include "base/str.h"
 #include "image.h"
 #include "image-compose.h"
+#include "image-import.h"
 #include "image-info.h"
 #include "image-oci.h"
 #include "image-store.h"
@@ -104,8 +105,7 @@ static int copy_dir(const struct work *w, struct source *src, const char *rootfs
 	return spawn_filter(argv, w->fd, "tar", feed_archive, src, NULL, err);
 }
 
-/* tar's last word is seldom about the disk, for it goes on with smaller files. */
-static bool is_full(int fd)
+bool import_is_full(int fd)
 {
 	struct statvfs st;
 
@@ -235,7 +235,7 @@ static int exchange(const struct work *w, const char *name)
 	return renameat(w->fd, "image", store, name) < 0 ? -errno : 0;
 }
 
-static int publish(const struct work *w, const char *name, struct cis_error *err)
+int import_publish(const struct work *w, const char *name, struct cis_error *err)
 {
 	cleanup_close int old = -1;
 	int r = store_lock(w->store, err);
@@ -255,8 +255,7 @@ static int publish(const struct work *w, const char *name, struct cis_error *err
 	return r < 0 ? cis_fail(err, -r, "rename to %s/%s", w->store->path, name) : 0;
 }
 
-/* Says early what publish() would say in the end. */
-static int check_free(const struct store *s, const char *name, struct cis_error *err)
+int import_check_free(const struct store *s, const char *name, struct cis_error *err)
 {
 	cleanup_close int fd = -1;
 	int r = store_lock(s, err);
@@ -268,8 +267,7 @@ static int check_free(const struct store *s, const char *name, struct cis_error 
 	return fd < 0 && fd != -ENOENT ? fd : 0;
 }
 
-/* One layer being bad, those before it are of no use: the store is to be as it was. */
-static void forget_layers(const struct work *w, struct holds *holds)
+void import_forget_layers(const struct work *w, struct holds *holds)
 {
 	uint64_t layers, bytes;
 
@@ -282,7 +280,7 @@ static int import(const struct store *s, const char *name, struct source *src,
 {
 	cleanup(holds_done) struct holds holds = {0};
 	cleanup(work_done) struct work w = {.fd = -1};
-	int r = check_free(s, name, err);
+	int r = import_check_free(s, name, err);
 
 	if (r == 0)
 		r = work_begin(&w, s, err);
@@ -290,12 +288,12 @@ static int import(const struct store *s, const char *name, struct source *src,
 		return r;
 	r = make_image(&w, name, src, &holds, err);
 	if (r < 0 && !src->is_tree)
-		forget_layers(&w, &holds);
-	if (r < 0 && r != -EINVAL && is_full(s->fd))
+		import_forget_layers(&w, &holds);
+	if (r < 0 && r != -EINVAL && import_is_full(s->fd))
 		return cis_fail(err, ENOSPC, "%s", s->path);
 	if (r < 0)
 		return cis_wrap(err, r, "%s", src->path);
-	return publish(&w, name, err);
+	return import_publish(&w, name, err);
 }
 
 /* Images hold no images: the store's own place when it is in the tree to be copied. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +17,8 @@
 void image_info_done(struct image_info *info)
 {
 	strv_done(&info->layers);
+	free(info->source);
+	info->source = NULL;
 	admit_record_done(&info->admitted);
 }
 
@@ -25,6 +28,8 @@ struct json *image_info_json(const struct image_info *info)
 
 	json_set_string(doc, "name", info->img.name);
 	json_set_string(doc, "digest", info->img.digest);
+	if (info->source)
+		json_set_string(doc, "source", info->source);
 	json_set_int(doc, "size", (int64_t)info->img.size);
 	json_set_int(doc, "created", info->img.created);
 	if (info->layers.n)
@@ -61,6 +66,16 @@ static int parse_layers(const struct json *v, struct image_info *ret, struct cis
 	return r;
 }
 
+static int parse_source(const struct json *v, struct image_info *ret, struct cis_error *err)
+{
+	const char *text;
+	int r = v ? json_want_string(v, &text, err) : 0;
+
+	if (r == 0 && v && str_set(&ret->source, text) < 0)
+		r = cis_fail(err, ENOMEM, "image");
+	return r;
+}
+
 static int parse(const struct json *doc, const char *name, struct image_info *ret,
 		 struct cis_error *err)
 {
@@ -93,7 +108,9 @@ static int parse(const struct json *doc, const char *name, struct image_info *re
 	memcpy(ret->img.name, name, strlen(name) + 1);
 	memcpy(ret->img.digest, digest, strlen(digest) + 1);
 	ret->img.size = (uint64_t)size;
-	r = parse_layers(json_get(doc, "layers"), ret, err);
+	r = parse_source(json_get(doc, "source"), ret, err);
+	if (r == 0)
+		r = parse_layers(json_get(doc, "layers"), ret, err);
 	return r == 0 && admitted ? admit_record_read(admitted, &ret->admitted, err) : r;
 }
 

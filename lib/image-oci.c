@@ -62,6 +62,7 @@ struct descriptor {
 struct reader {
 	int dir;
 	const char *ref;
+	struct oci_platform platform;
 };
 
 void oci_image_done(struct oci_image *img)
@@ -119,8 +120,8 @@ static int feed_text(int fd, void *arg, struct cis_error *err)
 	return r < 0 ? cis_fail(err, -r, "write to sha256sum") : 0;
 }
 
-static int sha256_of(const char *text, size_t len, char ret[static UNPACK_HEX],
-		     struct cis_error *err)
+int oci_sha256(const char *text, size_t len, char ret[static UNPACK_HEX],
+	       struct cis_error *err)
 {
 	char *const argv[] = {"sha256sum", NULL};
 	struct text t = {text, len};
@@ -157,7 +158,7 @@ static int read_blob(const struct reader *in, const struct descriptor *d, char *
 		r = cis_fail_plain(err, EIO, "%s has %zu bytes, not the %llu it is to have",
 				   path, len, (unsigned long long)d->size);
 	if (r == 0)
-		r = sha256_of(text, len, hex, err);
+		r = oci_sha256(text, len, hex, err);
 	if (r == 0 && strcmp(hex, d->hex) != 0)
 		r = cis_fail_plain(err, EIO, "%s has the digest sha256:%s", path, hex);
 	if (r == 0)
@@ -251,12 +252,44 @@ static bool is_string(const struct json *obj, const char *key, const char *text)
 	return v && v->type == JSON_STRING && strcmp(v->string, text) == 0;
 }
 
-static bool is_ours(const struct json *platform)
+static struct oci_platform platform_or_ours(const struct oci_platform *wanted)
 {
+	struct oci_platform ours = {.os = "linux"};
 	struct utsname u;
 
-	return is_string(platform, "os", "linux") &&
-	       is_string(platform, "architecture", this_architecture(&u));
+	if (wanted)
+		return *wanted;
+	snprintf(ours.arch, sizeof ours.arch, "%.31s", this_architecture(&u));
+	return ours;
+}
+
+int oci_platform_parse(const char *text, struct oci_platform *ret, struct cis_error *err)
+{
+	static const char all[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
+	struct oci_platform p = {0};
+	char *const parts[] = {p.os, p.arch, p.variant};
+	const char *s = text;
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts) && s; i++) {
+		size_t n = strspn(s, all);
+
+		if (n == 0 || n >= sizeof p.os || (s[n] && s[n] != '/'))
+			break;
+		memcpy(parts[i], s, n);
+		s = s[n] ? s + n + 1 : NULL;
+	}
+	if (s || !*p.arch)
+		return cis_fail_plain(err, EINVAL,
+				      "platform \"%.100s\": not OS/ARCH[/VARIANT], like "
+				      "linux/arm64", text);
+	*ret = p;
+	return 0;
+}
+
+static bool is_for(const struct json *entry, const struct oci_platform *p)
+{
+	return is_string(entry, "os", p->os) && is_string(entry, "architecture", p->arch) &&
+	       (!*p->variant || is_string(entry, "variant", p->variant));
 }
 
 /* By the name that a layout gives it, or by its digest. */
@@ -269,11 +302,11 @@ static bool is_called(const struct json *entry, const char *ref)
 			  is_string(notes, "io.containerd.image.name", ref)));
 }
 
-static int choose(const struct json *list, const char *ref, const struct json **ret,
-		  struct cis_error *err)
+/* @any: several are for one machine, and the first is the one, as in a registry's index. */
+static int choose(const struct json *list, const char *ref, const struct oci_platform *p,
+		  bool any, const struct json **ret, struct cis_error *err)
 {
 	const struct json *found = NULL;
-	struct utsname u;
 	size_t others = 0;
 
 	json_foreach(e, list) {
@@ -281,7 +314,7 @@ static int choose(const struct json *list, const char *ref, const struct json **
 
 		if (ref && !is_called(e, ref))
 			continue;
-		if (platform && !is_ours(platform)) {
+		if (platform && !is_for(platform, p)) {
 			others++;
 			continue;
 		}
@@ -290,7 +323,7 @@ static int choose(const struct json *list, const char *ref, const struct json **
 		    json_get(e, "digest")->type == JSON_STRING &&
 		    is_string(found, "digest", json_get(e, "digest")->string))
 			continue;
-		if (found && !ref)
+		if (found && !ref && !any)
 			return json_fail(list, err, EINVAL,
 					 "has several images: say which by --ref");
 		if (!found)
@@ -300,8 +333,8 @@ static int choose(const struct json *list, const char *ref, const struct json **
 	if (found)
 		return 0;
 	if (others)
-		return json_fail(list, err, ENOENT, "has no image for linux/%s",
-				 this_architecture(&u));
+		return json_fail(list, err, ENOENT, "has no image for %s/%s%s%s", p->os, p->arch,
+				 *p->variant ? "/" : "", p->variant);
 	return json_fail(list, err, ENOENT, ref ? "has no image \"%.200s\"" : "has no image%s",
 			 ref ? ref : "");
 }
@@ -322,7 +355,7 @@ static int find_manifest(const struct reader *in, const struct json *index,
 		if (r == 0)
 			r = json_want(list, JSON_ARRAY, err);
 		if (r == 0)
-			r = choose(list, ref, &entry, err);
+			r = choose(list, ref, &in->platform, depth > 0, &entry, err);
 		if (r == 0)
 			r = read_descriptor(entry, ret, err);
 		if (r < 0 || ret->kind == KIND_MANIFEST)
@@ -404,10 +437,11 @@ static int read_manifest(const struct json *doc, struct oci_image *img,
 	return 0;
 }
 
-static int read_config(const struct json *doc, struct oci_image *img, struct cis_error *err)
+static int read_config(const struct json *doc, const struct oci_platform *p,
+		       struct oci_image *img, struct cis_error *err)
 {
+	struct oci_platform any_variant = *p;
 	const struct json *rootfs, *ids;
-	struct utsname u;
 	size_t i = 0;
 	int r = json_need(doc, "rootfs", &rootfs, err);
 
@@ -417,8 +451,10 @@ static int read_config(const struct json *doc, struct oci_image *img, struct cis
 		r = check_count(ids, err);
 	if (r < 0)
 		return r;
-	if (!is_ours(doc))
-		return json_fail(doc, err, EINVAL, "is not for linux/%s", this_architecture(&u));
+	/* An index may know a variant that the configuration does not name. */
+	any_variant.variant[0] = '\0';
+	if (!is_for(doc, &any_variant))
+		return json_fail(doc, err, EINVAL, "is not for %s/%s", p->os, p->arch);
 	if (ids->n != img->n_layers)
 		return json_fail(ids, err, EINVAL, "names %zu layers, the manifest %zu", ids->n,
 				 img->n_layers);
@@ -449,10 +485,81 @@ static int read_layout(const struct reader *in, struct oci_image *img, struct ci
 	if (r == 0)
 		r = read_blob(in, &c, &img->config, &config, err);
 	if (r == 0)
-		r = read_config(config, img, err);
+		r = read_config(config, &in->platform, img, err);
 	if (r == 0)
 		memcpy(img->digest, d.hex, UNPACK_HEX);
 	return r;
+}
+
+/* ---- a registry's ---------------------------------------------------------------------- */
+
+/* As it says itself; OCI's need not, and docker's first kind does not. */
+static int read_own_media(const struct json *doc, struct oci_lead *ret, struct cis_error *err)
+{
+	const struct json *v = json_get(doc, "mediaType");
+	bool is_index = json_get(doc, "manifests");
+	const char *text = is_index ? medias[0].name : medias[2].name;
+	enum kind kind = is_index ? KIND_INDEX : KIND_MANIFEST;
+	int64_t version = 0;
+	int r = json_want(doc, JSON_OBJECT, err);
+
+	if (r == 0 && json_get(doc, "schemaVersion"))
+		r = json_want_int(json_get(doc, "schemaVersion"), 0, INT64_MAX, &version, err);
+	if (r == 0 && version != 2)
+		r = json_fail(doc, err, EINVAL,
+			      "is of schema %lld, not 2: push it with a registry client of this "
+			      "decade", (long long)version);
+	if (r == 0 && v)
+		r = read_media(v, &kind, err);
+	if (r == 0 && v)
+		r = json_want_string(v, &text, err);
+	if (r < 0)
+		return r;
+	if (kind != KIND_INDEX && kind != KIND_MANIFEST)
+		return json_fail(v, err, EINVAL, "is neither a manifest nor an index");
+	ret->is_index = kind == KIND_INDEX;
+	snprintf(ret->media, sizeof ret->media, "%s", text);
+	return 0;
+}
+
+static int follow_index(const struct json *doc, const struct oci_platform *p,
+			struct descriptor *ret, struct cis_error *err)
+{
+	const struct json *list, *entry;
+	int r = json_need(doc, "manifests", &list, err);
+
+	if (r == 0)
+		r = json_want(list, JSON_ARRAY, err);
+	if (r == 0)
+		r = choose(list, NULL, p, true, &entry, err);
+	if (r == 0)
+		r = read_descriptor(entry, ret, err);
+	if (r == 0 && ret->kind != KIND_INDEX)
+		r = need_kind(entry, ret, KIND_MANIFEST, "an image", err);
+	return r;
+}
+
+int oci_follow(const char *text, size_t len, const char *what,
+	       const struct oci_platform *platform, struct oci_lead *ret, struct cis_error *err)
+{
+	const struct oci_platform p = platform_or_ours(platform);
+	cleanup(oci_image_done) struct oci_image img = {0};
+	cleanup(json_freep) struct json *doc = NULL;
+	struct oci_lead lead = {0};
+	struct descriptor d;
+	int r = json_parse(text, len, 0, what, &doc, err);
+
+	if (r == 0)
+		r = read_own_media(doc, &lead, err);
+	if (r == 0)
+		r = lead.is_index ? follow_index(doc, &p, &d, err)
+				  : read_manifest(doc, &img, &d, err);
+	if (r < 0)
+		return r;
+	memcpy(lead.hex, d.hex, UNPACK_HEX);
+	lead.size = d.size;
+	*ret = lead;
+	return 0;
 }
 
 /* ---- docker save ---------------------------------------------------------------------- */
@@ -507,12 +614,12 @@ static int read_saved_config(const struct reader *in, const struct json *v,
 	if (r == 0)
 		r = read_text(in->dir, path, &img->config, &len, err);
 	if (r == 0)
-		r = sha256_of(img->config, len, img->digest, err);
+		r = oci_sha256(img->config, len, img->digest, err);
 	if (r == 0 && !is_named_by(path, img->digest))
 		r = json_fail(v, err, EIO, "%.200s has the digest sha256:%s", path, img->digest);
 	if (r == 0)
 		r = json_parse(img->config, len, 0, path, &doc, err);
-	return r == 0 ? read_config(doc, img, err) : r;
+	return r == 0 ? read_config(doc, &in->platform, img, err) : r;
 }
 
 static int read_saved(const struct reader *in, struct oci_image *img, struct cis_error *err)
@@ -558,7 +665,7 @@ static int set_chains(struct oci_image *img, struct cis_error *err)
 	for (size_t i = 1; i < img->n_layers && r == 0; i++) {
 		snprintf(text, sizeof text, "sha256:%s sha256:%s", img->layers[i - 1].chain,
 			 img->layers[i].diff);
-		r = sha256_of(text, strlen(text), img->layers[i].chain, err);
+		r = oci_sha256(text, strlen(text), img->layers[i].chain, err);
 	}
 	return r;
 }
@@ -575,10 +682,11 @@ bool oci_is_image(int dir)
 	return has(dir, "oci-layout") || has(dir, "manifest.json");
 }
 
-int oci_read(int dir, const char *ref, struct oci_image *ret, struct cis_error *err)
+int oci_read(int dir, const char *ref, const struct oci_platform *platform,
+	     struct oci_image *ret, struct cis_error *err)
 {
 	cleanup(oci_image_done) struct oci_image img = {0};
-	const struct reader in = {dir, ref};
+	const struct reader in = {dir, ref, platform_or_ours(platform)};
 	/* New archives of docker's are both; its own part knows tags by their full names. */
 	bool is_layout = has(dir, "oci-layout") && !(ref && has(dir, "manifest.json"));
 	int r = is_layout ? read_layout(&in, &img, err) : read_saved(&in, &img, err);

@@ -104,7 +104,7 @@ int store_no_image(const char *name, struct cis_error *err)
 {
 	return cis_fail_plain(err, ENOENT,
 			      "no image \"%s\" in the store (cisandbox image list shows "
-			      "them; cisandbox image build makes debian)",
+			      "them; image build makes debian, image pull gets others)",
 			      name);
 }
 

@@ -167,7 +167,8 @@ static void test_nothing(void **state)
 	assert_int_equal(image_open("debian", &paths, &dir, &err), -ENOENT);
 	assert_string_equal(err.message,
 			    "no image \"debian\" in the store (cisandbox image list "
-			    "shows them; cisandbox image build makes debian)");
+			    "shows them; image build makes debian, image pull gets "
+			    "others)");
 	assert_int_equal(image_lock("debian", &err), -ENOENT);
 	assert_int_equal(cis_image_remove("debian", &err), -ENOENT);
 	assert_tidy();
