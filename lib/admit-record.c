@@ -42,7 +42,7 @@ struct json *admit_record_json(const struct admit_record *r)
 	set_if(doc, "identity", r->identity);
 	set_if(doc, "issuer", r->issuer);
 	set_if(doc, "trust", r->trust);
-	if (r->key || r->identity)
+	if (admit_record_is_verified(r))
 		json_set_bool(doc, "tlog", !r->no_tlog);
 	if (r->sbom) {
 		json_set_string(doc, "sbom", r->sbom);
@@ -207,7 +207,5 @@ int admit_start(const struct admit_record *r, struct cis_error *err)
 
 	if (k == 0)
 		k = admit_record_judge(&p, r, err);
-	if (k == -EACCES && r->repository)
-		cis_hint(err, "\"cisandbox image pull %s\" verifies it anew", r->repository);
 	return k;
 }

@@ -95,6 +95,10 @@ struct admit_record {
 	struct strv denied; /* the rules by which these were judged */
 };
 void admit_record_done(struct admit_record *r);
+static inline bool admit_record_is_verified(const struct admit_record *r)
+{
+	return r->key || r->identity;
+}
 /* NULL if there is nothing to be said. */
 struct json *admit_record_json(const struct admit_record *r);
 int admit_record_read(const struct json *v, struct admit_record *ret, struct cis_error *err);

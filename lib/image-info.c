@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,7 +40,7 @@ struct json *image_info_json(const struct image_info *info)
 	return doc;
 }
 
-int image_info_write(int dir, const struct image_info *info)
+static int write_as(int dir, const char *name, const struct image_info *info)
 {
 	cleanup(json_freep) struct json *doc = image_info_json(info);
 	cleanup_free char *text = NULL;
@@ -48,8 +49,29 @@ int image_info_write(int dir, const struct image_info *info)
 
 	if (r < 0)
 		return r;
-	fd = openat(dir, "image.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	return fd < 0 ? -errno : io_write_all(fd, text, strlen(text));
+}
+
+int image_info_write(int dir, const struct image_info *info)
+{
+	return write_as(dir, "image.json", info);
+}
+
+int image_info_replace(int dir, const struct image_info *info)
+{
+	static const char temp[] = ".image.json";
+	int r;
+
+	/* Of who was killed in between. */
+	if (unlinkat(dir, temp, 0) < 0 && errno != ENOENT)
+		return -errno;
+	r = write_as(dir, temp, info);
+	if (r == 0 && (syncfs(dir) < 0 || renameat(dir, temp, dir, "image.json") < 0))
+		r = -errno;
+	if (r < 0)
+		unlinkat(dir, temp, 0);
+	return r;
 }
 
 static int parse_layers(const struct json *v, struct image_info *ret, struct cis_error *err)

@@ -22,6 +22,8 @@ void image_info_done(struct image_info *info);
 struct json *image_info_json(const struct image_info *info);
 /* As a new file of the directory. -errno. */
 int image_info_write(int dir, const struct image_info *info);
+/* In place of the one that is there, in one step. Under the lock of the store. -errno. */
+int image_info_replace(int dir, const struct image_info *info);
 int image_info_read(const struct store *s, int dir, const char *name, struct image_info *ret,
 		    struct cis_error *err);
 

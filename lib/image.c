@@ -406,6 +406,9 @@ static int check_admitted(const struct image_info *info, struct cis_error *err)
 {
 	int r = admit_start(&info->admitted, err);
 
+	if (r == -EACCES && info->source)
+		cis_hint(err, "\"cisandbox image pull --name %s %s\" verifies it anew",
+			 info->img.name, info->source);
 	return r < 0 ? cis_wrap(err, r, "image \"%s\"", info->img.name) : 0;
 }
 
