@@ -50,6 +50,11 @@ static const char usage[] =
 	"           --timeout TIME        for all of it; default 30m\n"
 	"           --stall-timeout TIME  without a byte; default 60s\n"
 	"           --tls-verify false    any certificate will do, and plain http\n"
+	"           --verify cosign-key=FILE[,tlog=off]\n"
+	"           --verify identity=WHO,issuer=URL[,ca-roots=FILE][,tlog=off]\n"
+	"                                 who must have signed it: cisandbox-admission(5)\n"
+	"           --require-sbom        and its list of packages\n"
+	"           --deny-package NAME[<VERSION]  of which it may have none; <=, = also\n"
 	"  list     Show the images of this host\n"
 	"  inspect  Show one, its layers and its configuration, as JSON\n"
 	"  rm       Remove images from which no sandbox runs; their layers stay\n"
@@ -258,11 +263,24 @@ static int build(const char *name)
 
 /* ---- the sub-verbs ----------------------------------------------------------- */
 
+#define DENIED_MAX 256
+
 struct options {
 	bool help, json;
 	const char *name, *ref;
 	struct cis_image_pull pull;
+	const char *denied[DENIED_MAX + 1]; /* ends with NULL */
+	size_t n_denied;
 };
+
+static int deny(const char *verb, struct options *o)
+{
+	if (o->n_denied == DENIED_MAX)
+		return cli_usage_error(verb, "more than %d --deny-package (the host's policy may "
+				       "have more)", DENIED_MAX);
+	o->denied[o->n_denied++] = optarg;
+	return 0;
+}
 
 /* What only a pull takes. false: that is none of these. */
 static bool parse_pull(const char *verb, int c, struct cis_image_pull *o, int *ret)
@@ -270,7 +288,8 @@ static bool parse_pull(const char *verb, int c, struct cis_image_pull *o, int *r
 	const struct {
 		int c;
 		const char **to;
-	} texts[] = {{'P', &o->platform}, {'a', &o->authfile}, {'p', &o->policy}};
+	} texts[] = {{'P', &o->platform}, {'a', &o->authfile}, {'p', &o->policy},
+		     {'v', &o->verify}};
 	uint64_t *times[] = {c == 't' ? &o->timeout_ms : c == 's' ? &o->stall_ms : NULL};
 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -305,6 +324,9 @@ static int parse(const char *verb, const char *letters, int argc, char **argv,
 		{"timeout", required_argument, NULL, 't'},
 		{"stall-timeout", required_argument, NULL, 's'},
 		{"tls-verify", required_argument, NULL, 'T'},
+		{"verify", required_argument, NULL, 'v'},
+		{"require-sbom", no_argument, NULL, 'S'},
+		{"deny-package", required_argument, NULL, 'd'},
 		{0},
 	};
 	int c, at, r = 0;
@@ -323,6 +345,10 @@ static int parse(const char *verb, const char *letters, int argc, char **argv,
 			ret->name = optarg;
 		else if (c == 'r' && strchr(letters, 'r'))
 			ret->ref = optarg;
+		else if (c == 'S' && strchr(letters, 'P'))
+			ret->pull.require_sbom = 1;
+		else if (c == 'd' && strchr(letters, 'P'))
+			r = deny(verb, ret);
 		else if (!strchr(letters, 'P') || !parse_pull(verb, c, &ret->pull, &r))
 			return cli_usage_error(verb, "unknown option %s", argv[at]);
 		if (r != 0)
@@ -382,6 +408,7 @@ static int image_pull(int argc, char **argv, const struct options *o)
 		return cli_usage_error(verb, "want one image of a registry, like debian:12");
 	t.ref = argv[0];
 	t.options.name = o->name;
+	t.options.deny_packages = o->denied;
 	work_catch_signals();
 	return work_run(verb, "asking the registry", run_pull, &t);
 }

@@ -553,6 +553,10 @@ struct cis_image_pull {
 	uint64_t timeout_ms;  /* of all of it; default half an hour */
 	uint64_t stall_ms;    /* without a byte from the registry; default a minute */
 	int skip_tls_verify;  /* 1: any certificate will do, and plain http */
+	/* cisandbox-admission(5): what is demanded beside the host's policy. */
+	const char *verify;   /* whose signature; as the option has it */
+	int require_sbom;     /* 1 */
+	const char *const *deny_packages; /* ends with NULL */
 	/*
 	 * Called in the thread of cis_image_pull(): a few times a second while bytes come, and
 	 * once with each layer. Must not call the library.

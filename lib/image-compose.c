@@ -153,6 +153,10 @@ int compose_read(const struct compose *c, struct holds *holds, struct cis_error 
 		r = cis_fail(err, ENOMEM, "image");
 	if (r < 0)
 		return r;
+	if (c->admitted) {
+		info.admitted = *c->admitted;
+		*c->admitted = (struct admit_record){0};
+	}
 	snprintf(info.img.name, sizeof info.img.name, "%s", c->name);
 	snprintf(info.img.digest, sizeof info.img.digest, "sha256:%s", c->img->digest);
 	r = write_image(c->w, c->img, &info);

@@ -3,6 +3,7 @@
 #ifndef CIS_IMAGE_COMPOSE_H
 #define CIS_IMAGE_COMPOSE_H
 
+#include "admit.h"
 #include "base/error.h"
 #include "image-layer.h"
 #include "image-oci.h"
@@ -31,6 +32,7 @@ struct compose {
 	const struct oci_image *img;
 	const char *name;
 	const char *source;     /* for image.json; may be NULL */
+	struct admit_record *admitted; /* the same, and taken over */
 	void (*tell)(size_t layer, void *arg); /* may be NULL */
 	void *arg;
 };

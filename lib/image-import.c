@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "admit.h"
 #include "base/fd.h"
 #include "base/spawn.h"
 #include "base/str.h"
@@ -357,8 +358,11 @@ int cis_image_import_ref(const char *name, const char *path, const char *ref,
 {
 	cleanup(source_done) struct source src = {.ref = ref};
 	cleanup(store_done) struct store s = STORE_CLOSED;
+	const struct admit_record no_registry = {0};
 	int r = store_check_name(name, err);
 
+	if (r == 0)
+		r = admit_start(&no_registry, err);
 	if (r == 0)
 		r = find_source(&src, path, err);
 	if (r == 0)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,16 +12,20 @@
 #include "base/io.h"
 #include "image-layer.h"
 
+/* Most of what there may be is the rules that packages were judged by. */
+#define INFO_MAX (1U << 20)
+
 void image_info_done(struct image_info *info)
 {
 	strv_done(&info->layers);
 	free(info->source);
 	info->source = NULL;
+	admit_record_done(&info->admitted);
 }
 
 struct json *image_info_json(const struct image_info *info)
 {
-	struct json *doc = json_object_new();
+	struct json *doc = json_object_new(), *admitted = admit_record_json(&info->admitted);
 
 	json_set_string(doc, "name", info->img.name);
 	json_set_string(doc, "digest", info->img.digest);
@@ -30,10 +35,12 @@ struct json *image_info_json(const struct image_info *info)
 	json_set_int(doc, "created", info->img.created);
 	if (info->layers.n)
 		json_set_strv(doc, "layers", &info->layers);
+	if (admitted)
+		json_set(doc, "admitted", admitted);
 	return doc;
 }
 
-int image_info_write(int dir, const struct image_info *info)
+static int write_as(int dir, const char *name, const struct image_info *info)
 {
 	cleanup(json_freep) struct json *doc = image_info_json(info);
 	cleanup_free char *text = NULL;
@@ -42,8 +49,29 @@ int image_info_write(int dir, const struct image_info *info)
 
 	if (r < 0)
 		return r;
-	fd = openat(dir, "image.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	return fd < 0 ? -errno : io_write_all(fd, text, strlen(text));
+}
+
+int image_info_write(int dir, const struct image_info *info)
+{
+	return write_as(dir, "image.json", info);
+}
+
+int image_info_replace(int dir, const struct image_info *info)
+{
+	static const char temp[] = ".image.json";
+	int r;
+
+	/* Of who was killed in between. */
+	if (unlinkat(dir, temp, 0) < 0 && errno != ENOENT)
+		return -errno;
+	r = write_as(dir, temp, info);
+	if (r == 0 && (syncfs(dir) < 0 || renameat(dir, temp, dir, "image.json") < 0))
+		r = -errno;
+	if (r < 0)
+		unlinkat(dir, temp, 0);
+	return r;
 }
 
 static int parse_layers(const struct json *v, struct image_info *ret, struct cis_error *err)
@@ -74,6 +102,7 @@ static int parse(const struct json *doc, const char *name, struct image_info *re
 		 struct cis_error *err)
 {
 	const struct json *name_v, *digest_v, *size_v, *created_v;
+	const struct json *admitted = json_get(doc, "admitted");
 	const char *own_name, *digest;
 	int64_t size;
 	int r = json_need(doc, "name", &name_v, err);
@@ -102,7 +131,9 @@ static int parse(const struct json *doc, const char *name, struct image_info *re
 	memcpy(ret->img.digest, digest, strlen(digest) + 1);
 	ret->img.size = (uint64_t)size;
 	r = parse_source(json_get(doc, "source"), ret, err);
-	return r < 0 ? r : parse_layers(json_get(doc, "layers"), ret, err);
+	if (r == 0)
+		r = parse_layers(json_get(doc, "layers"), ret, err);
+	return r == 0 && admitted ? admit_record_read(admitted, &ret->admitted, err) : r;
 }
 
 int image_info_read(const struct store *s, int dir, const char *name, struct image_info *ret,
@@ -115,7 +146,7 @@ int image_info_read(const struct store *s, int dir, const char *name, struct ima
 	int r = str_format(&path, "%s/%s/image.json", s->path, name);
 
 	if (r == 0)
-		r = io_read_file_at(dir, "image.json", 65536, &text, &len);
+		r = io_read_file_at(dir, "image.json", INFO_MAX, &text, &len);
 	if (r < 0)
 		return cis_fail(err, -r, "%s", path ? path : name);
 	r = json_parse(text, len, 0, path, &doc, err);

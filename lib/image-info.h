@@ -5,6 +5,7 @@
 
 #include <cisandbox.h>
 
+#include "admit.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -14,12 +15,15 @@ struct image_info {
 	struct cis_image img;
 	struct strv layers; /* chain ids in hex, the topmost first; none: it has a tree */
 	char *source;       /* what was pulled: "docker.io/library/debian:12"; NULL: it was not */
+	struct admit_record admitted;
 };
 void image_info_done(struct image_info *info);
 
 struct json *image_info_json(const struct image_info *info);
 /* As a new file of the directory. -errno. */
 int image_info_write(int dir, const struct image_info *info);
+/* In place of the one that is there, in one step. Under the lock of the store. -errno. */
+int image_info_replace(int dir, const struct image_info *info);
 int image_info_read(const struct store *s, int dir, const char *name, struct image_info *ret,
 		    struct cis_error *err);
 

@@ -3,7 +3,7 @@
  * An image of a registry, in four steps:
  *
  *	resolve   the reference becomes the digest of one manifest, whose bytes we have hashed
- *	admit     whoever is to agree to that digest, does
+ *	admit     cosign agrees to that digest, where somebody demands it: admit-cosign.h
  *	fetch     skopeo copies what the store lacks, by that digest and under its policy
  *	compose   as of any image: every digest is computed again while it is unpacked
  *
@@ -27,6 +27,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "admit-cosign.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/io.h"
@@ -64,7 +65,10 @@ struct pull {
 	int dir, blobs;		/* source/, source/blobs/sha256/ */
 	int fetch, fetch_blobs; /* fetch/, fetch/blobs/sha256/ */
 
+	char top[UNPACK_HEX]; /* what the reference meant: the manifest, or an index above it */
 	char suffix[sizeof "@sha256:" + UNPACK_HEX]; /* of the manifest */
+	struct admit_rule wanted;
+	struct admit_record admitted;
 	struct oci_image img;
 	struct holds holds; /* layers that are there */
 	bool had[IMAGE_LAYERS_MAX];
@@ -85,6 +89,8 @@ static void pull_done(struct pull *p)
 	work_done(&p->work);
 	store_done(&p->store);
 	image_ref_done(&p->ref);
+	admit_rule_done(&p->wanted);
+	admit_record_done(&p->admitted);
 	free(p->fetch_path);
 	free(p->source);
 }
@@ -242,6 +248,8 @@ static int resolve(struct pull *p, struct cis_error *err)
 			r = oci_follow(text, len, "manifest", p->platform, &lead, err);
 		if (r < 0)
 			return r;
+		if (depth == 0)
+			memcpy(p->top, hex, UNPACK_HEX);
 		if (lead.is_index) {
 			memcpy(hex, lead.hex, UNPACK_HEX);
 			set_suffix(p, hex);
@@ -261,15 +269,26 @@ static int resolve(struct pull *p, struct cis_error *err)
 
 /* ---- admit -------------------------------------------------------------------------- */
 
-/*
- * p->reg.repo and p->suffix are what is to be admitted; nothing of its layers was fetched yet.
- * skopeo's policy is asked when it copies.
- */
+/* Nothing of its layers was fetched yet. skopeo's policy is asked when it copies. */
 static int admit(struct pull *p, struct cis_error *err)
 {
-	(void)p;
-	(void)err;
-	return 0;
+	const struct admit_question q = {&p->reg, {p->top, p->suffix + strlen("@sha256:")}};
+
+	return admit_image(&q, &p->wanted, &p->admitted, err);
+}
+
+static int read_demands(struct pull *p, struct cis_error *err)
+{
+	const char *const *deny = p->o.deny_packages;
+	int r = p->o.verify ? admit_signer_parse(p->o.verify, &p->wanted.signer, err) : 0;
+
+	p->wanted.sbom = p->o.require_sbom || (deny && *deny);
+	for (; r == 0 && deny && *deny; deny++) {
+		r = admit_denied_check(*deny, err);
+		if (r == 0 && strv_add(&p->wanted.denied, *deny) < 0)
+			r = cis_fail(err, ENOMEM, "pull");
+	}
+	return r;
 }
 
 /* ---- fetch -------------------------------------------------------------------------- */
@@ -440,6 +459,7 @@ static int compose(struct pull *p, struct cis_error *err)
 		.img = &p->img,
 		.name = p->name,
 		.source = p->source,
+		.admitted = &p->admitted,
 		.tell = tell_layer,
 		.arg = p,
 	};
@@ -492,12 +512,41 @@ static bool is_present(const struct pull *p, struct image_info *ret)
 	       ret->source && strcmp(ret->source, p->source) == 0;
 }
 
+/*
+ * Of an image that is there. A pull that demands nothing has nothing to add to what an earlier
+ * one found.
+ */
+static int renew_record(struct pull *p, const struct image_info *now, struct cis_error *err)
+{
+	cleanup(image_info_done) struct image_info fresh = {0};
+	cleanup_close int dir = -1;
+	int r;
+
+	if (!admit_record_is_verified(&p->admitted) && now->admitted.repository)
+		return 0;
+	r = store_lock(&p->store, err);
+	if (r < 0)
+		return r;
+	/* Under the lock the name means what it does now, whatever that has become. */
+	r = dir = tree_open_dir(p->store.fd, p->name);
+	if (r >= 0 && !is_present(p, &fresh))
+		r = -ESTALE;
+	if (r >= 0) {
+		admit_record_done(&fresh.admitted);
+		fresh.admitted = p->admitted;
+		p->admitted = (struct admit_record){0};
+		r = image_info_replace(dir, &fresh);
+	}
+	store_unlock(&p->store);
+	return r < 0 ? cis_fail(err, -r, "write to %s/%s", p->store.path, p->name) : 0;
+}
+
 /* ---- all of it ---------------------------------------------------------------------- */
 
 /* The policy is asked of an image that is there, too; the store stays as it is if it rejects. */
 static int run(struct pull *p, struct cis_image *ret, struct cis_error *err)
 {
-	cleanup(image_info_done) struct image_info now = {0};
+	cleanup(image_info_done) struct image_info was = {0}, now = {0};
 	int r = begin(p, err);
 
 	if (r == 0)
@@ -510,9 +559,10 @@ static int run(struct pull *p, struct cis_image *ret, struct cis_error *err)
 		r = admit(p, err);
 	if (r == 0)
 		r = fetch(p, err);
-	if (r == 0 && is_present(p, &now)) {
-		*ret = now.img;
-		return 1;
+	if (r == 0 && is_present(p, &was)) {
+		*ret = was.img;
+		r = renew_record(p, &was, err);
+		return r < 0 ? r : 1;
 	}
 	if (r == 0)
 		r = import_check_free(&p->store, p->name, err);
@@ -536,6 +586,8 @@ static int read_options(struct pull *p, const char *ref, const struct cis_image_
 	if (r < 0)
 		return cis_fail_plain(err, -r, "options of another version of the library");
 	r = image_ref_parse(ref, &p->ref, err);
+	if (r == 0)
+		r = read_demands(p, err);
 	if (r == 0 && p->o.platform) {
 		r = oci_platform_parse(p->o.platform, &p->platform_room, err);
 		p->platform = &p->platform_room;

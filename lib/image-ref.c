@@ -103,9 +103,6 @@ static size_t host_length(const char *s, size_t n)
 	if (memchr(s, '.', k) || memchr(s, ':', k) ||
 	    (k == 9 && strncmp(s, "localhost", 9) == 0))
 		return k;
-	for (size_t i = 0; i < k; i++)
-		if (isupper((unsigned char)s[i]))
-			return k;
 	return 0;
 }
 

@@ -416,6 +416,16 @@ static int layer_paths(const struct store *s, const char *name, const struct ima
 	return 0;
 }
 
+static int check_admitted(const struct image_info *info, struct cis_error *err)
+{
+	int r = admit_start(&info->admitted, err);
+
+	if (r == -EACCES && info->source)
+		cis_hint(err, "\"cisandbox image pull --name %s %s\" verifies it anew",
+			 info->img.name, info->source);
+	return r < 0 ? cis_wrap(err, r, "image \"%s\"", info->img.name) : 0;
+}
+
 static int open_stores(struct store *s, struct cis_error *err)
 {
 	int r = store_path(&s->path, err);
@@ -446,6 +456,8 @@ int image_open(const char *name, struct strv *ret_paths, int *ret_dir, struct ci
 	r = dir = open_image(&s, name, err);
 	if (r >= 0)
 		r = image_info_read(&s, dir, name, &info, err);
+	if (r >= 0)
+		r = check_admitted(&info, err);
 	if (r >= 0)
 		r = info.layers.n ? layer_paths(&s, name, &info, ret_paths, err)
 				  : tree_paths(name, dir, ret_paths, err);

@@ -169,7 +169,8 @@ static int add_trees(struct netbox_birth *b, char resolv[static PATH_MAX],
 
 /* ---- its environment ---------------------------------------------------------------- */
 
-static int make_env(struct strv *env)
+/* What @more has, and proxies. */
+static int make_env(struct strv *env, const char *const *more)
 {
 	static const char *const fixed[] = {"PATH=" PROCESS_DEFAULT_PATH, "LC_ALL=C.UTF-8",
 					    "HOME=/home", "TMPDIR=/work/tmp",
@@ -181,6 +182,8 @@ static int make_env(struct strv *env)
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixed) && r == 0; i++)
 		r = strv_add(env, fixed[i]);
+	for (; more && *more && r == 0; more++)
+		r = strv_add(env, *more);
 	for (size_t i = 0; i < ARRAY_SIZE(proxies) && r == 0; i++) {
 		cleanup_free char *text = NULL;
 		const char *value = getenv(proxies[i]);
@@ -422,7 +425,7 @@ int netbox_run(const struct netbox *box, const struct netbox_job *job,
 		return cis_fail_plain(err, ENOENT, "%s is not installed (apt install %s)",
 				      job->argv[0], job->package);
 	if (r == 0)
-		r = null < 0 ? -EMFILE : make_env(&env);
+		r = null < 0 ? -EMFILE : make_env(&env, job->env);
 	if (r < 0)
 		return cis_fail(err, -r, "run %s", job->argv[0]);
 	b.program = program;

@@ -52,6 +52,7 @@ int netbox_add_file(struct netbox *b, const char *at, const char *path,
 struct netbox_job {
 	const char *const *argv; /* argv[0] is looked for in the system's directories */
 	const char *package;	 /* what to install if it is not there */
+	const char *const *env;	 /* beside the usual; ends with NULL; may be NULL */
 	size_t out_max;		 /* bytes of its stdout */
 	uint64_t file_max;	 /* bytes of any file it writes */
 	uint64_t deadline;	 /* now_msec() of the end of all patience */

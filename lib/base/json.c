@@ -190,6 +190,7 @@ struct parser {
 	const char *text, *name;
 	size_t len;
 	bool comments, allow_unsigned;
+	size_t max_text, max_values;
 	struct cis_error *err;
 
 	yajl_handle yajl;
@@ -304,8 +305,8 @@ static struct json *add_value(struct parser *p, enum json_type type)
 	struct json *v;
 
 	begin_token(p);
-	if (++p->values > JSON_MAX_VALUES) {
-		fail_at(p, p->at.offset, EINVAL, "more than %d values", JSON_MAX_VALUES);
+	if (++p->values > p->max_values) {
+		fail_at(p, p->at.offset, EINVAL, "more than %zu values", p->max_values);
 		return NULL;
 	}
 	v = json_new(type);
@@ -545,8 +546,8 @@ static int check_text(struct parser *p)
 	size_t step;
 	unsigned code;
 
-	if (p->len > JSON_MAX_TEXT)
-		return fail_at(p, 0, EFBIG, "larger than %lu MiB", JSON_MAX_TEXT >> 20);
+	if (p->len > p->max_text)
+		return fail_at(p, 0, EFBIG, "larger than %zu MiB", p->max_text >> 20);
 	for (size_t i = 0; i < p->len; i += step) {
 		step = utf8_decode(p->text + i, p->len - i, &code);
 		if (!step)
@@ -669,6 +670,8 @@ int json_parse(const char *text, size_t len, unsigned flags, const char *name,
 		.name = name,
 		.comments = flags & JSON_COMMENTS,
 		.allow_unsigned = flags & JSON_UNSIGNED,
+		.max_text = flags & JSON_LARGE ? JSON_LARGE_TEXT : JSON_MAX_TEXT,
+		.max_values = flags & JSON_LARGE ? JSON_LARGE_VALUES : JSON_MAX_VALUES,
 		.err = err,
 		.at = {0, 1, 1},
 	};

@@ -36,6 +36,9 @@
 #define JSON_MAX_TEXT (4UL << 20)
 #define JSON_MAX_DEPTH 64
 #define JSON_MAX_VALUES 100000
+/* With JSON_LARGE. An SBOM of some thousand packages, with their files, is that big. */
+#define JSON_LARGE_TEXT (32UL << 20)
+#define JSON_LARGE_VALUES 1000000
 
 enum json_type {
 	JSON_NULL,
@@ -78,6 +81,8 @@ struct json {
 #define JSON_COMMENTS (1U << 0)
 /* json_parse: integers may need 64 bits without a sign (RLIM_INFINITY) */
 #define JSON_UNSIGNED (1U << 1)
+/* json_parse: of the second bounds, for what may cost some hundred MB */
+#define JSON_LARGE (1U << 2)
 /* json_write: indent, and end with a newline */
 #define JSON_PRETTY (1U << 0)
 
