@@ -380,6 +380,18 @@ int cis_sandbox_plan(struct cis_sandbox *sb, char *const argv[], char **ret,
 int cis_sandbox_start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err);
 
 /*
+ * Brings a sandbox up without a command, services included; dispatch() says CIS_EVENT_HELD when
+ * it has, and from then on all processes in it are frozen (cgroup2). start() then gives it
+ * its command, once, and what was set since: id, hostname, labels, environment, workdir,
+ * user, stdio, tty, timeout, memory, cpus, pids, io, secrets and masking, artifacts,
+ * audit. All other setters say -EBUSY as soon as hold() has been called. An id that start()
+ * gives is what everybody sees; on the host, groups and disk keep the name they were made
+ * under. A terminal has no /dev/console where an image forbids it; the number of cpus that
+ * virtual files show stays. -EOPNOTSUPP: without control groups nothing can be frozen.
+ */
+int cis_sandbox_hold(struct cis_sandbox *sb, struct cis_error *err);
+
+/*
  * Runs one more command in the live sandbox that open() found, under all its
  * limits. Environment, user, workdir, stdio and tty of this handle apply. The
  * command ends when the sandbox does. Errors as start().
@@ -414,6 +426,7 @@ enum cis_event_kind {
 	/* The host's file system under the disk is full, not the disk; value: bytes left. */
 	CIS_EVENT_HOST_DISK,
 	CIS_EVENT_UNHELD,       /* limits of a built-in profile that do not hold without root */
+	CIS_EVENT_HELD,         /* after hold(): it is up and frozen, and start() may be called */
 };
 struct cis_event {
 	int kind; /* enum cis_event_kind */

@@ -51,7 +51,8 @@ enum op_kind {
 	OP_FILE,        /* slot, target, text: a small file of root's, 0644 */
 	OP_OVERLAY,     /* source: where on the scratch; slot: gets the root; flags: OP_NODES,
 			 * OP_OVERLAY_USER */
-	OP_KEEP_ROOT,   /* slot: a clone of it, with nothing attached, goes to the caller */
+	OP_KEEP,        /* slot: a clone of it, with nothing attached, goes to the caller; flags:
+			 * OP_TREE_READONLY: what is inside is read-only from then on */
 	OP_DEV,         /* slot: gets the tmpfs with its nodes; flags: OP_DEV_* */
 	OP_DEV_BIND,    /* target: /dev in the new root; the host's nodes over its empty files */
 	OP_ATTACH,      /* slot at target in the new root; flags: OP_TARGET_FILE */
@@ -101,6 +102,7 @@ struct plan_exec {
 	gid_t gid;
 	gid_t *groups;
 	size_t n_groups;
+	bool tty;  /* has a terminal */
 	char *log; /* NULL: the sandbox's stdio */
 	char *ready_unix;
 	char *ready_request; /* NULL: accepting is enough */
@@ -151,6 +153,13 @@ void plan_exec_done(struct plan_exec *e);
 /* The payload part alone, for enter(): @rootfd is the root of the live sandbox. */
 int plan_payload(struct plan *p, const struct spec *spec, char *const argv[], int rootfd,
 		 struct cis_error *err);
+
+/*
+ * The same when init has been held: the filter is there already, and p->config stands for the
+ * image's wishes. The payload that *p has must be empty.
+ */
+int plan_late_payload(struct plan *p, const struct spec *spec, char *const argv[], int rootfd,
+		      struct cis_error *err);
 
 /* All ops as text, a line each. */
 int plan_print(const struct plan *p, char **ret);

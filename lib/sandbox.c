@@ -50,7 +50,7 @@ int cis_sandbox_new(struct cis_sandbox **ret)
 	sb->mask_pause = -1;
 	for (size_t i = 0; i < N_ANSWERERS; i++)
 		sb->trap_pause[i] = -1;
-	sb->egress_log = -1;
+	sb->egress_log = sb->secrets_later = -1;
 	for (size_t i = 0; i < 3; i++)
 		sb->stdio[i] = -1;
 	for (size_t i = 0; i < N_RELAYS; i++)
@@ -94,6 +94,7 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 	fd_close(sb->tick);
 	fd_close(sb->mask_pause);
 	fd_close(sb->image_lock);
+	fd_close(sb->secrets_later);
 	fd_close(sb->epoll);
 	free(sb);
 }
@@ -358,25 +359,24 @@ static int start_traps(struct cis_sandbox *sb, int listener, struct cis_error *e
 	return r;
 }
 
-static int launch(struct cis_sandbox *sb, struct launch *l, bool *ret_payload_runs,
+static int launch(struct cis_sandbox *sb, struct launch *l, struct launched *ret,
 		  struct cis_error *err)
 {
-	struct launched done;
-	int r = prepare_stdio(sb, l->stdio, err);
+	int r = sb->spec.hold ? 0 : prepare_stdio(sb, l->stdio, err);
 
 	if (r < 0)
 		return r;
-	r = launch_run(l, &done, err);
+	r = launch_run(l, ret, err);
 	if (r < 0)
 		return r;
-	sb->sync = done.sync;
-	sb->pidfd = done.pidfd;
-	sb->pid = done.init;
-	sb->tty = done.tty;
-	sb->collector.root = done.root;
-	*ret_payload_runs = done.payload_runs;
-	if (done.listener >= 0)
-		r = start_traps(sb, done.listener, err);
+	sb->sync = ret->sync;
+	sb->pidfd = ret->pidfd;
+	sb->pid = ret->init;
+	sb->tty = ret->tty;
+	sb->collector.root = ret->root;
+	sb->secrets_later = ret->secrets;
+	if (ret->listener >= 0)
+		r = start_traps(sb, ret->listener, err);
 	/* Attached by now. Closing the last descriptor of a mount takes the kernel a while:
 	 * here the command runs meanwhile, at the end somebody would wait. */
 	for (size_t i = 0; i < sb->plan.n_fds; i++)
@@ -385,7 +385,7 @@ static int launch(struct cis_sandbox *sb, struct launch *l, bool *ret_payload_ru
 	return r < 0 ? r : supervise_begin(sb, err);
 }
 
-static int make(struct cis_sandbox *sb, bool *ret_payload_runs, struct cis_error *err)
+static int make(struct cis_sandbox *sb, struct launched *ret, struct cis_error *err)
 {
 	struct launch l;
 	int r;
@@ -398,14 +398,39 @@ static int make(struct cis_sandbox *sb, bool *ret_payload_runs, struct cis_error
 	l.egress = &sb->gate;
 	r = fail_at(prepare_run(sb, &l, err), CIS_STAGE_PREPARE, err);
 	if (r >= 0)
-		r = fail_at(launch(sb, &l, ret_payload_runs, err), CIS_STAGE_SETUP, err);
+		r = fail_at(launch(sb, &l, ret, err), CIS_STAGE_SETUP, err);
 	launch_done(&l);
 	return r;
 }
 
+/* What there is to be said of it that nobody has asked for. */
+static void note_all(struct cis_sandbox *sb)
+{
+	if (!sb->plan.has_vfs && sb->spec.vfs == CIS_VFS_AUTO)
+		note_no_vfs(sb);
+	if (!sb->plan.inner_path && sb->spec.inner == CIS_INNER_AUTO)
+		note_no_inner(sb);
+	if (sb->not_masked)
+		note_not_masked(sb);
+	note_unheld(sb);
+}
+
+static int tell(struct cis_sandbox *sb, struct cis_error *err)
+{
+	char *const *argv = sb->plan.payload.argv.v;
+	int r = describe_write_state(sb, argv, err);
+
+	if (r < 0)
+		return fail_at(r, CIS_STAGE_RUN, err);
+	audit_line(sb, "started", argv ? argv[0] : NULL, "pid", (uint64_t)sb->pid, "id_base",
+		   (uint64_t)sb->base, NULL);
+	note_all(sb);
+	return 0;
+}
+
 static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
 {
-	bool payload_runs;
+	struct launched done;
 	int r = geteuid() == 0 ? rootless_fit(&sb->spec, err) : describe_unprivileged(err);
 
 	if (r >= 0 && sb->is_bundle)
@@ -420,44 +445,59 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 		r = collector_open(&sb->collector, &sb->spec.artifacts, err);
 	if (r < 0)
 		return fail_at(r, CIS_STAGE_PLAN, err);
-	r = make(sb, &payload_runs, err);
+	r = make(sb, &done, err);
 	if (r < 0)
 		return r;
 	sb->phase = PHASE_RUNNING;
-	argv = sb->plan.payload.argv.v;
-	r = describe_write_state(sb, argv, err);
-	if (r < 0)
-		return fail_at(r, CIS_STAGE_RUN, err);
-	audit_line(sb, "started", argv[0], "pid", (uint64_t)sb->pid, "id_base",
-		   (uint64_t)sb->base, NULL);
-	if (!sb->plan.has_vfs && sb->spec.vfs == CIS_VFS_AUTO)
-		note_no_vfs(sb);
-	if (!sb->plan.inner_path && sb->spec.inner == CIS_INNER_AUTO)
-		note_no_inner(sb);
-	if (sb->not_masked)
-		note_not_masked(sb);
-	note_unheld(sb);
-	if (payload_runs)
+	/* It is told of when there is a command. */
+	if (sb->spec.hold)
+		return done.is_held ? hold_begin(sb, err) : 0;
+	r = tell(sb, err);
+	if (r >= 0 && done.payload_runs)
 		supervise_payload_runs(sb);
-	return 0;
+	return r;
 }
 
-int cis_sandbox_start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
+static int start_late(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
+{
+	int r = fail_at(hold_start(sb, argv, err), CIS_STAGE_PREPARE, err);
+
+	return r < 0 ? r : tell(sb, err);
+}
+
+static int start_or_end(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
 {
 	int r;
 
-	if (sb->phase != PHASE_NEW)
-		return cis_fail_plain(err, EBUSY, "this handle has been started already");
 	if (err)
 		err->stage = CIS_STAGE_NONE;
 	sb->started_msec = now_msec();
-	r = start(sb, argv, err);
+	r = sb->is_held ? start_late(sb, argv, err) : start(sb, argv, err);
 	if (r >= 0)
 		return 0;
 	sb->started_msec = 0;
 	mask_error(sb, err);
 	supervise_finish(sb);
 	return r;
+}
+
+int cis_sandbox_start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
+{
+	if (sb->phase != PHASE_NEW && !sb->is_held)
+		return cis_fail_plain(err, EBUSY, sb->spec.hold && !sb->plan.payload.argv.n ?
+				      "this sandbox is not up yet" :
+				      "this handle has been started already");
+	return start_or_end(sb, argv, err);
+}
+
+int cis_sandbox_hold(struct cis_sandbox *sb, struct cis_error *err)
+{
+	if (sb->phase != PHASE_NEW || sb->is_bundle)
+		return cis_fail_plain(err, EBUSY, sb->is_bundle ?
+				      "a bundle cannot be held" :
+				      "this handle has been started already");
+	sb->spec.hold = true;
+	return start_or_end(sb, NULL, err);
 }
 
 /* ---- watch ----------------------------------------------------------------------------- */

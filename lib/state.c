@@ -177,7 +177,10 @@ static void random_id(char id[static 13])
 
 static int set_names(struct state *st, const char *id, struct cis_error *err)
 {
+	free(st->path);
+	st->path = NULL;
 	snprintf(st->id, sizeof st->id, "%s", id);
+	snprintf(st->born, sizeof st->born, "%s", id);
 	if (str_format(&st->path, "%s/%s", state_root(), id) < 0)
 		return cis_fail(err, ENOMEM, "state of %s", id);
 	return 0;
@@ -194,6 +197,12 @@ static int make_locked(struct state *st)
 	return 0;
 }
 
+static int name_in_use(const char *id, struct cis_error *err)
+{
+	return cis_fail_plain(err, EEXIST, "the name %s is in use (cisandbox list shows it; "
+			      "choose another)", id);
+}
+
 int state_create(struct state *st, const char *id, struct cis_error *err)
 {
 	cleanup_close int root = state_lock_root(err);
@@ -208,12 +217,8 @@ int state_create(struct state *st, const char *id, struct cis_error *err)
 	if (r < 0)
 		return r;
 	if (mkdir(st->path, 0700) < 0) {
-		r = errno == EEXIST ? cis_fail_plain(err, EEXIST,
-						     "the name %s is in use (cisandbox list "
-						     "shows it; choose another)",
-						     st->id)
-				    : cis_fail(err, errno, "make directory %s", st->path);
-		return r;
+		return errno == EEXIST ? name_in_use(st->id, err)
+				       : cis_fail(err, errno, "make directory %s", st->path);
 	}
 	r = make_locked(st);
 	if (r < 0) {
@@ -224,14 +229,54 @@ int state_create(struct state *st, const char *id, struct cis_error *err)
 	return 0;
 }
 
+int state_set_born(struct state *st, struct cis_error *err)
+{
+	cleanup_close int fd = -1;
+	int r;
+
+	/* With a '+', which no id has. */
+	snprintf(st->born, sizeof st->born, "pool+%.50s", st->id);
+	fd = openat(st->dir, "born", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	r = fd < 0 ? -errno : io_write_all(fd, st->born, strlen(st->born));
+	return r < 0 ? cis_fail(err, -r, "state of %s", st->id) : 0;
+}
+
+/* Without such a file it has the name of the directory. */
+static int read_born(struct state *st)
+{
+	cleanup_free char *text = NULL;
+	int r = io_read_file_at(st->dir, "born", sizeof st->born - 1, &text, NULL);
+
+	if (r >= 0 && *text)
+		snprintf(st->born, sizeof st->born, "%s", text);
+	return r == -ENOENT ? 0 : MIN(r, 0);
+}
+
+int state_rename(struct state *st, const char *id, struct cis_error *err)
+{
+	cleanup_close int root = state_lock_root(err);
+	char born[sizeof st->born];
+	int r;
+
+	if (root < 0)
+		return root;
+	if (renameat2(root, st->id, root, id, RENAME_NOREPLACE) < 0)
+		return errno == EEXIST ? name_in_use(id, err)
+				       : cis_fail(err, errno, "rename %s to %s", st->id, id);
+	memcpy(born, st->born, sizeof born);
+	r = set_names(st, id, err);
+	memcpy(st->born, born, sizeof born);
+	return r;
+}
+
 void state_group_name(const struct state *st, char ret[static STATE_GROUP_NAME_MAX])
 {
 	struct stat root;
 
 	if (strcmp(state_root(), DEFAULT_ROOT) == 0 || stat(state_root(), &root) < 0)
-		snprintf(ret, STATE_GROUP_NAME_MAX, "%s", st->id);
+		snprintf(ret, STATE_GROUP_NAME_MAX, "%s", st->born);
 	else
-		snprintf(ret, STATE_GROUP_NAME_MAX, "%s@%llx", st->id,
+		snprintf(ret, STATE_GROUP_NAME_MAX, "%s@%llx", st->born,
 			 (unsigned long long)root.st_ino);
 }
 
@@ -249,7 +294,8 @@ int state_open(struct state *st, const char *id, struct cis_error *err)
 			return cis_fail_plain(err, ENOENT, "no sandbox has the name %s", id);
 		return cis_fail(err, errno, "state %s", st->path);
 	}
-	return 0;
+	r = read_born(st);
+	return r < 0 ? cis_fail(err, -r, "state %s", st->path) : 0;
 }
 
 bool state_is_alive(const struct state *st)
@@ -335,7 +381,7 @@ static int undo_ids(const struct state *st, struct cis_error *err)
 
 	if (ids < 0)
 		return ids;
-	ids_release(ids, st->id);
+	ids_release(ids, st->born);
 	return 0;
 }
 
@@ -402,7 +448,8 @@ static int undo_disk(const struct state *st, const char *journal, struct cis_err
 static int remove_files(struct state *st, struct cis_error *err)
 {
 	static const char *const files[] = {"temp", "state.json", "state.json.new", "journal",
-					    ".cgroups", ".cgroups.new", "gate", "lock"};
+					    ".cgroups", ".cgroups.new", "gate", "take", "pool",
+					    "born", "lock"};
 	cleanup_close int lock = state_lock_root(NULL);
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)

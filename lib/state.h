@@ -11,6 +11,8 @@
  *	  ID/journal              what was, or was about to be, made on the host
  *	  ID/temp                 path of a half-copied artifact
  *	  ID/state.json           for list, inspect, exec
+ *	  ID/born                 what its groups, ids and disk are called, if that is not its id
+ *	  ID/pool, ID/take        of a member of a pool (pool.h)
  *	  ID/gate                 numbers of its network, which its helpers write (egress/shared.h)
  *
  * The lock, not a pid, says who lives: the kernel drops it whatever kills the
@@ -27,6 +29,7 @@
 
 struct state {
 	char id[64];
+	char born[64]; /* its id, or what that was when things were made under it */
 	char *path; /* of the directory */
 	int dir, lock;
 };
@@ -58,6 +61,14 @@ int state_lock_root(struct cis_error *err);
 
 /* Makes the directory of @id, or of a random one. -EEXIST: in use. */
 int state_create(struct state *st, const char *id, struct cis_error *err);
+
+/*
+ * For who will be given another id later: a name that nobody can ask for, under which all
+ * that belongs to it is made. Before anything is.
+ */
+int state_set_born(struct state *st, struct cis_error *err);
+/* Its directory, which is moved; what it owns keeps its name. -EEXIST: in use. */
+int state_rename(struct state *st, const char *id, struct cis_error *err);
 
 /*
  * What its control groups are called: its id; with something added where the state
