@@ -45,5 +45,6 @@ int cmd_wait(int argc, char **argv);
 int cmd_reap(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_image(int argc, char **argv);
+int cmd_pool(int argc, char **argv);
 
 #endif

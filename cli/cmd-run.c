@@ -10,6 +10,8 @@
 #include "opts-egress.h"
 #include "opts-job.h"
 #include "opts.h"
+#include "pool.h"
+#include "run.h"
 #include "session.h"
 
 static const char synopsis[] = "cisandbox run [OPTION]... [--] COMMAND [ARG]...";
@@ -45,10 +47,12 @@ static int start(struct front *f, char **argv)
 	return 0;
 }
 
-static int run(struct front *f, char **argv)
+static int run(struct front *f, char **argv, int signals)
 {
-	int signals = session_block_signals(), status;
+	int status;
 
+	if (signals < 0)
+		signals = session_block_signals();
 	session_set_streams(f);
 	status = start(f, argv);
 	if (status)
@@ -121,31 +125,45 @@ static int detach(struct front *f, char **argv)
 	return WEXITSTATUS(status);
 }
 
+int run_given(struct front *f, char **argv, int signals)
+{
+	int status = open_audit(f);
+
+	if (status == 0)
+		status = egress_open(f);
+	if (status != 0)
+		return status;
+	if (f->dry_run)
+		return dry_run(f, argv);
+	return f->detach ? detach(f, argv) : run(f, argv, signals);
+}
+
+static int begin(struct front *f, char **argv, int first)
+{
+	int status = job_check(f);
+
+	if (status == 0)
+		status = f->dry_run ? cli_find_places("run") : cli_become_root("run", argv);
+	return status == 0 ? run_given(f, argv + first, -1) : status;
+}
+
 int cmd_run(int argc, char **argv)
 {
 	struct front f = {.verb = "run", .report = -1, .argv = argv};
+	const char *pool = opts_find_pool(argc, argv);
+	bool is_cold = true;
 	int first, status;
 
 	if (cis_sandbox_new(&f.sb) < 0)
 		return cli_usage_error("run", "out of memory");
-	status = opts_parse(&f, FOR_RUN, argc, argv, &first);
-	if (status == 0 && f.help) {
+	if (pool)
+		status = pool_run(&f, pool, argc, argv, &is_cold, &first);
+	else
+		status = opts_parse(&f, FOR_RUN, argc, argv, &first);
+	if (status == 0 && f.help)
 		opts_help(FOR_RUN, synopsis);
-	} else if (status == 0) {
-		status = job_check(&f);
-		if (status == 0)
-			status = f.dry_run ? cli_find_places("run") : cli_become_root("run", argv);
-		if (status == 0)
-			status = open_audit(&f);
-		if (status == 0)
-			status = egress_open(&f);
-		if (status == 0 && f.dry_run)
-			status = dry_run(&f, argv + first);
-		else if (status == 0 && f.detach)
-			status = detach(&f, argv + first);
-		else if (status == 0)
-			status = run(&f, argv + first);
-	}
+	else if (status == 0 && is_cold)
+		status = begin(&f, argv, first);
 	cis_sandbox_free(f.sb);
 	return status;
 }

@@ -20,6 +20,7 @@ static const struct {
 	{"wait", cmd_wait, "Wait until one has ended, print its exit status"},
 	{"reap", cmd_reap, "Remove what killed supervisors left behind"},
 	{"check", cmd_check, "Say what this host offers, and what is missing"},
+	{"pool", cmd_pool, "Keep sandboxes that are up already, for run --pool"},
 	{"image", cmd_image, "Build, import, list and remove root file systems"},
 };
 

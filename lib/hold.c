@@ -21,6 +21,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "describe.h"
 #include "job.h"
 #include "sandbox.h"
 #include "sync.h"
@@ -32,6 +33,9 @@ int hold_begin(struct cis_sandbox *sb, struct cis_error *err)
 	if (r < 0)
 		return cis_fail(err, -r, "freeze %s%s", sb->state.id,
 				r == -EOPNOTSUPP ? ": it has no control groups" : "");
+	r = describe_write_state(sb, NULL, err);
+	if (r < 0)
+		return r;
 	sb->is_held = true;
 	supervise_post(sb, CIS_EVENT_HELD, 0, "held", "all is up, and waits");
 	return 0;

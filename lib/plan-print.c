@@ -253,6 +253,8 @@ int plan_print(const struct plan *p, char **ret)
 	}
 	for (size_t i = 0; i < p->n_services; i++)
 		print_exec(f, "service", &p->services[i]);
+	if (!p->payload.argv.n) /* it comes later */
+		return fclose(f) == 0 ? 0 : -ENOMEM;
 	fprintf(f, "payload %sseccomp filter%s%s%s%s\n",
 		p->spec->flags & TRAPS ? "init's " : "",
 		p->spec->flags & CIS_ALLOW_BPF ? ", bpf allowed" : "",

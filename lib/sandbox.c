@@ -101,12 +101,24 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 
 /* ---- setters ---------------------------------------------------------------------- */
 
+/* Of hold(): this cannot be said any more. */
+static int settled(struct cis_error *err, const char *what)
+{
+	return cis_fail_plain(err, EBUSY, "the sandbox has come up already: %s would be too late",
+			      what);
+}
+
 /* What it changed is the word of a built-in profile, or that of whoever wrote a file. */
 static int load_profile(struct spec *s, const char *text, size_t len, const char *name,
 			bool builtin, struct cis_error *err)
 {
 	uint64_t before[N_LIMITS];
 	int r;
+
+	if (s->hold)
+		return settled(err, "a profile");
+	for (size_t i = 0; i < len; i++)
+		s->profiles_hash = (s->profiles_hash ^ (unsigned char)text[i]) * 0x100000001b3;
 
 	for (unsigned int i = 0; i < N_LIMITS; i++)
 		before[i] = *spec_limit(s, i);
@@ -145,12 +157,16 @@ int cis_sandbox_set_id(struct cis_sandbox *sb, const char *id)
 /* Naming one root takes back the other: the last word counts. */
 int cis_sandbox_set_image(struct cis_sandbox *sb, const char *name)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	str_set(&sb->spec.rootfs, NULL);
 	return str_set(&sb->spec.image, name);
 }
 
 int cis_sandbox_set_rootfs(struct cis_sandbox *sb, const char *path)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	str_set(&sb->spec.image, NULL);
 	return str_set(&sb->spec.rootfs, path);
 }
@@ -165,6 +181,8 @@ int cis_sandbox_add_bind(struct cis_sandbox *sb, const struct cis_bind *bind, si
 		return cis_fail(err, -r, "bind");
 	if (!b.source || !b.target || (b.flags & ~CIS_BIND_READONLY))
 		return cis_fail(err, EINVAL, "bind");
+	if (sb->spec.hold)
+		return settled(err, "a bind");
 	return spec_add_bind(&sb->spec, b.source, b.target, b.flags & CIS_BIND_READONLY, err);
 }
 
@@ -201,6 +219,8 @@ int cis_sandbox_add_label(struct cis_sandbox *sb, const char *label)
 int cis_sandbox_add_ulimit(struct cis_sandbox *sb, const char *name, uint64_t soft,
 			   uint64_t hard)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	return spec_add_ulimit(&sb->spec, name, soft, hard);
 }
 
@@ -224,18 +244,24 @@ int cis_sandbox_set_pids(struct cis_sandbox *sb, uint64_t processes)
 
 int cis_sandbox_set_disk(struct cis_sandbox *sb, uint64_t bytes)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	spec_demand(&sb->spec, LIMIT_DISK, bytes);
 	return 0;
 }
 
 int cis_sandbox_set_disk_inodes(struct cis_sandbox *sb, uint64_t n)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	sb->spec.disk_inodes = n;
 	return 0;
 }
 
 int cis_sandbox_set_disk_backend(struct cis_sandbox *sb, enum cis_disk kind)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	if (!scratch_name(kind))
 		return -EINVAL;
 	sb->spec.disk_kind = kind;
@@ -249,6 +275,8 @@ int cis_sandbox_set_io(struct cis_sandbox *sb, const struct cis_io *io, size_t s
 
 int cis_sandbox_set_ids(struct cis_sandbox *sb, uint64_t n)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	sb->spec.ids = MAX(n, SPEC_IDS_UNIT);
 	return 0;
 }
@@ -261,6 +289,8 @@ int cis_sandbox_set_timeout(struct cis_sandbox *sb, uint64_t milliseconds)
 
 int cis_sandbox_set_net(struct cis_sandbox *sb, enum cis_net mode)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	if (mode != CIS_NET_NONE && mode != CIS_NET_EGRESS)
 		return -EINVAL;
 	sb->spec.net = mode;
@@ -269,6 +299,8 @@ int cis_sandbox_set_net(struct cis_sandbox *sb, enum cis_net mode)
 
 int cis_sandbox_set_vfs(struct cis_sandbox *sb, enum cis_vfs mode)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	if (mode != CIS_VFS_AUTO && mode != CIS_VFS_ON && mode != CIS_VFS_OFF)
 		return -EINVAL;
 	sb->spec.vfs = mode;
@@ -277,6 +309,8 @@ int cis_sandbox_set_vfs(struct cis_sandbox *sb, enum cis_vfs mode)
 
 int cis_sandbox_set_inner_runtime(struct cis_sandbox *sb, enum cis_inner_runtime mode)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	if (mode != CIS_INNER_IMAGE && mode != CIS_INNER_AUTO && mode != CIS_INNER_CISANDBOX)
 		return -EINVAL;
 	sb->spec.inner = mode;
@@ -285,6 +319,8 @@ int cis_sandbox_set_inner_runtime(struct cis_sandbox *sb, enum cis_inner_runtime
 
 int cis_sandbox_set_flags(struct cis_sandbox *sb, uint64_t set)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	if (set & ~(CIS_NO_NEW_PRIVS | CIS_ALLOW_BPF | CIS_ALLOW_PERF | CIS_ALLOW_IO_URING | TRAPS))
 		return -EINVAL;
 	sb->spec.flags |= set;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "state.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -20,6 +21,7 @@
 #include "fs/scratch.h"
 #include "guard/artifact.h"
 #include "isolate/ids.h"
+#include "spec.h"
 
 #define JOURNAL_MAX 8192
 #define DEFAULT_ROOT "/run/cisandbox"
@@ -161,6 +163,26 @@ int state_lock_root(struct cis_error *err)
 	if (flock(root, LOCK_EX) < 0)
 		return cis_fail(err, errno, "lock %s", state_root());
 	return steal_fd(&root);
+}
+
+int state_open_pools(struct cis_error *err)
+{
+	return open_table(".pools", err);
+}
+
+int state_list(struct strv *ret, struct cis_error *err)
+{
+	DIR *dir = opendir(state_root());
+	struct dirent *e;
+	int r = 0;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : cis_fail(err, errno, "list %s", state_root());
+	while (r >= 0 && (e = readdir(dir)))
+		if (spec_id_is_valid(e->d_name))
+			r = strv_add(ret, e->d_name);
+	closedir(dir);
+	return r < 0 ? cis_fail(err, -r, "list %s", state_root()) : 0;
 }
 
 /* ---- one sandbox ---------------------------------------------------------------- */
@@ -448,7 +470,7 @@ static int undo_disk(const struct state *st, const char *journal, struct cis_err
 static int remove_files(struct state *st, struct cis_error *err)
 {
 	static const char *const files[] = {"temp", "state.json", "state.json.new", "journal",
-					    ".cgroups", ".cgroups.new", "gate", "take", "pool",
+					    ".cgroups", ".cgroups.new", "gate", "take", "pool", "pool.new",
 					    "born", "lock"};
 	cleanup_close int lock = state_lock_root(NULL);
 

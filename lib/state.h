@@ -5,6 +5,7 @@
  *	/run/cisandbox/           the state root (CISANDBOX_STATE moves it)
  *	  .ids/BASE+COUNT         host id ranges on loan
  *	  .claims/DEVICE:INODE    directories that one container uses (container/engine-dirs.h)
+ *	  .pools/NAME/            pools of sandboxes that wait (pool.h)
  *	  .cgroups                where this host keeps which controller (hierarchy.h)
  *	  ID/lock                 held by the supervisor until all is undone; its
  *	                          text becomes "exit N" at the end
@@ -50,6 +51,9 @@ int state_open_cache(const struct state *st, struct cis_error *err);
 int state_open_root(struct cis_error *err);
 int state_open_ids(struct cis_error *err);
 int state_open_claims(struct cis_error *err);
+int state_open_pools(struct cis_error *err);
+/* Names below the state root that are sandboxes; *ret is the caller's. */
+int state_list(struct strv *ret, struct cis_error *err);
 /* Where disks of sandboxes are made, and unnamed files for them. */
 int state_open_scratch(struct cis_error *err);
 
