@@ -51,8 +51,6 @@ static int run(struct front *f, char **argv, int signals)
 {
 	int status;
 
-	if (signals < 0)
-		signals = session_block_signals();
 	session_set_streams(f);
 	status = start(f, argv);
 	if (status)
@@ -62,13 +60,29 @@ static int run(struct front *f, char **argv, int signals)
 	return status;
 }
 
+/* Nobody waits for us any more. */
+static int run_on(struct front *f, int signals)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	close(f->report);
+	f->report = -1;
+	f->is_ready = true;
+	for (int i = 0; i < 3; i++)
+		dup2(null, i);
+	close(null);
+	if (chdir("/") < 0)
+		return EXIT_OURS;
+	return session_run(f, signals);
+}
+
 /*
  * The supervisor of a detached sandbox is a child in a session of its own. We
  * wait for its word: the id, or nothing, when it has already said why not.
  */
 static int supervise_detached(struct front *f, char **argv, int report)
 {
-	int signals, null, status;
+	int signals, status;
 	const char *id;
 
 	setsid();
@@ -82,16 +96,23 @@ static int supervise_detached(struct front *f, char **argv, int report)
 	id = cis_sandbox_id(f->sb);
 	if (write(report, id, strlen(id)) < 0)
 		return EXIT_OURS;
-	close(report);
-	f->report = -1;
-	f->is_ready = true;
-	null = open("/dev/null", O_RDWR);
-	for (int i = 0; i < 3; i++)
-		dup2(null, i);
-	close(null);
-	if (chdir("/") < 0)
+	return run_on(f, signals);
+}
+
+/* In a member of a pool, which is nobody's child: whoever asked for it reads our word, too. */
+static int detach_member(struct front *f, char **argv)
+{
+	int status = start(f, argv);
+
+	if (status == 0)
+		status = session_await_ready(f, f->report);
+	if (status != 0)
+		return status;
+	puts(cis_sandbox_id(f->sb));
+	if (fflush(stdout) != 0)
 		return EXIT_OURS;
-	return session_run(f, signals);
+	pool_send_status(f->report, 0);
+	return run_on(f, session_block_signals());
 }
 
 static int detach(struct front *f, char **argv)
@@ -102,8 +123,6 @@ static int detach(struct front *f, char **argv)
 	ssize_t n;
 	pid_t pid;
 
-	if (f->tty || f->interactive)
-		return cli_usage_error(f->verb, "--detach does not go with -i or -t");
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return cli_usage_error(f->verb, "pipe: %s", strerror(errno));
 	pid = fork();
@@ -125,7 +144,7 @@ static int detach(struct front *f, char **argv)
 	return WEXITSTATUS(status);
 }
 
-int run_given(struct front *f, char **argv, int signals)
+int run_given(struct front *f, char **argv)
 {
 	int status = open_audit(f);
 
@@ -135,7 +154,11 @@ int run_given(struct front *f, char **argv, int signals)
 		return status;
 	if (f->dry_run)
 		return dry_run(f, argv);
-	return f->detach ? detach(f, argv) : run(f, argv, signals);
+	if (f->detach && (f->tty || f->interactive))
+		return cli_usage_error(f->verb, "--detach does not go with -i or -t");
+	if (f->detach)
+		return f->is_member ? detach_member(f, argv) : detach(f, argv);
+	return run(f, argv, f->is_member ? f->report : session_block_signals());
 }
 
 static int begin(struct front *f, char **argv, int first)
@@ -144,7 +167,7 @@ static int begin(struct front *f, char **argv, int first)
 
 	if (status == 0)
 		status = f->dry_run ? cli_find_places("run") : cli_become_root("run", argv);
-	return status == 0 ? run_given(f, argv + first, -1) : status;
+	return status == 0 ? run_given(f, argv + first) : status;
 }
 
 int cmd_run(int argc, char **argv)

@@ -399,7 +399,8 @@ static const struct opt {
 	const char *help;
 } table[] = {
 	{"image", 0, EARLY, "NAME", set_image, "root file system from the image store"},
-	{"rootfs", 0, EARLY, "DIR", set_rootfs, "root file system from a directory, kept unchanged"},
+	{"rootfs", 0, EARLY, "DIR", set_rootfs,
+	 "root file system from a directory, kept unchanged"},
 	{"profile", 0, EARLY, "NAME|FILE", load_profile, "options of a profile"},
 	{"docker", 0, EARLY, NULL, set_docker, "bring dockerd up first (profile docker)"},
 	{"memory", 'm', BOTH, "SIZE", set_memory, "limit of memory, swap included"},
@@ -412,16 +413,16 @@ static const struct opt {
 	{"io", 0, BOTH, "rbps=SIZE,wbps=SIZE,...", set_io, "limits of the disk's device, a second"},
 	{"ids", 0, EARLY, "N", set_ids, "user and group ids inside (default 65536)"},
 	{"net", 0, EARLY, "none|egress", egress_set_net, "network: loopback only, or by a gate"},
-	{"egress", 0, RUN, "block|audit|learn=FILE", egress_set_mode, "what the gate lets pass"},
-	{"allow", 0, RUN, "HOST[:PORT[/PROTO]]", egress_allow, "a name, address or net to reach"},
-	{"allow-preset", 0, RUN, "NAME", egress_allow_preset, "what debian, npm, github ... need"},
-	{"allow-file", 0, RUN, "FILE", egress_allow_file, "a rule a line"},
-	{"deny", 0, RUN, "HOST|NET", egress_deny, "never to reach, whatever allows it"},
-	{"undeny", 0, RUN, "no-lan|NET|NAME", egress_undeny, "of what is denied by default"},
-	{"egress-verify", 0, RUN, "on|off", egress_set_verify, "read names in TLS and HTTP (on)"},
+	{"egress", 0, LATE, "block|audit|learn=FILE", egress_set_mode, "what the gate lets pass"},
+	{"allow", 0, LATE, "HOST[:PORT[/PROTO]]", egress_allow, "a name, address or net to reach"},
+	{"allow-preset", 0, LATE, "NAME", egress_allow_preset, "what debian, npm, github ... need"},
+	{"allow-file", 0, LATE, "FILE", egress_allow_file, "a rule a line"},
+	{"deny", 0, LATE, "HOST|NET", egress_deny, "never to reach, whatever allows it"},
+	{"undeny", 0, LATE, "no-lan|NET|NAME", egress_undeny, "of what is denied by default"},
+	{"egress-verify", 0, LATE, "on|off", egress_set_verify, "read names in TLS and HTTP (on)"},
 	{"egress-uplink", 0, EARLY, "auto|veth|pasta", egress_set_uplink, "how the gate gets out"},
-	{"egress-rate", 0, RUN, "SIZE", egress_set_rate, "upload, a second"},
-	{"egress-bytes", 0, RUN, "SIZE", egress_set_bytes, "upload, in all"},
+	{"egress-rate", 0, LATE, "SIZE", egress_set_rate, "upload, a second"},
+	{"egress-bytes", 0, LATE, "SIZE", egress_set_bytes, "upload, in all"},
 	{"publish", 'p', RUN, "[IP:]PORT:PORT[/PROTO]", egress_publish,
 	 "a port of the host that leads in"},
 	{"egress-log", 0, LATE, "FILE", egress_set_log, "append flows and refusals as JSON lines"},
@@ -438,7 +439,8 @@ static const struct opt {
 	{"hostname", 'h', LATE, "NAME", set_hostname, "its host name (default the ID)"},
 	{"label", 'l', LATE, "K=V", add_label, "a label that inspect shows"},
 	{"ulimit", 0, EARLY, "NAME=SOFT[:HARD]", add_ulimit, "a resource limit, as in nofile=1024"},
-	{"allow-syscalls", 0, EARLY, "bpf|perf|io_uring", allow, "what the filter refuses otherwise"},
+	{"allow-syscalls", 0, EARLY, "bpf|perf|io_uring", allow,
+	 "what the filter refuses otherwise"},
 	{"trap", 0, EARLY, "mknod|sysinfo|...", trap, "have a helper answer that system call"},
 	{"no-new-privs", 0, EARLY, NULL, no_new_privs, "set-user-id programs gain nothing"},
 	{"audit", 0, LATE, "FILE", set_audit, "append events and usage as JSON lines"},
@@ -448,7 +450,8 @@ static const struct opt {
 	{"size", 0, FOR_POOL, "N", set_pool_size, "so many sandboxes wait"},
 	{"dry-run", 0, RUN, NULL, set_dry_run, "print the plan and do nothing"},
 	{"env", 'e', LATE | EXEC, "K[=V]", add_env, "set a variable, or pass ours on"},
-	{"env-file", 0, LATE | EXEC, "FILE", job_add_env_file, "such a line each, before all --env"},
+	{"env-file", 0, LATE | EXEC, "FILE", job_add_env_file,
+	 "such a line each, before all --env"},
 	{"workdir", 'w', LATE | EXEC, "DIR", set_workdir, "directory to start in"},
 	{"user", 'u', LATE | EXEC, "USER[:GROUP]", set_user, "user to run as (default root)"},
 	{"interactive", 'i', LATE | EXEC, NULL, set_interactive, "connect standard input"},
@@ -530,8 +533,8 @@ static enum turn turn_of(const struct opt *o)
 }
 
 /* One pass over argv. */
-static int pass(struct front *f, unsigned int which, enum turn turn, int argc, char **argv, const char *shorts,
-		const struct option *longs)
+static int pass(struct front *f, unsigned int which, enum turn turn, int argc, char **argv,
+		const char *shorts, const struct option *longs)
 {
 	int c, at;
 
@@ -546,8 +549,9 @@ static int pass(struct front *f, unsigned int which, enum turn turn, int argc, c
 		if (c == '?' || !o)
 			return cli_usage_error(f->verb, "unknown option %s", argv[at]);
 		if (which == FOR_JOB && !(o->which & FOR_JOB))
-			return cli_usage_error(f->verb, "--%s does not go with --pool: its sandboxes "
-					       "are up already (say it to cisandbox pool start)",
+			return cli_usage_error(f->verb,
+					       "--%s does not go with --pool: its sandboxes are "
+					       "up already (say it to cisandbox pool start)",
 					       o->name);
 		r = turn_of(o) == turn ? apply_one(f, o) : 0;
 		if (r != 0)

@@ -28,6 +28,8 @@ struct front {
 	unsigned int pool_size;
 	bool no_fill;
 	bool is_template;  /* the options are a pool's: paths are made absolute */
+	bool is_member;    /* of a pool, and has been taken; then report is who waits for it, and
+			    * what they send are signals as signalfd() has them */
 	int report;        /* detached: pipe to whoever started us, or -1 */
 };
 

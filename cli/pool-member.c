@@ -72,17 +72,18 @@ static int serve(struct front *f, int connection)
 	struct pool_job job = {0};
 	int first, status;
 
+	f->report = connection;
 	if (pool_recv_job(connection, &job) < 0 || become(&job) < 0)
 		return EXIT_OURS;
 	/* As signals come by it, so does the end of who waits for us. */
 	fcntl(connection, F_SETFL, O_NONBLOCK);
-	f->report = connection;
+	f->is_member = true;
 	f->is_ready = false;
 	status = opts_parse(f, FOR_JOB, job.argc, job.argv, &first);
 	if (status == 0)
 		status = job_check(f);
 	if (status == 0)
-		status = run_given(f, job.argv + first, connection);
+		status = run_given(f, job.argv + first);
 	return status;
 }
 
@@ -110,6 +111,7 @@ int pool_member(const char *name, const struct pool_kind *k, int report)
 		return status;
 	}
 	close(report);
+	f.report = -1;
 	close(signals);
 	leave_all_behind();
 	connection = await_job(&f, listening);
@@ -117,7 +119,7 @@ int pool_member(const char *name, const struct pool_kind *k, int report)
 		status = serve(&f, connection);
 	/* Everything is gone before anybody hears that it is over. */
 	cis_sandbox_free(f.sb);
-	if (connection >= 0)
-		pool_send_status(connection, status);
+	if (f.report >= 0)
+		pool_send_status(f.report, status);
 	return status;
 }

@@ -5,10 +5,7 @@
 
 #include "opts.h"
 
-/*
- * From options to the end. @signals: a non-blocking descriptor as of signalfd(), or -1: this
- * process's own. Exit status.
- */
-int run_given(struct front *f, char **argv, int signals);
+/* From options to the end. Exit status. */
+int run_given(struct front *f, char **argv);
 
 #endif

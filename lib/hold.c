@@ -73,6 +73,27 @@ static int give_limits(struct cis_sandbox *sb, struct cis_error *err)
 	return r < 0 ? r : group_limit(&sb->group, &limits, err);
 }
 
+/* Nothing was let through until now. */
+static int give_rules(struct cis_sandbox *sb, struct cis_error *err)
+{
+	const struct spec_egress *e = &sb->spec.egress;
+	struct gate *g = &sb->gate;
+	struct policy *policy;
+	int r = spec_shut_host(&sb->spec, err);
+
+	if (r < 0 || !gate_is_on(g))
+		return r;
+	r = plan_rules(&e->rules, &policy, err);
+	if (r < 0)
+		return r;
+	g->verify = !e->no_verify;
+	g->rate = e->rate;
+	g->budget = e->bytes;
+	supervise_forget_gate(sb);
+	r = gate_change(g, policy, err);
+	return r < 0 ? r : supervise_gate(sb, err);
+}
+
 static int send_streams(struct cis_sandbox *sb, struct cis_error *err)
 {
 	int child[3], r = prepare_stdio(sb, child, err);
@@ -109,7 +130,8 @@ int hold_start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err
 	sb->is_held = false;
 	if (sb->sync < 0)
 		return cis_fail_plain(err, ESRCH, "the sandbox %s ended", sb->state.id);
-	if (sb->spec.id)
+	r = spec_validate(&sb->spec, err);
+	if (r >= 0 && sb->spec.id)
 		r = state_rename(&sb->state, sb->spec.id, err);
 	if (r >= 0)
 		r = plan_command(sb, argv, err);
@@ -117,6 +139,8 @@ int hold_start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err
 		r = give_limits(sb, err);
 	if (r >= 0)
 		r = give_secrets(sb, err);
+	if (r >= 0)
+		r = give_rules(sb, err);
 	if (r >= 0 && sb->spec.artifacts.n)
 		r = collector_open(&sb->collector, &sb->spec.artifacts, err);
 	if (r >= 0)

@@ -558,16 +558,24 @@ static int plan_inside(struct plan *p, int rootfd)
 	return r;
 }
 
-/* What may be reached; the key keeps names that collide from being chosen. */
-static int plan_policy(struct plan *p, struct cis_error *err)
+/* The key keeps names that collide from being chosen. */
+int plan_rules(const struct ruleset *rules, struct policy **ret, struct cis_error *err)
 {
 	uint8_t key[16];
 
-	if (p->spec->net != CIS_NET_EGRESS)
-		return 0;
 	if (getrandom(key, sizeof key, 0) != sizeof key)
 		return cis_fail(err, EIO, "plan");
-	return ruleset_compile(&p->spec->egress.rules, key, &p->policy, err);
+	return ruleset_compile(rules, key, ret, err);
+}
+
+/* What may be reached; without a command, nothing. */
+static int plan_policy(struct plan *p, struct cis_error *err)
+{
+	const struct ruleset nothing = {0};
+
+	if (p->spec->net != CIS_NET_EGRESS)
+		return 0;
+	return plan_rules(p->spec->hold ? &nothing : &p->spec->egress.rules, &p->policy, err);
 }
 
 /* ---- building -------------------------------------------------------------------- */

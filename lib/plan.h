@@ -161,6 +161,9 @@ int plan_payload(struct plan *p, const struct spec *spec, char *const argv[], in
 int plan_late_payload(struct plan *p, const struct spec *spec, char *const argv[], int rootfd,
 		      struct cis_error *err);
 
+/* What they come to; *ret is the caller's. */
+int plan_rules(const struct ruleset *rules, struct policy **ret, struct cis_error *err);
+
 /* All ops as text, a line each. */
 int plan_print(const struct plan *p, char **ret);
 

@@ -59,7 +59,8 @@ int cis_pool_save(const char *name, unsigned int size, const char *directory,
 	int r;
 
 	if (!size || size > CIS_POOL_SIZE_MAX)
-		return cis_fail_plain(err, EINVAL, "a pool has 1 to %u sandboxes", CIS_POOL_SIZE_MAX);
+		return cis_fail_plain(err, EINVAL, "a pool has 1 to %u sandboxes",
+				      CIS_POOL_SIZE_MAX);
 	for (size_t i = 0; options[i]; i++)
 		json_push(words, json_string_new(options[i]));
 	json_set_int(doc, "size", size);

@@ -98,8 +98,11 @@ static int make_secrets(struct cis_sandbox *sb, const struct op *op, struct cis_
 
 	if (r < 0)
 		return r;
-	fd = sb->spec.hold ? secrets_mount_empty(sb->base, err) : secrets_mount(&sb->spec.secrets, sb->base, sb->base + e->uid, sb->base + e->gid,
-			   err);
+	if (sb->spec.hold)
+		fd = secrets_mount_empty(sb->base, err);
+	else
+		fd = secrets_mount(&sb->spec.secrets, sb->base, sb->base + e->uid,
+				   sb->base + e->gid, err);
 	if (fd < 0)
 		return fd;
 	sb->plan.fds[op->slot] = fd;

@@ -140,6 +140,9 @@ int start_bundle(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 int supervise_begin(struct cis_sandbox *sb, struct cis_error *err);
 /* The part of it that is about the command. */
 int supervise_command(struct cis_sandbox *sb, struct cis_error *err);
+/* The gate's helpers are about to be others; and then are. */
+void supervise_forget_gate(struct cis_sandbox *sb);
+int supervise_gate(struct cis_sandbox *sb, struct cis_error *err);
 /* An event, and its line in the audit. */
 void supervise_post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t value,
 		    const char *audit_name, const char *text);

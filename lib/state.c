@@ -470,8 +470,8 @@ static int undo_disk(const struct state *st, const char *journal, struct cis_err
 static int remove_files(struct state *st, struct cis_error *err)
 {
 	static const char *const files[] = {"temp", "state.json", "state.json.new", "journal",
-					    ".cgroups", ".cgroups.new", "gate", "take", "pool", "pool.new",
-					    "born", "lock"};
+					    ".cgroups", ".cgroups.new", "gate", "take", "pool",
+					    "pool.new", "born", "lock"};
 	cleanup_close int lock = state_lock_root(NULL);
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)

@@ -142,6 +142,30 @@ int supervise_command(struct cis_sandbox *sb, struct cis_error *err)
 	return r < 0 ? cis_fail(err, -r, "watch the command") : 0;
 }
 
+static int watch_gate(struct cis_sandbox *sb)
+{
+	int r = 0;
+
+	if (sb->gate.keeper >= 0)
+		r = supervise_watch(sb, sb->gate.keeper, EPOLLIN, SRC_KEEPER);
+	if (r >= 0 && sb->gate.names >= 0)
+		r = supervise_watch(sb, sb->gate.names, EPOLLIN, SRC_NAMES);
+	return r;
+}
+
+int supervise_gate(struct cis_sandbox *sb, struct cis_error *err)
+{
+	int r = watch_gate(sb);
+
+	return r < 0 ? cis_fail(err, -r, "watch the gate") : 0;
+}
+
+void supervise_forget_gate(struct cis_sandbox *sb)
+{
+	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->gate.keeper, NULL);
+	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->gate.names, NULL);
+}
+
 int supervise_begin(struct cis_sandbox *sb, struct cis_error *err)
 {
 	int r = 0;
@@ -156,10 +180,8 @@ int supervise_begin(struct cis_sandbox *sb, struct cis_error *err)
 					    SRC_TRAPS + i);
 	if (r >= 0 && sb->vfs.pidfd >= 0)
 		r = supervise_watch(sb, sb->vfs.pidfd, EPOLLIN, SRC_HELPER);
-	if (r >= 0 && sb->gate.keeper >= 0)
-		r = supervise_watch(sb, sb->gate.keeper, EPOLLIN, SRC_KEEPER);
-	if (r >= 0 && sb->gate.names >= 0)
-		r = supervise_watch(sb, sb->gate.names, EPOLLIN, SRC_NAMES);
+	if (r >= 0)
+		r = watch_gate(sb);
 	if (r >= 0 && sb->gate.inbound >= 0)
 		r = supervise_watch(sb, sb->gate.inbound, EPOLLIN, SRC_INBOUND);
 	if (r >= 0 && sb->gate.pasta.pidfd >= 0)
