@@ -47,5 +47,6 @@ int cmd_check(int argc, char **argv);
 int cmd_image(int argc, char **argv);
 int cmd_seed(int argc, char **argv);
 int cmd_bundle(int argc, char **argv);
+int cmd_pool(int argc, char **argv);
 
 #endif

@@ -10,6 +10,8 @@
 #include "opts-egress.h"
 #include "opts-job.h"
 #include "opts.h"
+#include "pool.h"
+#include "run.h"
 #include "session.h"
 
 static const char synopsis[] = "cisandbox run [OPTION]... [--] COMMAND [ARG]...";
@@ -45,9 +47,9 @@ static int start(struct front *f, char **argv)
 	return 0;
 }
 
-static int run(struct front *f, char **argv)
+static int run(struct front *f, char **argv, int signals)
 {
-	int signals = session_block_signals(), status;
+	int status;
 
 	session_set_streams(f);
 	status = start(f, argv);
@@ -58,13 +60,29 @@ static int run(struct front *f, char **argv)
 	return status;
 }
 
+/* Nobody waits for us any more. */
+static int run_on(struct front *f, int signals)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	close(f->report);
+	f->report = -1;
+	f->is_ready = true;
+	for (int i = 0; i < 3; i++)
+		dup2(null, i);
+	close(null);
+	if (chdir("/") < 0)
+		return EXIT_OURS;
+	return session_run(f, signals);
+}
+
 /*
  * The supervisor of a detached sandbox is a child in a session of its own. We
  * wait for its word: the id, or nothing, when it has already said why not.
  */
 static int supervise_detached(struct front *f, char **argv, int report)
 {
-	int signals, null, status;
+	int signals, status;
 	const char *id;
 
 	setsid();
@@ -78,16 +96,23 @@ static int supervise_detached(struct front *f, char **argv, int report)
 	id = cis_sandbox_id(f->sb);
 	if (write(report, id, strlen(id)) < 0)
 		return EXIT_OURS;
-	close(report);
-	f->report = -1;
-	f->is_ready = true;
-	null = open("/dev/null", O_RDWR);
-	for (int i = 0; i < 3; i++)
-		dup2(null, i);
-	close(null);
-	if (chdir("/") < 0)
+	return run_on(f, signals);
+}
+
+/* In a member of a pool, which is nobody's child: whoever asked for it reads our word, too. */
+static int detach_member(struct front *f, char **argv)
+{
+	int status = start(f, argv);
+
+	if (status == 0)
+		status = session_await_ready(f, f->report);
+	if (status != 0)
+		return status;
+	puts(cis_sandbox_id(f->sb));
+	if (fflush(stdout) != 0)
 		return EXIT_OURS;
-	return session_run(f, signals);
+	pool_send_status(f->report, 0);
+	return run_on(f, session_block_signals());
 }
 
 static int detach(struct front *f, char **argv)
@@ -98,8 +123,6 @@ static int detach(struct front *f, char **argv)
 	ssize_t n;
 	pid_t pid;
 
-	if (f->tty || f->interactive)
-		return cli_usage_error(f->verb, "--detach does not go with -i or -t");
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return cli_usage_error(f->verb, "pipe: %s", strerror(errno));
 	pid = fork();
@@ -121,31 +144,49 @@ static int detach(struct front *f, char **argv)
 	return WEXITSTATUS(status);
 }
 
+int run_given(struct front *f, char **argv)
+{
+	int status = open_audit(f);
+
+	if (status == 0)
+		status = egress_open(f);
+	if (status != 0)
+		return status;
+	if (f->dry_run)
+		return dry_run(f, argv);
+	if (f->detach && (f->tty || f->interactive))
+		return cli_usage_error(f->verb, "--detach does not go with -i or -t");
+	if (f->detach)
+		return f->is_member ? detach_member(f, argv) : detach(f, argv);
+	return run(f, argv, f->is_member ? f->report : session_block_signals());
+}
+
+static int begin(struct front *f, char **argv, int first)
+{
+	int status = job_check(f);
+
+	if (status == 0)
+		status = f->dry_run ? cli_find_places("run") : cli_become_root("run", argv);
+	return status == 0 ? run_given(f, argv + first) : status;
+}
+
 int cmd_run(int argc, char **argv)
 {
 	struct front f = {.verb = "run", .report = -1, .argv = argv};
+	const char *pool = opts_find_pool(argc, argv);
+	bool is_cold = true;
 	int first, status;
 
 	if (cis_sandbox_new(&f.sb) < 0)
 		return cli_usage_error("run", "out of memory");
-	status = opts_parse(&f, FOR_RUN, argc, argv, &first);
-	if (status == 0 && f.help) {
+	if (pool)
+		status = pool_run(&f, pool, argc, argv, &is_cold, &first);
+	else
+		status = opts_parse(&f, FOR_RUN, argc, argv, &first);
+	if (status == 0 && f.help)
 		opts_help(FOR_RUN, synopsis);
-	} else if (status == 0) {
-		status = job_check(&f);
-		if (status == 0)
-			status = f.dry_run ? cli_find_places("run") : cli_become_root("run", argv);
-		if (status == 0)
-			status = open_audit(&f);
-		if (status == 0)
-			status = egress_open(&f);
-		if (status == 0 && f.dry_run)
-			status = dry_run(&f, argv + first);
-		else if (status == 0 && f.detach)
-			status = detach(&f, argv + first);
-		else if (status == 0)
-			status = run(&f, argv + first);
-	}
+	else if (status == 0 && is_cold)
+		status = begin(&f, argv, first);
 	cis_sandbox_free(f.sb);
 	return status;
 }

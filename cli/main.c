@@ -21,6 +21,7 @@ static const struct {
 	{"reap", cmd_reap, "Remove what killed supervisors left behind"},
 	{"check", cmd_check, "Say what this host offers, and what is missing"},
 	{"bundle", cmd_bundle, "Make an OCI bundle of an image, for any runtime"},
+	{"pool", cmd_pool, "Keep sandboxes that are up already, for run --pool"},
 	{"image", cmd_image, "Build, import, list and remove root file systems"},
 	{"seed", cmd_seed, "Build, list and remove what docker inside has from the start"},
 };

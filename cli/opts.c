@@ -24,9 +24,14 @@ static int set_image(struct front *f, const char *v)
 	return cis_sandbox_set_image(f->sb, v);
 }
 
+/* Of a pool: whoever makes members stands elsewhere. */
 static int set_rootfs(struct front *f, const char *v)
 {
-	return cis_sandbox_set_rootfs(f->sb, v);
+	char *whole = f->is_template ? realpath(v, NULL) : NULL;
+	int r = cis_sandbox_set_rootfs(f->sb, whole ? whole : v);
+
+	free(whole);
+	return r;
 }
 
 static int load_profile(struct front *f, const char *v)
@@ -235,10 +240,13 @@ static int add_bind(struct front *f, const char *v)
 		if (flag)
 			*flag++ = '\0';
 		if (!flag || strcmp(flag, "ro") == 0 || strcmp(flag, "rw") == 0) {
-			bind.source = copy;
+			char *whole = f->is_template ? realpath(copy, NULL) : NULL;
+
+			bind.source = whole ? whole : copy;
 			bind.target = target;
 			bind.flags = flag && flag[1] == 'o' ? CIS_BIND_READONLY : 0;
 			r = cis_sandbox_add_bind(f->sb, &bind, sizeof bind, &err);
+			free(whole);
 			r = r < 0 ? say(f, &err) : 0;
 		}
 	}
@@ -388,6 +396,37 @@ static int set_help(struct front *f, const char *v)
 	return 0;
 }
 
+static int set_pool(struct front *f, const char *v)
+{
+	f->pool = v;
+	return 0;
+}
+
+static int set_no_fill(struct front *f, const char *v)
+{
+	(void)v;
+	f->no_fill = true;
+	return 0;
+}
+
+static int set_pool_size(struct front *f, const char *v)
+{
+	uint64_t n;
+	int r = parse_positive(v, &n);
+
+	if (r == 0 && n > CIS_POOL_SIZE_MAX)
+		r = -ERANGE;
+	f->pool_size = r == 0 ? (unsigned int)n : 0;
+	return r;
+}
+
+/*
+ * The one table of what can be said late: EARLY is for `run` and `pool start`, and settled when
+ * a pool's sandbox is up; LATE is the job's own; what limits a group can be said by both.
+ */
+#define EARLY (FOR_RUN | FOR_POOL)
+#define LATE (FOR_RUN | FOR_JOB)
+#define BOTH (EARLY | LATE)
 #define RUN FOR_RUN
 #define EXEC FOR_EXEC
 #define BUNDLE FOR_BUNDLE
@@ -400,69 +439,78 @@ static const struct opt {
 	apply apply;
 	const char *help;
 } table[] = {
-	{"image", 0, RUN, "NAME", set_image, "root file system from the image store"},
-	{"rootfs", 0, RUN, "DIR", set_rootfs, "root file system from a directory, kept unchanged"},
-	{"profile", 0, RUN | BUNDLE, "NAME|FILE", load_profile, "options of a profile"},
-	{"docker", 0, RUN, NULL, set_docker, "bring dockerd up first (profile docker)"},
-	{"seed", 0, RUN, "NAME", set_seed, "images that docker inside has from the start"},
+	{"image", 0, EARLY, "NAME", set_image, "root file system from the image store"},
+	{"rootfs", 0, EARLY, "DIR", set_rootfs,
+	 "root file system from a directory, kept unchanged"},
+	{"profile", 0, EARLY | BUNDLE, "NAME|FILE", load_profile, "options of a profile"},
+	{"docker", 0, EARLY, NULL, set_docker, "bring dockerd up first (profile docker)"},
+	{"seed", 0, EARLY, "NAME", set_seed, "images that docker inside has from the start"},
 	{"from", 0, FOR_SEED, "SCRIPT", set_from, "shell commands that pull or load images"},
-	{"memory", 'm', RUN | BUNDLE, "SIZE", set_memory, "limit of memory, swap included"},
-	{"cpus", 0, RUN | BUNDLE, "N", set_cpus, "limit of cpu time, as in 1.5"},
-	{"pids", 0, RUN | BUNDLE, "N", set_pids, "limit of processes and threads"},
-	{"disk", 0, RUN, "SIZE", set_disk, "limit of all that is written (default 512M)"},
-	{"disk-backend", 0, RUN, "auto|quota|loop|btrfs|tmpfs", set_disk_backend,
+	{"memory", 'm', BOTH | BUNDLE, "SIZE", set_memory, "limit of memory, swap included"},
+	{"cpus", 0, BOTH | BUNDLE, "N", set_cpus, "limit of cpu time, as in 1.5"},
+	{"pids", 0, BOTH | BUNDLE, "N", set_pids, "limit of processes and threads"},
+	{"disk", 0, EARLY, "SIZE", set_disk, "limit of all that is written (default 512M)"},
+	{"disk-backend", 0, EARLY, "auto|quota|loop|btrfs|tmpfs", set_disk_backend,
 	 "what the disk is made of (default auto)"},
-	{"disk-inodes", 0, RUN, "N", set_disk_inodes, "limit of files and directories on it"},
-	{"io", 0, RUN, "rbps=SIZE,wbps=SIZE,...", set_io, "limits of the disk's device, a second"},
-	{"ids", 0, RUN, "N", set_ids, "user and group ids inside (default 65536)"},
+	{"disk-inodes", 0, EARLY, "N", set_disk_inodes, "limit of files and directories on it"},
+	{"io", 0, BOTH, "rbps=SIZE,wbps=SIZE,...", set_io,
+	 "limits of the disk's device, a second"},
+	{"ids", 0, EARLY, "N", set_ids, "user and group ids inside (default 65536)"},
 	{"ids", 0, BUNDLE, "BASE[:N]", set_id_base, "a user namespace of these host ids"},
 	{"json", 0, BUNDLE, NULL, set_json, "print config.json and make nothing"},
-	{"net", 0, RUN, "none|egress", egress_set_net, "network: loopback only, or by a gate"},
-	{"egress", 0, RUN, "block|audit|learn=FILE", egress_set_mode, "what the gate lets pass"},
-	{"allow", 0, RUN, "HOST[:PORT[/PROTO]]", egress_allow, "a name, address or net to reach"},
-	{"allow-preset", 0, RUN, "NAME", egress_allow_preset, "what debian, npm, github ... need"},
-	{"allow-file", 0, RUN, "FILE", egress_allow_file, "a rule a line"},
-	{"deny", 0, RUN, "HOST|NET", egress_deny, "never to reach, whatever allows it"},
-	{"undeny", 0, RUN, "no-lan|NET|NAME", egress_undeny, "of what is denied by default"},
-	{"egress-verify", 0, RUN, "on|off", egress_set_verify, "read names in TLS and HTTP (on)"},
-	{"egress-uplink", 0, RUN, "auto|veth|pasta", egress_set_uplink, "how the gate gets out"},
-	{"egress-rate", 0, RUN, "SIZE", egress_set_rate, "upload, a second"},
-	{"egress-bytes", 0, RUN, "SIZE", egress_set_bytes, "upload, in all"},
+	{"net", 0, EARLY, "none|egress", egress_set_net, "network: loopback only, or by a gate"},
+	{"egress", 0, LATE, "block|audit|learn=FILE", egress_set_mode, "what the gate lets pass"},
+	{"allow", 0, LATE, "HOST[:PORT[/PROTO]]", egress_allow, "a name, address or net to reach"},
+	{"allow-preset", 0, LATE, "NAME", egress_allow_preset,
+	 "what debian, npm, github ... need"},
+	{"allow-file", 0, LATE, "FILE", egress_allow_file, "a rule a line"},
+	{"deny", 0, LATE, "HOST|NET", egress_deny, "never to reach, whatever allows it"},
+	{"undeny", 0, LATE, "no-lan|NET|NAME", egress_undeny, "of what is denied by default"},
+	{"egress-verify", 0, LATE, "on|off", egress_set_verify, "read names in TLS and HTTP (on)"},
+	{"egress-uplink", 0, EARLY, "auto|veth|pasta", egress_set_uplink, "how the gate gets out"},
+	{"egress-rate", 0, LATE, "SIZE", egress_set_rate, "upload, a second"},
+	{"egress-bytes", 0, LATE, "SIZE", egress_set_bytes, "upload, in all"},
 	{"publish", 'p', RUN, "[IP:]PORT:PORT[/PROTO]", egress_publish,
 	 "a port of the host that leads in"},
-	{"egress-log", 0, RUN, "FILE", egress_set_log, "append flows and refusals as JSON lines"},
-	{"vfs", 0, RUN | BUNDLE, "on|off", set_vfs,
+	{"egress-log", 0, LATE, "FILE", egress_set_log, "append flows and refusals as JSON lines"},
+	{"vfs", 0, EARLY | BUNDLE, "on|off", set_vfs,
 	 "/proc and /sys show its own limits (default on)"},
-	{"inner-runtime", 0, RUN, "cisandbox|image", set_inner_runtime,
+	{"inner-runtime", 0, EARLY, "cisandbox|image", set_inner_runtime,
 	 "whose OCI runtime engines inside use"},
-	{"bind", 'v', RUN | BUNDLE, "SRC:DST[:ro|rw]", add_bind, "a host directory or file inside"},
-	{"secret", 0, RUN, "NAME=FILE|-", job_add_secret, "a file /run/secrets/NAME inside"},
-	{"mask", 0, RUN, "on|off", job_set_mask, "[MASKED] for values of secrets in output (on)"},
-	{"artifact", 0, RUN, "PATH[:DEST]", job_add_artifact, "copied out at the end"},
-	{"artifact-max", 0, RUN, "SIZE", job_set_artifact_max, "limit of all artifacts (1G)"},
-	{"timeout", 0, RUN, "DURATION", set_timeout, "end it after that; exit status 124"},
-	{"name", 0, RUN, "ID", set_name, "its name (default random)"},
-	{"hostname", 'h', RUN | BUNDLE, "NAME", set_hostname, "its host name (default the ID)"},
-	{"label", 'l', RUN | BUNDLE, "K=V", add_label, "a label that inspect shows"},
-	{"ulimit", 0, RUN | BUNDLE, "NAME=SOFT[:HARD]", add_ulimit,
+	{"bind", 'v', EARLY | BUNDLE, "SRC:DST[:ro|rw]", add_bind,
+	 "a host directory or file inside"},
+	{"secret", 0, LATE, "NAME=FILE|-", job_add_secret, "a file /run/secrets/NAME inside"},
+	{"mask", 0, LATE, "on|off", job_set_mask, "[MASKED] for values of secrets in output (on)"},
+	{"artifact", 0, LATE, "PATH[:DEST]", job_add_artifact, "copied out at the end"},
+	{"artifact-max", 0, LATE, "SIZE", job_set_artifact_max, "limit of all artifacts (1G)"},
+	{"timeout", 0, LATE, "DURATION", set_timeout, "end it after that; exit status 124"},
+	{"name", 0, LATE, "ID", set_name, "its name (default random)"},
+	{"hostname", 'h', LATE | BUNDLE, "NAME", set_hostname, "its host name (default the ID)"},
+	{"label", 'l', LATE | BUNDLE, "K=V", add_label, "a label that inspect shows"},
+	{"ulimit", 0, EARLY | BUNDLE, "NAME=SOFT[:HARD]", add_ulimit,
 	 "a resource limit, as in nofile=1024"},
-	{"allow-syscalls", 0, RUN | BUNDLE, "bpf|perf|io_uring", allow,
+	{"allow-syscalls", 0, EARLY | BUNDLE, "bpf|perf|io_uring", allow,
 	 "what the filter refuses otherwise"},
-	{"trap", 0, RUN, "mknod|sysinfo|...", trap, "have a helper answer that system call"},
-	{"no-new-privs", 0, RUN | BUNDLE, NULL, no_new_privs, "set-user-id programs gain nothing"},
-	{"audit", 0, RUN, "FILE", set_audit, "append events and usage as JSON lines"},
-	{"detach", 'd', RUN, NULL, set_detach, "go to the background, print the ID"},
+	{"trap", 0, EARLY, "mknod|sysinfo|...", trap, "have a helper answer that system call"},
+	{"no-new-privs", 0, EARLY | BUNDLE, NULL, no_new_privs,
+	 "set-user-id programs gain nothing"},
+	{"audit", 0, LATE, "FILE", set_audit, "append events and usage as JSON lines"},
+	{"detach", 'd', LATE, NULL, set_detach, "go to the background, print the ID"},
+	{"pool", 0, LATE, "NAME", set_pool, "take a sandbox of that pool, which is up already"},
+	{"no-fill", 0, LATE, NULL, set_no_fill, "with --pool: do not start another in its place"},
+	{"size", 0, FOR_POOL, "N", set_pool_size, "so many sandboxes wait"},
 	{"dry-run", 0, RUN, NULL, set_dry_run, "print the plan and do nothing"},
-	{"env", 'e', RUN | EXEC | BUNDLE, "K[=V]", add_env, "set a variable, or pass ours on"},
-	{"env-file", 0, RUN | EXEC | BUNDLE, "FILE", job_add_env_file,
+	{"env", 'e', LATE | EXEC | BUNDLE, "K[=V]", add_env, "set a variable, or pass ours on"},
+	{"env-file", 0, LATE | EXEC | BUNDLE, "FILE", job_add_env_file,
 	 "such a line each, before all --env"},
-	{"workdir", 'w', RUN | EXEC | BUNDLE, "DIR", set_workdir, "directory to start in"},
-	{"entrypoint", 0, RUN | BUNDLE, "PROGRAM", set_entrypoint, "before the command, not the image's"},
-	{"user", 'u', RUN | EXEC | BUNDLE, "USER[:GROUP]", set_user,
+	{"workdir", 'w', LATE | EXEC | BUNDLE, "DIR", set_workdir, "directory to start in"},
+	{"entrypoint", 0, RUN | BUNDLE, "PROGRAM", set_entrypoint,
+	 "before the command, not the image's"},
+	{"user", 'u', LATE | EXEC | BUNDLE, "USER[:GROUP]", set_user,
 	 "user to run as (default root)"},
-	{"interactive", 'i', RUN | EXEC, NULL, set_interactive, "connect standard input"},
-	{"tty", 't', RUN | EXEC | BUNDLE, NULL, set_tty, "give it a terminal"},
-	{"help", 0, RUN | EXEC | BUNDLE, NULL, set_help, "print this"},
+	{"interactive", 'i', LATE | EXEC, NULL, set_interactive, "connect standard input"},
+	{"tty", 't', LATE | EXEC | BUNDLE, NULL, set_tty, "give it a terminal"},
+	{"help", 0, LATE | EXEC | FOR_POOL | BUNDLE, NULL, set_help, "print this"},
 };
 
 #define MAX_OF(a, b) ((a) > (b) ? (a) : (b))
@@ -539,8 +587,8 @@ static enum turn turn_of(const struct opt *o)
 }
 
 /* One pass over argv. */
-static int pass(struct front *f, enum turn turn, int argc, char **argv, const char *shorts,
-		const struct option *longs)
+static int pass(struct front *f, unsigned int which, enum turn turn, int argc, char **argv,
+		const char *shorts, const struct option *longs)
 {
 	int c, at;
 
@@ -554,6 +602,11 @@ static int pass(struct front *f, enum turn turn, int argc, char **argv, const ch
 			return cli_usage_error(f->verb, "%s needs a value", argv[at]);
 		if (c == '?' || !o)
 			return cli_usage_error(f->verb, "unknown option %s", argv[at]);
+		if (which == FOR_JOB && !(o->which & FOR_JOB))
+			return cli_usage_error(f->verb,
+					       "--%s does not go with --pool: its sandboxes are "
+					       "up already (say it to cisandbox pool start)",
+					       o->name);
 		r = turn_of(o) == turn ? apply_one(f, o) : 0;
 		if (r != 0)
 			return r;
@@ -567,10 +620,27 @@ int opts_parse(struct front *f, unsigned int which, int argc, char **argv, int *
 	char shorts[3 * N_OPTS + 3];
 	int r = 0;
 
-	fill_getopt(which, longs, shorts);
+	/* What run has and a pool's job has not is refused by name. */
+	fill_getopt(which == FOR_JOB ? FOR_RUN : which, longs, shorts);
 	opterr = 0;
 	for (enum turn turn = PROFILES; turn <= THE_REST && r == 0; turn++)
-		r = pass(f, turn, argc, argv, shorts, longs);
+		r = pass(f, which, turn, argc, argv, shorts, longs);
 	*ret_index = optind;
 	return r;
+}
+
+const char *opts_find_pool(int argc, char **argv)
+{
+	struct option longs[N_OPTS + 1];
+	char shorts[3 * N_OPTS + 3];
+	const char *found = NULL;
+	int c;
+
+	fill_getopt(FOR_RUN, longs, shorts);
+	opterr = 0;
+	optind = 0;
+	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1)
+		if (c >= 256 && table[c - 256].apply == set_pool)
+			found = optarg;
+	return found;
 }

@@ -27,6 +27,12 @@ struct front {
 	bool only_looks;   /* will be parsed again: nothing that can be read once is read */
 	char **argv;       /* of who may be executed anew, or NULL */
 	bool is_ready;     /* the command runs already */
+	const char *pool;  /* its name, or NULL */
+	unsigned int pool_size;
+	bool no_fill;
+	bool is_template;  /* the options are a pool's: paths are made absolute */
+	bool is_member;    /* of a pool, and has been taken; then report is who waits for it, and
+			    * what they send are signals as signalfd() has them */
 	int report;        /* detached: pipe to whoever started us, or -1 */
 };
 
@@ -34,12 +40,16 @@ struct front {
 #define FOR_EXEC 2u
 #define FOR_SEED 4u /* what seed build has beside those of run */
 #define FOR_BUNDLE 8u
+#define FOR_POOL 16u /* pool start: how its sandboxes are made */
+#define FOR_JOB 32u  /* run --pool: what can be said when they are up */
 
 /*
  * Parses until the first word that is no option. 0 and the index of that word, or
  * EXIT_OURS with the error printed.
  */
 int opts_parse(struct front *f, unsigned int which, int argc, char **argv, int *ret_index);
+/* What follows --pool among the options of run; NULL: it is not there. */
+const char *opts_find_pool(int argc, char **argv);
 void opts_help(unsigned int which, const char *synopsis);
 
 #endif

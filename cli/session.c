@@ -87,7 +87,7 @@ static void show_events(struct session *s)
 	struct cis_event e;
 
 	while (cis_sandbox_next_event(s->f->sb, &e, sizeof e) == 1) {
-		if (e.kind == CIS_EVENT_READY) {
+		if (e.kind == CIS_EVENT_READY || e.kind == CIS_EVENT_HELD) {
 			progress_clear();
 			s->ready = true;
 			continue;

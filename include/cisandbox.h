@@ -391,6 +391,18 @@ int cis_sandbox_plan(struct cis_sandbox *sb, char *const argv[], char **ret,
 int cis_sandbox_start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err);
 
 /*
+ * Brings a sandbox up without a command, services included; dispatch() says CIS_EVENT_HELD when
+ * it has, and from then on all processes in it are frozen (cgroup2). start() then gives it
+ * its command, once, and what was set since: id, hostname, labels, environment, workdir,
+ * user, stdio, tty, timeout, memory, cpus, pids, io, secrets and masking, artifacts,
+ * audit. All other setters say -EBUSY as soon as hold() has been called. An id that start()
+ * gives is what everybody sees; on the host, groups and disk keep the name they were made
+ * under. A terminal has no /dev/console where an image forbids it; the number of cpus that
+ * virtual files show stays. -EOPNOTSUPP: without control groups nothing can be frozen.
+ */
+int cis_sandbox_hold(struct cis_sandbox *sb, struct cis_error *err);
+
+/*
  * Runs one more command in the live sandbox that open() found, under all its
  * limits. Environment, user, workdir, stdio and tty of this handle apply, and what the image
  * says of the first three where this handle says nothing. The command ends when the sandbox
@@ -426,6 +438,7 @@ enum cis_event_kind {
 	/* The host's file system under the disk is full, not the disk; value: bytes left. */
 	CIS_EVENT_HOST_DISK,
 	CIS_EVENT_UNHELD,       /* limits of a built-in profile that do not hold without root */
+	CIS_EVENT_HELD,         /* after hold(): it is up and frozen, and start() may be called */
 };
 struct cis_event {
 	int kind; /* enum cis_event_kind */
@@ -824,6 +837,71 @@ void cis_oci_watch_free(struct cis_oci_watch *w);
 /* The features object; a config.json to start from (@rootless: without privilege). */
 int cis_oci_features_json(char **ret, struct cis_error *err);
 int cis_oci_spec_json(int rootless, char **ret, struct cis_error *err);
+
+/* ---- pools ------------------------------------------------------------- */
+
+/*
+ * Sandboxes that were brought up by hold() and wait, frozen, each for one job. A pool is a name
+ * with a size and with words that say how its members are made, which mean something to
+ * the program that writes them alone; each member has a process of that program that called
+ * hold(), then offer(). There is no other process. For root: -EPERM.
+ *
+ *	one member's supervisor           who has a job
+ *	cis_sandbox_hold()                cis_pool_take()
+ *	cis_pool_offer()                      |
+ *	poll; cis_pool_accept() <-------- a connection: the job, as these two like it
+ *	setters; cis_sandbox_start()
+ *
+ * -EINVAL: no such name can be; -ENOENT: there is no such pool.
+ */
+#define CIS_POOL_SIZE_MAX 1000u
+
+/* Makes or replaces it; members are left as they are. @options ends with NULL. */
+int cis_pool_save(const char *name, unsigned int size, const char *directory,
+		  char *const options[], struct cis_error *err);
+/* *ret_options is one allocation. */
+int cis_pool_load(const char *name, unsigned int *ret_size, char ***ret_options,
+		  char **ret_directory, struct cis_error *err);
+/* Names; *ret is one allocation, ended by NULL. */
+int cis_pool_list(char ***ret, struct cis_error *err);
+/* Its members are left as they are. */
+int cis_pool_remove(const char *name, struct cis_error *err);
+/* A descriptor: until it is closed nobody else has it, who makes or drops members. Blocks. */
+int cis_pool_lock(const char *name, struct cis_error *err);
+
+/*
+ * Text that is the same for two new handles whose sandboxes would come up alike on this host
+ * now: options, contents of profiles, digest of the image, the calling program. To be asked of
+ * a handle that is freed afterwards. What changes in a directory given as root file system is
+ * not seen. *ret is the caller's.
+ */
+int cis_sandbox_likeness(struct cis_sandbox *sb, char **ret, struct cis_error *err);
+
+/*
+ * Offers a held sandbox as a member of @pool. Returns a listening descriptor, non-blocking, the
+ * caller's: readable when somebody takes it.
+ */
+int cis_pool_offer(struct cis_sandbox *sb, const char *pool, const char *like,
+		   struct cis_error *err);
+/*
+ * Takes the offer back. Returns a connection to who has taken it, the caller's, and closes
+ * @listening; -EAGAIN: nobody has, and it stays offered.
+ */
+int cis_pool_accept(struct cis_sandbox *sb, int listening, struct cis_error *err);
+/*
+ * A connection to a member of that likeness, which is nobody else's: closing it without a word
+ * ends it. -EAGAIN: none is left.
+ */
+int cis_pool_take(const char *pool, const char *like, struct cis_error *err);
+
+struct cis_pool_count {
+	unsigned int ready; /* of the likeness that was asked for */
+	unsigned int stale; /* of another */
+};
+int cis_pool_count(const char *pool, const char *like, struct cis_pool_count *ret, size_t size,
+		   struct cis_error *err);
+/* Ends the members that are not @like; NULL: all. Blocks until they are gone. */
+int cis_pool_drop(const char *pool, const char *like, struct cis_error *err);
 
 /* ---- small helpers for front ends -------------------------------------- */
 

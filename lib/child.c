@@ -235,12 +235,17 @@ static int make_scratch_file(const struct launch *l, int scratch, const struct o
 }
 
 /* Of the mount alone: what is attached in it, now and later, is not in the clone. */
-static int keep_root(const struct launch *l, int root)
+static int keep_mount(const struct launch *l, const struct op *op)
 {
-	struct sync_msg m = {.kind = SYNC_ROOT};
-	cleanup_close int clone = sys_open_tree(root, "", AT_EMPTY_PATH | OPEN_TREE_CLONE);
+	struct mount_attr readonly = {.attr_set = MOUNT_ATTR_RDONLY};
+	struct sync_msg m = {.kind = SYNC_KEEP, .index = op->slot};
+	int fd = l->plan->fds[op->slot], r;
+	cleanup_close int clone = sys_open_tree(fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE);
 
-	return clone < 0 ? clone : sync_send_fd(l->sync[1], &m, clone);
+	r = clone < 0 ? clone : sync_send_fd(l->sync[1], &m, clone);
+	if (r >= 0 && op->flags & OP_TREE_READONLY)
+		r = sys_mount_setattr(fd, 0, &readonly);
+	return r;
 }
 
 static int bind_scratch(const struct launch *l, const struct op *op)
@@ -294,8 +299,8 @@ static int stage_op(struct launch *l, const struct op *op)
 						  ROOT_PLACE, false);
 	case OP_SHELVE:
 		return attach(fds[op->slot], fds[SLOT_SCRATCH], op->target, false);
-	case OP_KEEP_ROOT:
-		return keep_root(l, fds[op->slot]);
+	case OP_KEEP:
+		return keep_mount(l, op);
 	case OP_DEV:
 		fds[op->slot] = dev_make_stage(l->base, op->flags & OP_DEV_CONSOLE,
 					       op->flags & OP_DEV_EMPTY);

@@ -69,7 +69,7 @@ int describe_write_state(struct cis_sandbox *sb, char *const argv[], struct cis_
 	uint64_t started = 0;
 
 	process_start_time(sb->pid, &started, NULL);
-	for (size_t i = 0; argv[i]; i++)
+	for (size_t i = 0; argv && argv[i]; i++)
 		json_push(command, json_string_new(argv[i]));
 	json_set_string(o, "id", sb->state.id);
 	json_set_int(o, "created", time(NULL));

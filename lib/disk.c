@@ -61,7 +61,7 @@ int disk_make(struct state *st, const struct spec *s, enum cis_disk kind, uid_t 
 		.inodes = s->disk_inodes,
 		.base = base,
 		.dir = -1,
-		.name = st->id,
+		.name = st->born,
 	};
 	int r = 0;
 
@@ -82,7 +82,7 @@ int disk_usage_of(const struct state *st, pid_t init, struct scratch_usage *ret)
 	if (state_disk_place(st, &place) >= 0 && place)
 		dir = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir >= 0)
-		fd = openat(dir, st->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		fd = openat(dir, st->born, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? scratch_usage_of(init, ret) : scratch_usage(fd, ret);
 }
 

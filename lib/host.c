@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* All sandboxes of the host: list, inspect, stats, wait, reap. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,22 +14,7 @@
 #include "describe.h"
 #include "disk.h"
 #include "host.h"
-
-/* Names below the state root that are sandboxes; *ret is the caller's. */
-static int list_ids(struct strv *ret, struct cis_error *err)
-{
-	DIR *dir = opendir(state_root());
-	struct dirent *e;
-	int r = 0;
-
-	if (!dir)
-		return errno == ENOENT ? 0 : cis_fail(err, errno, "list %s", state_root());
-	while (r >= 0 && (e = readdir(dir)))
-		if (spec_id_is_valid(e->d_name))
-			r = strv_add(ret, e->d_name);
-	closedir(dir);
-	return r < 0 ? cis_fail(err, -r, "list %s", state_root()) : 0;
-}
+#include "pool.h"
 
 /* ---- reap --------------------------------------------------------------------- */
 
@@ -70,7 +54,7 @@ static int reap(unsigned int *ret_n, struct cis_error *err)
 	cleanup(strv_done) struct strv ids = {0};
 	struct state dead[REAP_AT_ONCE];
 	unsigned int n = 0;
-	int worst = 0, r = list_ids(&ids, err);
+	int worst = 0, r = state_list(&ids, err);
 
 	for (size_t at = 0, n_dead; at < ids.n && r >= 0;) {
 		r = take_some(dead, &n_dead, &n, &ids, &at, err);
@@ -110,8 +94,13 @@ void host_reap(void)
 
 static const char *status_of(const struct state *st, const struct json *doc)
 {
+	char pool[64];
+
 	if (!state_is_alive(st))
 		return "dead";
+	pool_of(st, pool);
+	if (*pool)
+		return "pooled";
 	return doc ? "running" : "starting";
 }
 
@@ -170,7 +159,7 @@ int cis_list(struct cis_info **ret, size_t *ret_n, struct cis_error *err)
 	cleanup(strv_done) struct strv ids = {0};
 	struct cis_info *infos;
 	size_t n = 0;
-	int r = list_ids(&ids, err);
+	int r = state_list(&ids, err);
 
 	if (r < 0)
 		return r;

@@ -23,8 +23,10 @@
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/sys.h"
+#include "job.h"
 #include "launch.h"
 #include "sync.h"
+#include "tty.h"
 
 #define PROBE_MSEC 5
 
@@ -36,6 +38,8 @@ struct pid1 {
 	int probe;         /* connected to its socket, question sent; or -1 */
 	uint64_t deadline; /* msec */
 	pid_t payload;     /* 0 until it runs */
+	bool is_held;      /* until the command comes */
+	struct job job;
 };
 
 static void say(const struct pid1 *s, enum sync_kind kind, unsigned int index, int value,
@@ -105,9 +109,9 @@ static void drop_caps(void)
 	sys_capset(caps);
 }
 
-static void start_payload(struct pid1 *s)
+static void start_payload(struct pid1 *s, const struct plan_exec *e)
 {
-	s->payload = spawn(s, &s->l->plan->payload);
+	s->payload = spawn(s, e);
 	if (s->payload < 0)
 		_exit(1);
 	drop_caps();
@@ -116,12 +120,57 @@ static void start_payload(struct pid1 *s)
 		s->l->stdio[i] = fd_close(s->l->stdio[i]);
 }
 
+/* ---- one that is held ----------------------------------------------------------- */
+
+static int open_late_tty(struct pid1 *s)
+{
+	struct sync_msg m = {.kind = SYNC_TTY};
+	cleanup_close int master = -1;
+	/* Not there, for nobody knew that there would be a terminal. */
+	cleanup_close int console = SYS(openat, AT_FDCWD, "/dev/console",
+					O_WRONLY | O_CREAT | O_EXCL | O_NOCTTY | O_CLOEXEC, 0600);
+	int slave, r = tty_open_child(s->job.rows, s->job.cols, &master, &slave);
+
+	if (r >= 0 && console >= 0)
+		r = tty_show_as_console_child(master);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < 3; i++)
+		s->l->stdio[i] = slave;
+	return sync_send_fd(s->l->sync[1], &m, master);
+}
+
+static void take_job(struct pid1 *s, int fd)
+{
+	int r = fd < 0 ? -EPROTO : job_open_child(fd, &s->job);
+
+	if (r >= 0)
+		r = SYS(sethostname, s->job.hostname, strlen(s->job.hostname));
+	if (r >= 0 && s->job.exec.tty)
+		r = open_late_tty(s);
+	if (r < 0) {
+		say(s, SYNC_LOCK_FAILED, LOCK_JOB, -r, 0);
+		_exit(1);
+	}
+	s->is_held = false;
+	start_payload(s, &s->job.exec);
+}
+
+static void hold(struct pid1 *s)
+{
+	s->is_held = true;
+	say(s, SYNC_HELD, 0, 0, 0);
+}
+
 static void start_next(struct pid1 *s)
 {
 	const struct plan_exec *e = &s->l->plan->services[s->service];
 
 	if (s->service == s->l->plan->n_services) {
-		start_payload(s);
+		if (s->l->plan->spec->hold)
+			hold(s);
+		else
+			start_payload(s, &s->l->plan->payload);
 		return;
 	}
 	s->service_pid = spawn(s, e);
@@ -207,6 +256,10 @@ static void reap(struct pid1 *s)
 		}
 		if (s->payload || pid != s->service_pid)
 			continue;
+		/* What came up is gone before anybody had use of it. */
+		if (s->is_held)
+			_exit(1);
+		s->service_pid = 0;
 		if (!s->l->plan->services[s->service].ready_unix && status == 0)
 			service_is_up(s);
 		else
@@ -228,11 +281,16 @@ static void on_signal(struct pid1 *s)
 
 static void on_sync(struct pid1 *s)
 {
+	cleanup_close int fd = -1;
 	struct sync_msg m;
 
 	/* The end of the conversation is the death of the supervisor, and ours. */
-	if (sync_recv(s->l->sync[1], &m, NULL, 0) <= 0)
+	if (sync_recv(s->l->sync[1], &m, &fd, 0) <= 0)
 		_exit(1);
+	if (s->is_held && m.kind == SYNC_STREAM && m.index < 3)
+		s->l->stdio[m.index] = steal_fd(&fd);
+	else if (s->is_held && m.kind == SYNC_JOB)
+		take_job(s, fd);
 	if (m.kind != SYNC_SIGNAL)
 		return;
 	if (s->payload)
@@ -259,12 +317,12 @@ void init_main(struct launch *l)
 				       {.fd = s.signals, .events = POLLIN},
 				       {.fd = s.probe, .events = POLLIN}};
 
-		poll(fds, ARRAY_SIZE(fds), s.payload ? -1 : PROBE_MSEC);
+		poll(fds, ARRAY_SIZE(fds), s.payload || s.is_held ? -1 : PROBE_MSEC);
 		if (fds[1].revents)
 			on_signal(&s);
 		if (fds[0].revents)
 			on_sync(&s);
-		if (s.payload)
+		if (s.payload || s.is_held)
 			continue;
 		if (now_msec() > s.deadline)
 			service_failed(&s, ETIMEDOUT, 0);

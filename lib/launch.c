@@ -131,6 +131,7 @@ static const char *lock_step_name(unsigned int step)
 		[LOCK_CWD] = "enter the work directory",
 		[LOCK_IDS] = "change to its user",
 		[LOCK_FILTER] = "install the seccomp filter",
+		[LOCK_JOB] = "take the command over",
 	};
 
 	return step < ARRAY_SIZE(names) ? names[step] : "?";
@@ -351,6 +352,12 @@ static int hear(struct launch *l, struct sync_msg *ret, int *ret_fd)
 	}
 }
 
+static void keep(int *where, int fd)
+{
+	fd_close(*where);
+	*where = fd;
+}
+
 /* Until the command runs; with services until they are about to start. */
 static int converse(struct launch *l, struct launched *ret, struct cis_error *err)
 {
@@ -368,15 +375,17 @@ static int converse(struct launch *l, struct launched *ret, struct cis_error *er
 		case SYNC_TTY:
 			ret->tty = fd;
 			break;
-		case SYNC_ROOT:
-			fd_close(ret->root);
-			ret->root = fd;
+		case SYNC_KEEP:
+			keep(m.index == SLOT_SECRETS ? &ret->secrets : &ret->root, fd);
 			break;
 		case SYNC_TRAP:
 			ret->listener = fd;
 			break;
 		case SYNC_PAYLOAD:
 			ret->payload_runs = true;
+			return 0;
+		case SYNC_HELD:
+			ret->is_held = true;
 			return 0;
 		case SYNC_SETUP:
 			return 0;
@@ -455,7 +464,7 @@ int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 			    stage_main);
 
 	*ret = (struct launched){.sync = -1, .pidfd = -1, .tty = -1, .root = -1,
-				  .listener = -1};
+				  .secrets = -1, .listener = -1};
 	close_childrens_ends(l);
 	if (r < 0)
 		return cis_fail(err, -r, "clone the stage");
@@ -481,6 +490,7 @@ int launch_run(struct launch *l, struct launched *ret, struct cis_error *err)
 		end_child(sys_pidfd_open(*l->init));
 	ret->tty = fd_close(ret->tty);
 	ret->root = fd_close(ret->root);
+	ret->secrets = fd_close(ret->secrets);
 	ret->listener = fd_close(ret->listener);
 	return r;
 }

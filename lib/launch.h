@@ -51,8 +51,9 @@ struct launched {
 	pid_t init;
 	int tty; /* master, or -1 */
 	int root; /* a clone of it, or -1 */
+	int secrets; /* likewise, where these will be */
 	int listener; /* of the filter, or -1 */
-	bool payload_runs; /* else services are about to start */
+	bool payload_runs, is_held; /* else services are about to start */
 };
 
 void launch_init(struct launch *l);

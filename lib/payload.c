@@ -96,7 +96,7 @@ void payload_exec(const struct plan *p, const struct plan_exec *e, const int std
 		fail(report, SYNC_LOCK_FAILED, LOCK_SESSION, r);
 	process_reset_signals_child();
 	umask(022);
-	r = p->spec->tty && !e->log ? tty_take_child(stdio[0]) : 0;
+	r = e->tty ? tty_take_child(stdio[0]) : 0;
 	if (r < 0)
 		fail(report, SYNC_LOCK_FAILED, LOCK_TTY, r);
 	r = set_streams(e, stdio);

@@ -121,7 +121,6 @@ static const char *const plain_words[] = {
 		     "namespaces",
 	[OP_OWNER] = "take the effective id of the sandbox's root",
 	[OP_ATTACH_LAYERS] = "attach the scratch, and the image in it",
-	[OP_KEEP_ROOT] = "hand a clone of the root to the caller, for artifacts",
 	[OP_ENTER_ROOT] = "enter its own copy of the root",
 	[OP_PIVOT] = "change the root and leave the host's behind",
 	[OP_TTY] = "open a terminal",
@@ -151,6 +150,10 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 		break;
 	case OP_SECRETS:
 		describe_secrets(&p->spec->secrets, buf, n);
+		break;
+	case OP_KEEP:
+		snprintf(buf, n, "hand a clone of the %s to the caller, for %s", slot,
+			 op->slot == SLOT_ROOT ? "artifacts" : "those to come");
 		break;
 	case OP_SHOW:
 		snprintf(buf, n, "attach them at /%s again", op->target);
@@ -261,6 +264,8 @@ int plan_print(const struct plan *p, char **ret)
 	}
 	for (size_t i = 0; i < p->n_services; i++)
 		print_exec(f, "service", &p->services[i]);
+	if (!p->payload.argv.n) /* it comes later */
+		return fclose(f) == 0 ? 0 : -ENOMEM;
 	fprintf(f, "payload %sseccomp filter%s%s%s%s\n",
 		p->spec->flags & TRAPS ? "init's " : "",
 		p->spec->flags & CIS_ALLOW_BPF ? ", bpf allowed" : "",

@@ -139,8 +139,8 @@ static int fill_argv(struct plan_exec *e, const struct plan *p, const struct spe
 	return e->argv.n ? 0 : cis_fail_plain(err, EINVAL, "no command given");
 }
 
-int plan_payload(struct plan *p, const struct spec *s, char *const argv[], int rootfd,
-		 struct cis_error *err)
+int plan_late_payload(struct plan *p, const struct spec *s, char *const argv[], int rootfd,
+		      struct cis_error *err)
 {
 	struct plan_exec *e = &p->payload;
 	struct passwd_entry user = {0};
@@ -152,6 +152,7 @@ int plan_payload(struct plan *p, const struct spec *s, char *const argv[], int r
 	if (r < 0)
 		return r;
 	e->name = "command";
+	e->tty = s->tty;
 	e->uid = user.uid;
 	e->gid = user.gid;
 	e->groups = steal_ptr(&user.groups);
@@ -160,10 +161,15 @@ int plan_payload(struct plan *p, const struct spec *s, char *const argv[], int r
 	if (r >= 0)
 		r = str_set(&e->cwd, first_of(s->workdir, p->config.workdir, "/"));
 	passwd_entry_done(&user);
-	if (r < 0)
-		return cis_fail(err, -r, "plan");
-	r = plan_filter(p, s->flags, err);
-	return r < 0 ? r : fill_candidates(e, err);
+	return r < 0 ? cis_fail(err, -r, "plan") : fill_candidates(e, err);
+}
+
+int plan_payload(struct plan *p, const struct spec *s, char *const argv[], int rootfd,
+		 struct cis_error *err)
+{
+	int r = s->hold ? 0 : plan_late_payload(p, s, argv, rootfd, err);
+
+	return r < 0 ? r : plan_filter(p, s->flags, err);
 }
 
 static int plan_service(struct plan *p, struct plan_exec *e, const struct spec_service *svc,
@@ -257,7 +263,7 @@ static int plan_host(struct plan *p)
 	if (r >= 0)
 		r = add(p, (struct op){OP_IDS, BY_CALLER, .value = ids,
 				       .flags = p->rootless ? OP_IDS_OURS : 0});
-	if (r >= 0 && s->secrets.n)
+	if (r >= 0 && (s->secrets.n || s->hold))
 		r = add(p, (struct op){OP_SECRETS, BY_CALLER, .slot = SLOT_SECRETS});
 	if (r >= 0)
 		r = add(p, (struct op){OP_FOUND, BY_CALLER});
@@ -374,8 +380,8 @@ static int plan_overlay(struct plan *p)
 				   .flags = nodes_flag(p->spec) |
 					    (p->rootless ? OP_OVERLAY_USER : 0)});
 
-	if (r >= 0 && p->spec->artifacts.n)
-		r = add(p, (struct op){OP_KEEP_ROOT, BY_STAGE, .slot = SLOT_ROOT});
+	if (r >= 0 && (p->spec->artifacts.n || p->spec->hold))
+		r = add(p, (struct op){OP_KEEP, BY_STAGE, .slot = SLOT_ROOT});
 	if (r >= 0)
 		r = add(p, (struct op){OP_DEV, BY_STAGE, .slot = SLOT_DEV,
 				       .flags = (p->spec->tty ? OP_DEV_CONSOLE : 0) |
@@ -486,13 +492,17 @@ static int plan_secrets(struct plan *p, int rootfd, struct cis_error *err)
 {
 	int r;
 
-	if (!p->spec->secrets.n)
+	if (!p->spec->secrets.n && !p->spec->hold)
 		return 0;
 	r = resolve_target(p, rootfd, "/" SECRET_PLACE, &p->secrets_at, err);
 	if (r < 0)
 		return cis_wrap(err, r, "secrets");
 	r = add(p, (struct op){OP_ATTACH, BY_STAGE, .slot = SLOT_SECRETS,
 			       .target = p->secrets_at});
+	/* They come later, by the clone; while what the job sees has its flags locked. */
+	if (r >= 0 && p->spec->hold)
+		r = add(p, (struct op){OP_KEEP, BY_STAGE, .slot = SLOT_SECRETS,
+				       .flags = OP_TREE_READONLY});
 	return r < 0 ? cis_fail(err, -r, "plan") : 0;
 }
 
@@ -640,16 +650,24 @@ static int plan_inside(struct plan *p, int rootfd)
 	return r;
 }
 
-/* What may be reached; the key keeps names that collide from being chosen. */
-static int plan_policy(struct plan *p, struct cis_error *err)
+/* The key keeps names that collide from being chosen. */
+int plan_rules(const struct ruleset *rules, struct policy **ret, struct cis_error *err)
 {
 	uint8_t key[16];
 
-	if (p->spec->net != CIS_NET_EGRESS)
-		return 0;
 	if (getrandom(key, sizeof key, 0) != sizeof key)
 		return cis_fail(err, EIO, "plan");
-	return ruleset_compile(&p->spec->egress.rules, key, &p->policy, err);
+	return ruleset_compile(rules, key, ret, err);
+}
+
+/* What may be reached; without a command, nothing. */
+static int plan_policy(struct plan *p, struct cis_error *err)
+{
+	const struct ruleset nothing = {0};
+
+	if (p->spec->net != CIS_NET_EGRESS)
+		return 0;
+	return plan_rules(p->spec->hold ? &nothing : &p->spec->egress.rules, &p->policy, err);
 }
 
 /* ---- building -------------------------------------------------------------------- */

@@ -54,7 +54,8 @@ enum op_kind {
 	OP_SHELVE,      /* slot at target on the scratch, where init finds it */
 	OP_OVERLAY,     /* source: where on the scratch; slot: gets the root; flags: OP_NODES,
 			 * OP_OVERLAY_USER */
-	OP_KEEP_ROOT,   /* slot: a clone of it, with nothing attached, goes to the caller */
+	OP_KEEP,        /* slot: a clone of it, with nothing attached, goes to the caller; flags:
+			 * OP_TREE_READONLY: what is inside is read-only from then on */
 	OP_DEV,         /* slot: gets the tmpfs with its nodes; flags: OP_DEV_* */
 	OP_DEV_BIND,    /* target: /dev in the new root; the host's nodes over its empty files */
 	OP_ATTACH,      /* slot at target in the new root; flags: OP_TARGET_FILE */
@@ -105,6 +106,7 @@ struct plan_exec {
 	gid_t gid;
 	gid_t *groups;
 	size_t n_groups;
+	bool tty;  /* has a terminal */
 	char *log; /* NULL: the sandbox's stdio */
 	char *ready_unix;
 	char *ready_request; /* NULL: accepting is enough */
@@ -162,6 +164,16 @@ int plan_open_root(struct plan *p, struct cis_error *err);
 /* The payload part alone: @rootfd is that, or, for enter(), the root of the live sandbox. */
 int plan_payload(struct plan *p, const struct spec *spec, char *const argv[], int rootfd,
 		 struct cis_error *err);
+
+/*
+ * The same when init has been held: the filter is there already, and p->config stands for the
+ * image's wishes. The payload that *p has must be empty.
+ */
+int plan_late_payload(struct plan *p, const struct spec *spec, char *const argv[], int rootfd,
+		      struct cis_error *err);
+
+/* What they come to; *ret is the caller's. */
+int plan_rules(const struct ruleset *rules, struct policy **ret, struct cis_error *err);
 
 /* All ops as text, a line each. */
 int plan_print(const struct plan *p, char **ret);

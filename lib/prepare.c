@@ -29,7 +29,8 @@ static int make_state(struct cis_sandbox *sb, struct cis_error *err)
 	if (r < 0)
 		return r;
 	host_reap();
-	return state_create(&sb->state, sb->spec.id, err);
+	r = state_create(&sb->state, sb->spec.id, err);
+	return r < 0 || !sb->spec.hold ? r : state_set_born(&sb->state, err);
 }
 
 static int take_ids(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
@@ -42,7 +43,7 @@ static int take_ids(struct cis_sandbox *sb, const struct op *op, struct cis_erro
 		return 0; /* from 0 */
 	dir = state_open_ids(err);
 	r = dir < 0 ? dir : state_journal(&sb->state, JOURNAL_IDS, err);
-	return r < 0 ? r : ids_alloc(dir, sb->state.id, sb->count, &sb->base, err);
+	return r < 0 ? r : ids_alloc(dir, sb->state.born, sb->count, &sb->base, err);
 }
 
 /* Where device nodes count: what /dev has and terminals can be opened, and nothing else. */
@@ -60,20 +61,29 @@ static int restrict_devices(const struct cis_sandbox *sb, struct cis_error *err)
 	return device_program_attach(sb->group.dirs[sb->group.hs.unified], &policy, err);
 }
 
-static int make_groups(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
+int prepare_limits(const struct cis_sandbox *sb, struct group_limits *ret,
+		   struct cis_error *err)
 {
-	struct group_limits limits = {
+	*ret = (struct group_limits){
 		.memory = sb->spec.memory,
 		.cpus_milli = sb->spec.cpus_milli,
 		.pids = sb->spec.pids,
 		.io.most = sb->spec.io,
 	};
+	if (!io_is_limited(&ret->io))
+		return 0;
+	return io_device_of(sb->plan.fds[SLOT_SCRATCH], &ret->io.device, err);
+}
+
+static int make_groups(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
+{
+	struct group_limits limits;
 	char name[STATE_GROUP_NAME_MAX];
 	cleanup_close int root = state_open_cache(&sb->state, err);
 	int r = root < 0 ? root : 0;
 
-	if (r >= 0 && io_is_limited(&limits.io))
-		r = io_device_of(sb->plan.fds[SLOT_SCRATCH], &limits.io.device, err);
+	if (r >= 0)
+		r = prepare_limits(sb, &limits, err);
 	if (r < 0)
 		return r;
 	state_group_name(&sb->state, name);
@@ -93,12 +103,15 @@ static int make_groups(struct cis_sandbox *sb, const struct op *op, struct cis_e
 static int make_secrets(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
 {
 	const struct plan_exec *e = &sb->plan.payload;
-	int fd, r = secrets_begin(sb, err);
+	int fd, r = sb->spec.hold ? 0 : secrets_begin(sb, err);
 
 	if (r < 0)
 		return r;
-	fd = secrets_mount(&sb->spec.secrets, sb->base, sb->base + e->uid, sb->base + e->gid,
-			   err);
+	if (sb->spec.hold)
+		fd = secrets_mount_empty(sb->base, err);
+	else
+		fd = secrets_mount(&sb->spec.secrets, sb->base, sb->base + e->uid,
+				   sb->base + e->gid, err);
 	if (fd < 0)
 		return fd;
 	sb->plan.fds[op->slot] = fd;

@@ -32,6 +32,8 @@ int cis_sandbox_set_egress_uplink(struct cis_sandbox *sb, enum cis_uplink uplink
 {
 	if (uplink != CIS_UPLINK_AUTO && uplink != CIS_UPLINK_VETH && uplink != CIS_UPLINK_PASTA)
 		return -EINVAL;
+	if (sb->spec.hold)
+		return -EBUSY;
 	sb->spec.egress.is_set = true;
 	sb->spec.egress.uplink = uplink;
 	return 0;
@@ -47,6 +49,8 @@ int cis_sandbox_set_egress_limits(struct cis_sandbox *sb, uint64_t rate, uint64_
 
 int cis_sandbox_add_publish(struct cis_sandbox *sb, const char *text, struct cis_error *err)
 {
+	if (sb->spec.hold)
+		return cis_fail_plain(err, EBUSY, "publish: the sandbox has come up already");
 	return spec_add_publish(&sb->spec, text, err);
 }
 

@@ -50,7 +50,7 @@ int cis_sandbox_new(struct cis_sandbox **ret)
 	sb->mask_pause = -1;
 	for (size_t i = 0; i < N_ANSWERERS; i++)
 		sb->trap_pause[i] = -1;
-	sb->egress_log = -1;
+	sb->egress_log = sb->secrets_later = -1;
 	for (size_t i = 0; i < 3; i++)
 		sb->stdio[i] = -1;
 	for (size_t i = 0; i < N_RELAYS; i++)
@@ -94,11 +94,19 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 	fd_close(sb->tick);
 	fd_close(sb->mask_pause);
 	fd_close(sb->image_lock);
+	fd_close(sb->secrets_later);
 	fd_close(sb->epoll);
 	free(sb);
 }
 
 /* ---- setters ---------------------------------------------------------------------- */
+
+/* Of hold(): this cannot be said any more. */
+static int settled(struct cis_error *err, const char *what)
+{
+	return cis_fail_plain(err, EBUSY, "the sandbox has come up already: %s would be too late",
+			      what);
+}
 
 /* What it changed is the word of a built-in profile, or that of whoever wrote a file. */
 static int load_profile(struct spec *s, const char *text, size_t len, const char *name,
@@ -106,6 +114,11 @@ static int load_profile(struct spec *s, const char *text, size_t len, const char
 {
 	uint64_t before[N_LIMITS];
 	int r;
+
+	if (s->hold)
+		return settled(err, "a profile");
+	for (size_t i = 0; i < len; i++)
+		s->profiles_hash = (s->profiles_hash ^ (unsigned char)text[i]) * 0x100000001b3;
 
 	for (unsigned int i = 0; i < N_LIMITS; i++)
 		before[i] = *spec_limit(s, i);
@@ -144,12 +157,16 @@ int cis_sandbox_set_id(struct cis_sandbox *sb, const char *id)
 /* Naming one root takes back the other: the last word counts. */
 int cis_sandbox_set_image(struct cis_sandbox *sb, const char *name)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	str_set(&sb->spec.rootfs, NULL);
 	return str_set(&sb->spec.image, name);
 }
 
 int cis_sandbox_set_rootfs(struct cis_sandbox *sb, const char *path)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	str_set(&sb->spec.image, NULL);
 	return str_set(&sb->spec.rootfs, path);
 }
@@ -169,6 +186,8 @@ int cis_sandbox_add_bind(struct cis_sandbox *sb, const struct cis_bind *bind, si
 		return cis_fail(err, -r, "bind");
 	if (!b.source || !b.target || (b.flags & ~CIS_BIND_READONLY))
 		return cis_fail(err, EINVAL, "bind");
+	if (sb->spec.hold)
+		return settled(err, "a bind");
 	return spec_add_bind(&sb->spec, b.source, b.target, b.flags & CIS_BIND_READONLY, err);
 }
 
@@ -210,6 +229,8 @@ int cis_sandbox_add_label(struct cis_sandbox *sb, const char *label)
 int cis_sandbox_add_ulimit(struct cis_sandbox *sb, const char *name, uint64_t soft,
 			   uint64_t hard)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	return spec_add_ulimit(&sb->spec, name, soft, hard);
 }
 
@@ -233,18 +254,24 @@ int cis_sandbox_set_pids(struct cis_sandbox *sb, uint64_t processes)
 
 int cis_sandbox_set_disk(struct cis_sandbox *sb, uint64_t bytes)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	spec_demand(&sb->spec, LIMIT_DISK, bytes);
 	return 0;
 }
 
 int cis_sandbox_set_disk_inodes(struct cis_sandbox *sb, uint64_t n)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	sb->spec.disk_inodes = n;
 	return 0;
 }
 
 int cis_sandbox_set_disk_backend(struct cis_sandbox *sb, enum cis_disk kind)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	if (!scratch_name(kind))
 		return -EINVAL;
 	sb->spec.disk_kind = kind;
@@ -258,6 +285,8 @@ int cis_sandbox_set_io(struct cis_sandbox *sb, const struct cis_io *io, size_t s
 
 int cis_sandbox_set_ids(struct cis_sandbox *sb, uint64_t n)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	sb->spec.ids = MAX(n, SPEC_IDS_UNIT);
 	return 0;
 }
@@ -270,6 +299,8 @@ int cis_sandbox_set_timeout(struct cis_sandbox *sb, uint64_t milliseconds)
 
 int cis_sandbox_set_net(struct cis_sandbox *sb, enum cis_net mode)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	if (mode != CIS_NET_NONE && mode != CIS_NET_EGRESS)
 		return -EINVAL;
 	sb->spec.net = mode;
@@ -278,6 +309,8 @@ int cis_sandbox_set_net(struct cis_sandbox *sb, enum cis_net mode)
 
 int cis_sandbox_set_vfs(struct cis_sandbox *sb, enum cis_vfs mode)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	if (mode != CIS_VFS_AUTO && mode != CIS_VFS_ON && mode != CIS_VFS_OFF)
 		return -EINVAL;
 	sb->spec.vfs = mode;
@@ -286,6 +319,8 @@ int cis_sandbox_set_vfs(struct cis_sandbox *sb, enum cis_vfs mode)
 
 int cis_sandbox_set_inner_runtime(struct cis_sandbox *sb, enum cis_inner_runtime mode)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	if (mode != CIS_INNER_IMAGE && mode != CIS_INNER_AUTO && mode != CIS_INNER_CISANDBOX)
 		return -EINVAL;
 	sb->spec.inner = mode;
@@ -294,6 +329,8 @@ int cis_sandbox_set_inner_runtime(struct cis_sandbox *sb, enum cis_inner_runtime
 
 int cis_sandbox_set_flags(struct cis_sandbox *sb, uint64_t set)
 {
+	if (sb->spec.hold)
+		return -EBUSY;
 	if (set & ~(CIS_NO_NEW_PRIVS | CIS_ALLOW_BPF | CIS_ALLOW_PERF | CIS_ALLOW_IO_URING | TRAPS))
 		return -EINVAL;
 	sb->spec.flags |= set;
@@ -368,25 +405,24 @@ static int start_traps(struct cis_sandbox *sb, int listener, struct cis_error *e
 	return r;
 }
 
-static int launch(struct cis_sandbox *sb, struct launch *l, bool *ret_payload_runs,
+static int launch(struct cis_sandbox *sb, struct launch *l, struct launched *ret,
 		  struct cis_error *err)
 {
-	struct launched done;
-	int r = prepare_stdio(sb, l->stdio, err);
+	int r = sb->spec.hold ? 0 : prepare_stdio(sb, l->stdio, err);
 
 	if (r < 0)
 		return r;
-	r = launch_run(l, &done, err);
+	r = launch_run(l, ret, err);
 	if (r < 0)
 		return r;
-	sb->sync = done.sync;
-	sb->pidfd = done.pidfd;
-	sb->pid = done.init;
-	sb->tty = done.tty;
-	sb->collector.root = done.root;
-	*ret_payload_runs = done.payload_runs;
-	if (done.listener >= 0)
-		r = start_traps(sb, done.listener, err);
+	sb->sync = ret->sync;
+	sb->pidfd = ret->pidfd;
+	sb->pid = ret->init;
+	sb->tty = ret->tty;
+	sb->collector.root = ret->root;
+	sb->secrets_later = ret->secrets;
+	if (ret->listener >= 0)
+		r = start_traps(sb, ret->listener, err);
 	/* Attached by now. Closing the last descriptor of a mount takes the kernel a while:
 	 * here the command runs meanwhile, at the end somebody would wait. */
 	for (size_t i = 0; i < sb->plan.n_fds; i++)
@@ -395,7 +431,7 @@ static int launch(struct cis_sandbox *sb, struct launch *l, bool *ret_payload_ru
 	return r < 0 ? r : supervise_begin(sb, err);
 }
 
-static int make(struct cis_sandbox *sb, bool *ret_payload_runs, struct cis_error *err)
+static int make(struct cis_sandbox *sb, struct launched *ret, struct cis_error *err)
 {
 	struct launch l;
 	int r;
@@ -408,14 +444,39 @@ static int make(struct cis_sandbox *sb, bool *ret_payload_runs, struct cis_error
 	l.egress = &sb->gate;
 	r = fail_at(prepare_run(sb, &l, err), CIS_STAGE_PREPARE, err);
 	if (r >= 0)
-		r = fail_at(launch(sb, &l, ret_payload_runs, err), CIS_STAGE_SETUP, err);
+		r = fail_at(launch(sb, &l, ret, err), CIS_STAGE_SETUP, err);
 	launch_done(&l);
 	return r;
 }
 
+/* What there is to be said of it that nobody has asked for. */
+static void note_all(struct cis_sandbox *sb)
+{
+	if (!sb->plan.has_vfs && sb->spec.vfs == CIS_VFS_AUTO)
+		note_no_vfs(sb);
+	if (!sb->plan.inner_path && sb->spec.inner == CIS_INNER_AUTO)
+		note_no_inner(sb);
+	if (sb->not_masked)
+		note_not_masked(sb);
+	note_unheld(sb);
+}
+
+static int tell(struct cis_sandbox *sb, struct cis_error *err)
+{
+	char *const *argv = sb->plan.payload.argv.v;
+	int r = describe_write_state(sb, argv, err);
+
+	if (r < 0)
+		return fail_at(r, CIS_STAGE_RUN, err);
+	audit_line(sb, "started", argv ? argv[0] : NULL, "pid", (uint64_t)sb->pid, "id_base",
+		   (uint64_t)sb->base, NULL);
+	note_all(sb);
+	return 0;
+}
+
 static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
 {
-	bool payload_runs;
+	struct launched done;
 	int r = geteuid() == 0 ? rootless_fit(&sb->spec, err) : describe_unprivileged(err);
 
 	if (r >= 0 && sb->is_bundle)
@@ -430,44 +491,59 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 		r = collector_open(&sb->collector, &sb->spec.artifacts, err);
 	if (r < 0)
 		return fail_at(r, CIS_STAGE_PLAN, err);
-	r = make(sb, &payload_runs, err);
+	r = make(sb, &done, err);
 	if (r < 0)
 		return r;
 	sb->phase = PHASE_RUNNING;
-	argv = sb->plan.payload.argv.v;
-	r = describe_write_state(sb, argv, err);
-	if (r < 0)
-		return fail_at(r, CIS_STAGE_RUN, err);
-	audit_line(sb, "started", argv[0], "pid", (uint64_t)sb->pid, "id_base",
-		   (uint64_t)sb->base, NULL);
-	if (!sb->plan.has_vfs && sb->spec.vfs == CIS_VFS_AUTO)
-		note_no_vfs(sb);
-	if (!sb->plan.inner_path && sb->spec.inner == CIS_INNER_AUTO)
-		note_no_inner(sb);
-	if (sb->not_masked)
-		note_not_masked(sb);
-	note_unheld(sb);
-	if (payload_runs)
+	/* It is told of when there is a command. */
+	if (sb->spec.hold)
+		return done.is_held ? hold_begin(sb, err) : 0;
+	r = tell(sb, err);
+	if (r >= 0 && done.payload_runs)
 		supervise_payload_runs(sb);
-	return 0;
+	return r;
 }
 
-int cis_sandbox_start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
+static int start_late(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
+{
+	int r = fail_at(hold_start(sb, argv, err), CIS_STAGE_PREPARE, err);
+
+	return r < 0 ? r : tell(sb, err);
+}
+
+static int start_or_end(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
 {
 	int r;
 
-	if (sb->phase != PHASE_NEW)
-		return cis_fail_plain(err, EBUSY, "this handle has been started already");
 	if (err)
 		err->stage = CIS_STAGE_NONE;
 	sb->started_msec = now_msec();
-	r = start(sb, argv, err);
+	r = sb->is_held ? start_late(sb, argv, err) : start(sb, argv, err);
 	if (r >= 0)
 		return 0;
 	sb->started_msec = 0;
 	mask_error(sb, err);
 	supervise_finish(sb);
 	return r;
+}
+
+int cis_sandbox_start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
+{
+	if (sb->phase != PHASE_NEW && !sb->is_held)
+		return cis_fail_plain(err, EBUSY, sb->spec.hold && !sb->plan.payload.argv.n ?
+				      "this sandbox is not up yet" :
+				      "this handle has been started already");
+	return start_or_end(sb, argv, err);
+}
+
+int cis_sandbox_hold(struct cis_sandbox *sb, struct cis_error *err)
+{
+	if (sb->phase != PHASE_NEW || sb->is_bundle)
+		return cis_fail_plain(err, EBUSY, sb->is_bundle ?
+				      "a bundle cannot be held" :
+				      "this handle has been started already");
+	sb->spec.hold = true;
+	return start_or_end(sb, NULL, err);
 }
 
 /* ---- watch ----------------------------------------------------------------------------- */

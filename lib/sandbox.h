@@ -7,6 +7,7 @@
  *	prepare.c    the caller's ops: makes, on the host, what the plan asks for
  *	launch.c     clones; the conversation until init is set up
  *	supervise.c  one epoll descriptor: streams, events, limits, the end
+ *	hold.c       a sandbox that is up and waits, frozen, for its command
  *	enter.c      one more command in a live sandbox
  */
 #ifndef CIS_SANDBOX_H
@@ -31,6 +32,7 @@
  *	NEW ---start()---> RUNNING ---payload ends---> ENDED
  *	OPENED ---enter()---> RUNNING (entered) -----> ENDED
  */
+/* With hold() it is held for a part of RUNNING: until start(). */
 enum phase { PHASE_NEW, PHASE_OPENED, PHASE_RUNNING, PHASE_ENDED };
 
 #define N_RELAYS 3
@@ -65,6 +67,8 @@ struct cis_sandbox {
 	struct relay *relays[N_RELAYS];
 	int watched[N_RELAYS]; /* what of relays[i] is in the epoll set */
 
+	bool is_held;      /* it waits for its command, frozen */
+	int secrets_later; /* where those of the command are written, or -1 */
 	struct collector collector; /* of artifacts */
 
 	struct mask *mask;     /* of the secrets, or NULL */
@@ -103,6 +107,15 @@ int prepare_run(struct cis_sandbox *sb, struct launch *l, struct cis_error *err)
  */
 int prepare_stdio(struct cis_sandbox *sb, int child[3], struct cis_error *err);
 
+/* Those of the spec; the disk is there. */
+int prepare_limits(const struct cis_sandbox *sb, struct group_limits *ret,
+		   struct cis_error *err);
+
+/* hold.c: all is up, and stops until there is a command. */
+int hold_begin(struct cis_sandbox *sb, struct cis_error *err);
+/* Which it gets. What fails leaves the rest for supervise_finish(). */
+int hold_start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err);
+
 /* service-log.c: @errnum, or 0 and a wait status. -EIO. */
 int service_failed(struct cis_sandbox *sb, uint32_t index, int errnum, int status,
 		   struct cis_error *err);
@@ -128,6 +141,11 @@ int start_bundle(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 int supervise_begin(struct cis_sandbox *sb, struct cis_error *err);
 /* Once all are dead: what they have written, and nobody takes, is dropped. */
 int supervise_drain_no_more(struct cis_sandbox *sb);
+/* The part of it that is about the command. */
+int supervise_command(struct cis_sandbox *sb, struct cis_error *err);
+/* The gate's helpers are about to be others; and then are. */
+void supervise_forget_gate(struct cis_sandbox *sb);
+int supervise_gate(struct cis_sandbox *sb, struct cis_error *err);
 /* An event, and its line in the audit. */
 void supervise_post(struct cis_sandbox *sb, enum cis_event_kind kind, uint64_t value,
 		    const char *audit_name, const char *text);

@@ -76,6 +76,8 @@ struct spec {
 	enum cis_inner_runtime inner;
 	bool tty;
 	unsigned short rows, cols;
+	uint64_t profiles_hash; /* of the text of all profiles, in their order; FNV-1a */
+	bool hold; /* comes up without a command, and waits for one (hold.c) */
 	bool interactive; /* something will be written to stdin */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "state.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -21,6 +22,7 @@
 #include "fs/scratch.h"
 #include "guard/artifact.h"
 #include "isolate/ids.h"
+#include "spec.h"
 
 #define JOURNAL_MAX 8192
 #define LOCK_NEW "lock.new"
@@ -166,6 +168,26 @@ int state_lock_root(struct cis_error *err)
 	return steal_fd(&root);
 }
 
+int state_open_pools(struct cis_error *err)
+{
+	return open_table(".pools", err);
+}
+
+int state_list(struct strv *ret, struct cis_error *err)
+{
+	DIR *dir = opendir(state_root());
+	struct dirent *e;
+	int r = 0;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : cis_fail(err, errno, "list %s", state_root());
+	while (r >= 0 && (e = readdir(dir)))
+		if (spec_id_is_valid(e->d_name))
+			r = strv_add(ret, e->d_name);
+	closedir(dir);
+	return r < 0 ? cis_fail(err, -r, "list %s", state_root()) : 0;
+}
+
 /* ---- one sandbox ---------------------------------------------------------------- */
 
 static void random_id(char id[static 13])
@@ -180,7 +202,10 @@ static void random_id(char id[static 13])
 
 static int set_names(struct state *st, const char *id, struct cis_error *err)
 {
+	free(st->path);
+	st->path = NULL;
 	snprintf(st->id, sizeof st->id, "%s", id);
+	snprintf(st->born, sizeof st->born, "%s", id);
 	if (str_format(&st->path, "%s/%s", state_root(), id) < 0)
 		return cis_fail(err, ENOMEM, "state of %s", id);
 	return 0;
@@ -212,6 +237,12 @@ bool state_remove_unborn(const char *id)
 	return rmdir(path) >= 0;
 }
 
+static int name_in_use(const char *id, struct cis_error *err)
+{
+	return cis_fail_plain(err, EEXIST, "the name %s is in use (cisandbox list shows it; "
+			      "choose another)", id);
+}
+
 int state_create(struct state *st, const char *id, struct cis_error *err)
 {
 	cleanup_close int root = state_lock_root(err);
@@ -226,12 +257,8 @@ int state_create(struct state *st, const char *id, struct cis_error *err)
 	if (r < 0)
 		return r;
 	if (mkdir(st->path, 0700) < 0) {
-		r = errno == EEXIST ? cis_fail_plain(err, EEXIST,
-						     "the name %s is in use (cisandbox list "
-						     "shows it; choose another)",
-						     st->id)
-				    : cis_fail(err, errno, "make directory %s", st->path);
-		return r;
+		return errno == EEXIST ? name_in_use(st->id, err)
+				       : cis_fail(err, errno, "make directory %s", st->path);
 	}
 	r = make_locked(st);
 	if (r < 0) {
@@ -242,14 +269,54 @@ int state_create(struct state *st, const char *id, struct cis_error *err)
 	return 0;
 }
 
+int state_set_born(struct state *st, struct cis_error *err)
+{
+	cleanup_close int fd = -1;
+	int r;
+
+	/* With a '+', which no id has. */
+	snprintf(st->born, sizeof st->born, "pool+%.50s", st->id);
+	fd = openat(st->dir, "born", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	r = fd < 0 ? -errno : io_write_all(fd, st->born, strlen(st->born));
+	return r < 0 ? cis_fail(err, -r, "state of %s", st->id) : 0;
+}
+
+/* Without such a file it has the name of the directory. */
+static int read_born(struct state *st)
+{
+	cleanup_free char *text = NULL;
+	int r = io_read_file_at(st->dir, "born", sizeof st->born - 1, &text, NULL);
+
+	if (r >= 0 && *text)
+		snprintf(st->born, sizeof st->born, "%s", text);
+	return r == -ENOENT ? 0 : MIN(r, 0);
+}
+
+int state_rename(struct state *st, const char *id, struct cis_error *err)
+{
+	cleanup_close int root = state_lock_root(err);
+	char born[sizeof st->born];
+	int r;
+
+	if (root < 0)
+		return root;
+	if (renameat2(root, st->id, root, id, RENAME_NOREPLACE) < 0)
+		return errno == EEXIST ? name_in_use(id, err)
+				       : cis_fail(err, errno, "rename %s to %s", st->id, id);
+	memcpy(born, st->born, sizeof born);
+	r = set_names(st, id, err);
+	memcpy(st->born, born, sizeof born);
+	return r;
+}
+
 void state_group_name(const struct state *st, char ret[static STATE_GROUP_NAME_MAX])
 {
 	struct stat root;
 
 	if (strcmp(state_root(), DEFAULT_ROOT) == 0 || stat(state_root(), &root) < 0)
-		snprintf(ret, STATE_GROUP_NAME_MAX, "%s", st->id);
+		snprintf(ret, STATE_GROUP_NAME_MAX, "%s", st->born);
 	else
-		snprintf(ret, STATE_GROUP_NAME_MAX, "%s@%llx.%llx", st->id,
+		snprintf(ret, STATE_GROUP_NAME_MAX, "%s@%llx.%llx", st->born,
 			 (unsigned long long)root.st_dev, (unsigned long long)root.st_ino);
 }
 
@@ -267,7 +334,8 @@ int state_open(struct state *st, const char *id, struct cis_error *err)
 			return cis_fail_plain(err, ENOENT, "no sandbox has the name %s", id);
 		return cis_fail(err, errno, "state %s", st->path);
 	}
-	return 0;
+	r = read_born(st);
+	return r < 0 ? cis_fail(err, -r, "state %s", st->path) : 0;
 }
 
 bool state_is_alive(const struct state *st)
@@ -345,12 +413,12 @@ int state_claim_disk(struct state *st, struct cis_error *err)
 	if (r < 0)
 		return r;
 	/* Before the journal: what is undone is removed by this name. */
-	if (faccessat(st->place, st->id, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+	if (faccessat(st->place, st->born, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
 		st->place = fd_close(st->place);
 		return cis_fail_plain(err, EEXIST,
 				      "scratch: %s/%s is there already, of a sandbox whose state "
 				      "somebody removed (choose another name; it is removed when "
-				      "nobody has a disk there)", path, st->id);
+				      "nobody has a disk there)", path, st->born);
 	}
 	if (str_format(&line, DISK_WORD "%s\n", path) < 0)
 		return cis_fail(err, ENOMEM, "journal of %s", st->id);
@@ -396,7 +464,7 @@ static int undo_ids(const struct state *st, struct cis_error *err)
 
 	if (ids < 0)
 		return ids;
-	ids_release(ids, st->id);
+	ids_release(ids, st->born);
 	return 0;
 }
 
@@ -476,7 +544,7 @@ static int undo_disk(struct state *st, const char *journal, struct cis_error *er
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return errno == ENOENT ? 0 : cis_fail(err, errno, "open %s", path);
-	r = scratch_remove(dir, st->id, err);
+	r = scratch_remove(dir, st->born, err);
 	if (r < 0)
 		return r;
 	st->place = fd_close(st->place);
@@ -487,7 +555,8 @@ static int undo_disk(struct state *st, const char *journal, struct cis_error *er
 static int remove_files(struct state *st, struct cis_error *err)
 {
 	static const char *const files[] = {"temp", "state.json", "state.json.new", "journal",
-					    ".cgroups", ".cgroups.new", "gate", "lock"};
+					    ".cgroups", ".cgroups.new", "gate", "take", "pool",
+					    "pool.new", "born", "lock"};
 	cleanup_close int lock = state_lock_root(NULL);
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)

@@ -5,12 +5,15 @@
  *	/run/cisandbox/           the state root (CISANDBOX_STATE moves it)
  *	  .ids/BASE+COUNT         host id ranges on loan
  *	  .claims/DEVICE:INODE    directories that one container uses (container/engine-dirs.h)
+ *	  .pools/NAME/            pools of sandboxes that wait (pool.h)
  *	  .cgroups                where this host keeps which controller (hierarchy.h)
  *	  ID/lock                 held by the supervisor until all is undone; its
  *	                          text becomes "exit N" at the end
  *	  ID/journal              what was, or was about to be, made on the host
  *	  ID/temp                 path of a half-copied artifact
  *	  ID/state.json           for list, inspect, exec
+ *	  ID/born                 what its groups, ids and disk are called, if that is not its id
+ *	  ID/pool, ID/take        of a member of a pool (pool.h)
  *	  ID/gate                 numbers of its network, which its helpers write (egress/shared.h)
  *
  * The lock, not a pid, says who lives: the kernel drops it whatever kills the
@@ -27,6 +30,7 @@
 
 struct state {
 	char id[64];
+	char born[64]; /* its id, or what that was when things were made under it */
 	char *path; /* of the directory */
 	int dir, lock;
 	int place; /* where its disk is, if that has a name (fs/scratch-place.h), or -1 */
@@ -48,6 +52,9 @@ int state_open_cache(const struct state *st, struct cis_error *err);
 int state_open_root(struct cis_error *err);
 int state_open_ids(struct cis_error *err);
 int state_open_claims(struct cis_error *err);
+int state_open_pools(struct cis_error *err);
+/* Names below the state root that are sandboxes; *ret is the caller's. */
+int state_list(struct strv *ret, struct cis_error *err);
 /* Where disks of sandboxes are made, and unnamed files for them. */
 int state_open_scratch(struct cis_error *err);
 
@@ -65,6 +72,14 @@ int state_create(struct state *st, const char *id, struct cis_error *err);
  * a lock. Whether it did.
  */
 bool state_remove_unborn(const char *id);
+
+/*
+ * For who will be given another id later: a name that nobody can ask for, under which all
+ * that belongs to it is made. Before anything is.
+ */
+int state_set_born(struct state *st, struct cis_error *err);
+/* Its directory, which is moved; what it owns keeps its name. -EEXIST: in use. */
+int state_rename(struct state *st, const char *id, struct cis_error *err);
 
 /*
  * What its control groups are called: its id; with something added where the state

@@ -129,11 +129,48 @@ static int relay_tty(struct cis_sandbox *sb)
 	return r;
 }
 
-int supervise_begin(struct cis_sandbox *sb, struct cis_error *err)
+int supervise_command(struct cis_sandbox *sb, struct cis_error *err)
 {
 	int r = sb->tty >= 0 ? relay_tty(sb) : 0;
 
-	if (r >= 0 && sb->sync >= 0)
+	if (r >= 0 && sb->spec.timeout_ms)
+		r = supervise_add_timer(sb, &sb->timeout, sb->spec.timeout_ms, false, SRC_TIMEOUT);
+	if (r >= 0 && (!sb->entered || sb->notify.serve.pages))
+		r = supervise_add_timer(sb, &sb->tick, TICK_MSEC, true, SRC_TICK);
+	for (size_t i = 0; i < N_RELAYS && r >= 0; i++)
+		r = rewatch(sb, i);
+	return r < 0 ? cis_fail(err, -r, "watch the command") : 0;
+}
+
+static int watch_gate(struct cis_sandbox *sb)
+{
+	int r = 0;
+
+	if (sb->gate.keeper >= 0)
+		r = supervise_watch(sb, sb->gate.keeper, EPOLLIN, SRC_KEEPER);
+	if (r >= 0 && sb->gate.names >= 0)
+		r = supervise_watch(sb, sb->gate.names, EPOLLIN, SRC_NAMES);
+	return r;
+}
+
+int supervise_gate(struct cis_sandbox *sb, struct cis_error *err)
+{
+	int r = watch_gate(sb);
+
+	return r < 0 ? cis_fail(err, -r, "watch the gate") : 0;
+}
+
+void supervise_forget_gate(struct cis_sandbox *sb)
+{
+	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->gate.keeper, NULL);
+	epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->gate.names, NULL);
+}
+
+int supervise_begin(struct cis_sandbox *sb, struct cis_error *err)
+{
+	int r = 0;
+
+	if (sb->sync >= 0)
 		r = supervise_watch(sb, sb->sync, EPOLLIN, SRC_SYNC);
 	if (r >= 0)
 		r = supervise_watch(sb, sb->pidfd, EPOLLIN, SRC_PID);
@@ -141,23 +178,17 @@ int supervise_begin(struct cis_sandbox *sb, struct cis_error *err)
 		if (sb->notify.helpers[i].pidfd >= 0)
 			r = supervise_watch(sb, sb->notify.helpers[i].pidfd, EPOLLIN,
 					    SRC_TRAPS + i);
-	if (r >= 0 && sb->spec.timeout_ms)
-		r = supervise_add_timer(sb, &sb->timeout, sb->spec.timeout_ms, false, SRC_TIMEOUT);
-	if (r >= 0 && (!sb->entered || sb->notify.serve.pages))
-		r = supervise_add_timer(sb, &sb->tick, TICK_MSEC, true, SRC_TICK);
 	if (r >= 0 && sb->vfs.pidfd >= 0)
 		r = supervise_watch(sb, sb->vfs.pidfd, EPOLLIN, SRC_HELPER);
-	if (r >= 0 && sb->gate.keeper >= 0)
-		r = supervise_watch(sb, sb->gate.keeper, EPOLLIN, SRC_KEEPER);
-	if (r >= 0 && sb->gate.names >= 0)
-		r = supervise_watch(sb, sb->gate.names, EPOLLIN, SRC_NAMES);
+	if (r >= 0)
+		r = watch_gate(sb);
 	if (r >= 0 && sb->gate.inbound >= 0)
 		r = supervise_watch(sb, sb->gate.inbound, EPOLLIN, SRC_INBOUND);
 	if (r >= 0 && sb->gate.pasta.pidfd >= 0)
 		r = supervise_watch(sb, sb->gate.pasta.pidfd, EPOLLIN, SRC_PASTA);
-	for (size_t i = 0; i < N_RELAYS && r >= 0; i++)
-		r = rewatch(sb, i);
-	return r < 0 ? cis_fail(err, -r, "watch the sandbox") : 0;
+	if (r < 0)
+		return cis_fail(err, -r, "watch the sandbox");
+	return sb->spec.hold ? 0 : supervise_command(sb, err);
 }
 
 /* ---- events ---------------------------------------------------------------------- */
@@ -198,10 +229,26 @@ void supervise_payload_runs(struct cis_sandbox *sb)
 	     "the command runs");
 }
 
+/* Of a command that came late. Takes @fd. */
+static int on_tty(struct cis_sandbox *sb, int fd, struct cis_error *err)
+{
+	int r = fd < 0 || sb->tty >= 0 ? -EPROTO : 0;
+
+	if (r < 0) {
+		fd_close(fd);
+		return cis_fail(err, -r, "terminal");
+	}
+	sb->tty = fd;
+	r = relay_tty(sb);
+	for (size_t i = 0; i < N_RELAYS && r >= 0; i++)
+		r = rewatch(sb, i);
+	return r < 0 ? cis_fail(err, -r, "terminal") : 0;
+}
+
 static int on_sync(struct cis_sandbox *sb, struct cis_error *err)
 {
 	struct sync_msg m;
-	int r = sync_recv(sb->sync, &m, NULL, MSG_DONTWAIT);
+	int fd, r = sync_recv(sb->sync, &m, &fd, MSG_DONTWAIT);
 
 	if (r == -EAGAIN)
 		return 0;
@@ -216,6 +263,10 @@ static int on_sync(struct cis_sandbox *sb, struct cis_error *err)
 			return cis_fail_plain(err, EPROTO, "service %u answers", m.index);
 		audit_line(sb, "service", sb->plan.services[m.index].name, NULL);
 		return 0;
+	case SYNC_HELD:
+		return hold_begin(sb, err);
+	case SYNC_TTY:
+		return on_tty(sb, fd, err);
 	case SYNC_PAYLOAD:
 		supervise_payload_runs(sb);
 		return 0;

@@ -14,10 +14,11 @@ enum sync_kind {
 	SYNC_FAILED = 1,     /* index: op; value: errno */
 	SYNC_SETUP,          /* done; services are about to start */
 	SYNC_TTY,            /* with the terminal's master */
-	SYNC_ROOT,           /* with a clone of the root */
+	SYNC_KEEP,           /* with a clone of a mount; index: enum slot */
 	SYNC_TRAP,           /* with the listener of the filter */
 	SYNC_SERVICE,        /* index: that service answers */
 	SYNC_SERVICE_FAILED, /* index; value: errno, or 0 and status */
+	SYNC_HELD,           /* all is up, and the command may be sent */
 	SYNC_LOCK_FAILED,    /* value: errno; index: enum sync_lock_step */
 	SYNC_EXEC_FAILED,    /* value: errno */
 	SYNC_PAYLOAD,        /* executed */
@@ -28,10 +29,14 @@ enum sync_kind {
 	SYNC_GO,
 	/* caller -> init */
 	SYNC_SIGNAL,         /* value: to the payload's process group */
+	/* to one that is held: streams, then the command */
+	SYNC_STREAM,         /* with number index of its streams */
+	SYNC_JOB,            /* with what job.h says */
 };
 
 /* What the payload was about when SYNC_LOCK_FAILED. */
-enum sync_lock_step { LOCK_SESSION, LOCK_TTY, LOCK_STDIO, LOCK_CWD, LOCK_IDS, LOCK_FILTER };
+enum sync_lock_step { LOCK_SESSION, LOCK_TTY, LOCK_STDIO, LOCK_CWD, LOCK_IDS, LOCK_FILTER,
+		      LOCK_JOB };
 
 struct sync_msg {
 	uint32_t kind;

@@ -198,7 +198,7 @@ host_traces() {
 		findmnt -rn -o TARGET,SOURCE 2>/dev/null || cat /proc/mounts
 		grep "$work" /sys/block/loop*/loop/backing_file 2>/dev/null
 		find /sys/fs/cgroup -type d -name '*cisandbox*' 2>/dev/null
-		find "$CISANDBOX_STATE" -mindepth 1 ! -name .ids ! -name .cgroups ! -name .claims 2>/dev/null
+		find "$CISANDBOX_STATE" -mindepth 1 ! -name .ids ! -name .pools ! -name .cgroups ! -name .claims 2>/dev/null
 		find "$CISANDBOX_ROOT" -type f 2>/dev/null
 		ls /dev/mapper /run/netns 2>/dev/null
 	} | sort

@@ -265,6 +265,47 @@ int group_create(struct group *g, const struct group_limits *l, uid_t owner,
 	return 0;
 }
 
+/* On v1 memory and swap together cannot be less than memory alone, at any moment. */
+static int make_room(const struct group *g, const struct group_limits *l)
+{
+	int h = hierarchy_of(&g->hs, CTL_MEMORY);
+	uint64_t now = 0;
+
+	if (!l->memory || h < 0 || g->hs.h[h].v2 ||
+	    io_read_u64_at(g->dirs[h], "memory.memsw.limit_in_bytes", &now) < 0 ||
+	    now >= l->memory)
+		return 0;
+	return forbid_swap(g, l);
+}
+
+int group_limit(struct group *g, const struct group_limits *l, struct cis_error *err)
+{
+	struct setting settings[SETTINGS];
+	size_t n;
+	int r = group_check_limits(&g->hs, l, err);
+
+	if (r < 0 || !g->hs.n)
+		return r;
+	r = make_room(g, l);
+	if (r < 0)
+		return cis_fail(err, -r, "cgroups: limit swap of %s", g->name);
+	n = render(&g->hs, l, settings);
+	for (size_t i = 0; i < g->hs.n; i++) {
+		cleanup_close int same = -1;
+
+		if (g->dirs[i] < 0 && io_is_limited(&l->io))
+			return cis_fail_plain(err, EOPNOTSUPP, "io limit: not on what runs "
+					      "already (cgroup mode %s)", g->hs.mode);
+		if (g->dirs[i] < 0)
+			continue;
+		r = hierarchy_create(&g->hs.h[i], g->name, settings, n, &same, err);
+		if (r < 0)
+			return r;
+	}
+	r = forbid_swap(g, l);
+	return r < 0 ? cis_fail(err, -r, "cgroups: limit swap of %s", g->name) : 0;
+}
+
 int group_open(struct group *g, const char *name, int cache_dirfd, struct cis_error *err)
 {
 	int r;
@@ -408,6 +449,29 @@ static int remove_one(int parent, const char *name, int fd, void *arg)
 static void nap(unsigned int usec)
 {
 	nanosleep(&(struct timespec){.tv_nsec = usec * 1000L}, NULL);
+}
+
+#define FREEZE_MSEC 10000
+
+/* The core of cgroup2 does it: no controller, and so on hybrid hosts too. */
+int group_freeze(const struct group *g)
+{
+	int dir = g->hs.n ? g->dirs[g->hs.unified] : -1;
+	uint64_t frozen = 0;
+	int r = dir < 0 ? -EOPNOTSUPP : io_write_file_at(dir, "cgroup.freeze", "1");
+
+	for (unsigned int msec = 0; r >= 0 && !frozen; msec++) {
+		if (msec > FREEZE_MSEC)
+			return -ETIMEDOUT;
+		nap(msec ? 1000 : 200);
+		r = io_read_key_at(dir, "cgroup.events", "frozen", &frozen);
+	}
+	return r;
+}
+
+int group_thaw(const struct group *g)
+{
+	return io_write_file_at(g->dirs[g->hs.unified], "cgroup.freeze", "0");
 }
 
 int group_kill(const struct group *g)

@@ -57,6 +57,19 @@ int group_choose(struct group *g, const char *name, const struct group_limits *l
 int group_create(struct group *g, const struct group_limits *l, uid_t owner,
 		 struct cis_error *err);
 
+/*
+ * Other limits for groups that were made, and processes in them. -EOPNOTSUPP: io on a v1
+ * host, where a group of that controller is not made unless it was asked for at first.
+ */
+int group_limit(struct group *g, const struct group_limits *l, struct cis_error *err);
+
+/*
+ * All processes stop where they are, new ones too, and use no cpu until they go on. Returns when
+ * they have stopped. -EOPNOTSUPP: a user without groups; -ETIMEDOUT: one would not.
+ */
+int group_freeze(const struct group *g);
+int group_thaw(const struct group *g);
+
 /* Finds the groups of a sandbox that exists. */
 int group_open(struct group *g, const char *name, int cache_dirfd, struct cis_error *err);
 

@@ -74,6 +74,18 @@ static void close_pair(int pair[2])
 	pair[1] = fd_close(pair[1]);
 }
 
+static void disconnect_helpers(struct gate *g)
+{
+	close_pair(g->asks);
+	close_pair(g->questions);
+	close_pair(g->hellos);
+	if (g->names_memory)
+		munmap(g->names_memory, names_memory_size());
+	if (g->keeper_memory)
+		munmap(g->keeper_memory, keeper_memory_size());
+	g->names_memory = g->keeper_memory = NULL;
+}
+
 void gate_close(struct gate *g)
 {
 	g->founder = end_process(g->founder);
@@ -82,9 +94,7 @@ void gate_close(struct gate *g)
 	g->inbound = end_process(g->inbound);
 	pasta_end(&g->pasta);
 	close_pair(g->wire);
-	close_pair(g->asks);
-	close_pair(g->questions);
-	close_pair(g->hellos);
+	disconnect_helpers(g);
 	close_pair(g->life);
 	g->userns = fd_close(g->userns);
 	g->netns = fd_close(g->netns);
@@ -101,10 +111,6 @@ void gate_done(struct gate *g)
 	fd_close(g->records);
 	if (g->shared)
 		munmap(g->shared, sizeof *g->shared);
-	if (g->names_memory)
-		munmap(g->names_memory, names_memory_size());
-	if (g->keeper_memory)
-		munmap(g->keeper_memory, keeper_memory_size());
 	policy_free((struct policy *)g->policy);
 	gate_init(g);
 }
@@ -288,7 +294,7 @@ static int clone_founder(struct gate *g, const struct egress_rules *rules)
 	return 0;
 }
 
-static int make_rules(const struct gate *g, struct egress_rules *ret);
+static int make_rules(const struct gate *g, bool anew, struct egress_rules *ret);
 
 int gate_clone(struct gate *g, uint32_t number, uid_t id, struct cis_error *err)
 {
@@ -301,7 +307,7 @@ int gate_clone(struct gate *g, uint32_t number, uid_t id, struct cis_error *err)
 	r = upstreams_open(&g->upstreams, err);
 	if (r < 0)
 		return r;
-	r = make_rules(g, &rules);
+	r = make_rules(g, false, &rules);
 	if (r >= 0)
 		r = clone_founder(g, &rules);
 	egress_rules_done(&rules);
@@ -408,10 +414,10 @@ static size_t add_nets(const struct policy *p, int family, struct egress_element
 	return k;
 }
 
-static int make_rules(const struct gate *g, struct egress_rules *ret)
+static int make_rules(const struct gate *g, bool anew, struct egress_rules *ret)
 {
 	struct egress_policy p = {.audit = policy_is_audit(g->policy), .verify = g->verify,
-				  .rate = g->rate, .budget = g->budget};
+				  .rate = g->rate, .budget = g->budget, .anew = anew};
 	size_t n4 = add_nets(g->policy, AF_INET, NULL), n6 = add_nets(g->policy, AF_INET6, NULL);
 	cleanup_free struct egress_element *never = never_elements(g->policy, &p.n_never);
 	cleanup_free struct egress_element *nets = calloc(n4 + n6 + 1, sizeof *nets);
@@ -529,6 +535,20 @@ static void *map_shared(size_t size)
 	return at == MAP_FAILED ? NULL : at;
 }
 
+/* Between the helpers, who know nothing yet. */
+static int connect_helpers(struct gate *g)
+{
+	g->names_memory = map_shared(names_memory_size());
+	g->keeper_memory = map_shared(keeper_memory_size());
+	if (!g->names_memory || !g->keeper_memory)
+		return -ENOMEM;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->asks) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->questions) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->hellos) < 0)
+		return -errno;
+	return 0;
+}
+
 static int open_rest(struct gate *g)
 {
 	int r;
@@ -541,16 +561,9 @@ static int open_rest(struct gate *g)
 	r = open_numbers(g);
 	if (r < 0)
 		return r;
-	g->names_memory = map_shared(names_memory_size());
-	g->keeper_memory = map_shared(keeper_memory_size());
-	if (!g->names_memory || !g->keeper_memory)
-		return -ENOMEM;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->asks) < 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->questions) < 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->hellos) < 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->life) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, g->life) < 0)
 		return -errno;
-	return 0;
+	return connect_helpers(g);
 }
 
 int gate_build(struct gate *g, int box, struct cis_error *err)
@@ -612,6 +625,42 @@ int gate_spawn(struct gate *g, struct cis_error *err)
 	if (r >= 0 && g->n_published)
 		r = spawn(g, inbound_main, &g->inbound);
 	return r < 0 ? cis_fail(err, -r, "gate: clone its helpers") : 0;
+}
+
+struct sending {
+	const struct egress_rules *rules;
+	bool has_queue;
+};
+
+static int send_rules(void *arg)
+{
+	const struct sending *s = arg;
+
+	return egress_send_rules_child(s->rules, s->has_queue);
+}
+
+/*
+ * In one step of the kernel's: there is no moment without rules, nor with some of both. The
+ * helpers go first, and know nothing of what they knew, for they asked another policy.
+ */
+int gate_change(struct gate *g, struct policy *policy, struct cis_error *err)
+{
+	struct egress_rules rules = {0};
+	const struct sending sending = {&rules, g->sockets[GATE_QUEUE] >= 0};
+	int r;
+
+	g->keeper = end_process(g->keeper);
+	g->names = end_process(g->names);
+	policy_free((struct policy *)g->policy);
+	g->policy = policy;
+	disconnect_helpers(g);
+	r = connect_helpers(g);
+	if (r >= 0)
+		r = make_rules(g, true, &rules);
+	if (r >= 0)
+		r = netns_visit(g->netns, send_rules, (void *)&sending);
+	egress_rules_done(&rules);
+	return r < 0 ? egress_explain_rules(r, err) : gate_spawn(g, err);
 }
 
 /* Both end by themselves, at once. Nobody waits for long for one that does not. */

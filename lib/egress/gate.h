@@ -97,6 +97,11 @@ int gate_map(struct gate *g, struct cis_error *err);
 int gate_build(struct gate *g, int box, struct cis_error *err);
 /* Those that do not run. */
 int gate_spawn(struct gate *g, struct cis_error *err);
+/*
+ * Other rules for one that is up, while nobody behind it sends: @policy, which it owns then, and
+ * what verify, rate and budget say now. Keeper and names are others afterwards.
+ */
+int gate_change(struct gate *g, struct policy *policy, struct cis_error *err);
 /* It is dead: reaps it. */
 void gate_bury(struct gate *g, int *pidfd);
 /* The last records are written; all processes are gone. */

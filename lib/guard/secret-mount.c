@@ -17,16 +17,14 @@
 
 #define ATTRS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
-static int make_tmpfs(const struct secrets *s, uid_t root)
+/* @size: of what is in its files; each begins a page. */
+static int make_tmpfs(uid_t root, size_t n, size_t size)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), blocks = 1;
 	char options[128];
 	int fd;
 
-	for (size_t i = 0; i < s->n; i++)
-		blocks += (s->v[i].len + page - 1) / page;
 	snprintf(options, sizeof options, "mode=555,uid=%u,gid=%u,size=%zu,nr_inodes=%zu,noswap",
-		 root, root, blocks * page, s->n + 2);
+		 root, root, size + (n + 1) * (size_t)sysconf(_SC_PAGESIZE), n + 2);
 	fd = mount_new("tmpfs", "cisandbox-secrets", options, ATTRS);
 	if (fd != -EINVAL)
 		return fd;
@@ -50,20 +48,39 @@ static int write_one(int dir, const struct secret *s, uid_t uid, gid_t gid)
 	return r;
 }
 
+int secrets_write(const struct secrets *s, int dir, uid_t uid, gid_t gid,
+		  struct cis_error *err)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		int r = write_one(dir, &s->v[i], uid, gid);
+
+		if (r < 0)
+			return cis_fail(err, -r, "secret %s: write it", s->v[i].name);
+	}
+	return 0;
+}
+
+static int mount_tmpfs(uid_t root, size_t n, size_t size, struct cis_error *err)
+{
+	int fd = make_tmpfs(root, n, size);
+
+	return fd < 0 ? cis_fail(err, -fd, "secrets: mount a tmpfs") : fd;
+}
+
+int secrets_mount_empty(uid_t root, struct cis_error *err)
+{
+	return mount_tmpfs(root, SECRETS_MAX, SECRET_TOTAL_MAX, err);
+}
+
 int secrets_mount(const struct secrets *s, uid_t root, uid_t uid, gid_t gid,
 		  struct cis_error *err)
 {
 	struct mount_attr readonly = {.attr_set = MOUNT_ATTR_RDONLY};
-	cleanup_close int fd = make_tmpfs(s, root);
-	int r = fd;
+	cleanup_close int fd = mount_tmpfs(root, s->n, s->total, err);
+	int r = fd < 0 ? fd : secrets_write(s, fd, uid, gid, err);
 
-	if (fd < 0)
-		return cis_fail(err, -fd, "secrets: mount a tmpfs");
-	for (size_t i = 0; i < s->n; i++) {
-		r = write_one(fd, &s->v[i], uid, gid);
-		if (r < 0)
-			return cis_fail(err, -r, "secret %s: write it", s->v[i].name);
-	}
+	if (r < 0)
+		return r;
 	r = sys_mount_setattr(fd, 0, &readonly);
 	return r < 0 ? cis_fail(err, -r, "secrets: make them read-only") : steal_fd(&fd);
 }

@@ -64,4 +64,10 @@ void secrets_done(struct secrets *s);
 int secrets_mount(const struct secrets *s, uid_t root, uid_t uid, gid_t gid,
 		  struct cis_error *err);
 
+/* Such a one for those to come, with room for all there can be, and to be written. */
+int secrets_mount_empty(uid_t root, struct cis_error *err);
+/* Into what was mounted: @dir is its root. */
+int secrets_write(const struct secrets *s, int dir, uid_t uid, gid_t gid,
+		  struct cis_error *err);
+
 #endif

@@ -773,6 +773,13 @@ static void add_host(struct nft_batch *b)
 	nft_add(b, r);
 }
 
+/* Whether it is there or not, from here on it is not. */
+static void remove_table(struct nft_batch *b)
+{
+	nft_table(b, NFT_MSG_NEWTABLE, NLM_F_CREATE);
+	nft_table(b, NFT_MSG_DELTABLE, 0);
+}
+
 size_t egress_rules_build(enum gate_message message, const struct gate_values *v,
 			  char buf[static GATE_MESSAGE_MAX])
 {
@@ -787,14 +794,15 @@ size_t egress_rules_build(enum gate_message message, const struct gate_values *v
 		break;
 	case EGRESS_HOST_ANEW:
 		nft_begin(&b);
-		/* Whether it is there or not, from here on it is not. */
-		nft_table(&b, NFT_MSG_NEWTABLE, NLM_F_CREATE);
-		nft_table(&b, NFT_MSG_DELTABLE, 0);
+		remove_table(&b);
 		add_host(&b);
 		nft_end(&b);
 		break;
 	case EGRESS_BEGIN:
 		nft_begin(&b);
+		break;
+	case EGRESS_ANEW:
+		remove_table(&b);
 		break;
 	case EGRESS_TABLE:
 		add_table(&b, v);

@@ -269,6 +269,8 @@ static int make_batch(struct batch *b, const struct egress_addresses *a,
 	b->values.burst = htonl((uint32_t)MIN(p->rate, (uint64_t)UINT32_MAX));
 	b->values.budget = __builtin_bswap64(p->budget);
 	add_part(b, EGRESS_BEGIN);
+	if (p->anew)
+		add_part(b, EGRESS_ANEW);
 	add_part(b, EGRESS_TABLE);
 	if (p->verify) {
 		add_part(b, EGRESS_VERIFY);

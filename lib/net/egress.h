@@ -50,6 +50,7 @@ bool egress_read_address(const struct nlmsghdr *h, struct egress_element *ret);
 
 struct egress_policy {
 	bool audit, verify;
+	bool anew; /* in the place of rules that are there, in one step */
 	uint64_t rate, budget; /* 0: none */
 	/* Ranges that do not touch each other. */
 	const struct egress_element *never, *nets;

@@ -45,6 +45,7 @@ enum gate_message {
 	EGRESS_HOST,     /* the host's table: a whole batch; -EEXIST */
 	EGRESS_HOST_ANEW, /* the same, instead of what is there */
 	EGRESS_BEGIN,    /* a batch is this, parts, ... */
+	EGRESS_ANEW,     /* in the place of the table that is there */
 	EGRESS_TABLE,    /* own4, own6: the sandbox's addresses */
 	EGRESS_VERIFY,
 	EGRESS_BY_QUEUE, /* with it TLS of all addresses: in nft's words, or in those of */
