@@ -7,16 +7,24 @@
  */
 #include "admit-cosign.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/base64.h"
+#include "base/fd.h"
 #include "image-oci.h"
+#include "image-tree.h"
 
 #define PACKAGE "cosign, from Debian 13 on; or its maker's binary in /usr/local/bin"
 #define OUT_MAX JSON_LARGE_TEXT
+/* Of sigstore's roots: a megabyte. */
+#define KEEP_MAX (64 << 20)
+#define KEEP_DEPTH_MAX 8
 
 /* One signer's word on an image. */
 struct asking {
@@ -88,6 +96,42 @@ static int make_words(const struct asking *a, const char *verb, const char *type
 	return r < 0 ? r : strv_add(w, image);
 }
 
+/* ---- what it writes ----------------------------------------------------------------------- */
+
+/* On the disk, roughly: an empty file is one, too. Beyond @depth nobody keeps anything. */
+static int64_t bytes_below(int dirfd, int depth)
+{
+	cleanup(dir_closep) DIR *list = tree_list(dirfd);
+	int64_t sum = 0;
+	struct dirent *e;
+	struct stat st;
+
+	while (list && sum <= KEEP_MAX && (e = readdir(list))) {
+		cleanup_close int below = -1;
+
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+		    fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		sum += 4096 + st.st_blocks * 512;
+		if (!S_ISDIR(st.st_mode))
+			continue;
+		below = depth ? tree_open_dir(dirfd, e->d_name) : -1;
+		sum += below >= 0 ? bytes_below(below, depth - 1) : KEEP_MAX;
+	}
+	return sum;
+}
+
+static int64_t look(void *arg, struct cis_error *err)
+{
+	const struct asking *a = arg;
+	cleanup_close int dir = open(a->box.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int64_t sum = dir < 0 ? 0 : bytes_below(dir, KEEP_DEPTH_MAX);
+
+	return sum <= KEEP_MAX ? sum
+			       : cis_fail_plain(err, EFBIG, "it keeps more than %d MiB of files",
+						KEEP_MAX >> 20);
+}
+
 /* ---- answers ------------------------------------------------------------------------------ */
 
 static const char *sentence(char *said)
@@ -113,6 +157,8 @@ static int ask(const struct asking *a, const char *verb, const char *type, const
 		.file_max = OUT_MAX,
 		.deadline = reg->deadline,
 		.stall_msec = reg->stall_msec,
+		.look = look,
+		.arg = (void *)a,
 	};
 	int r = make_words(a, verb, type, hex, &words);
 
@@ -281,6 +327,7 @@ static int verify(const struct admit_question *q, const struct admit_rule *rule,
 		r = add_all(&rec.denied, &also->denied);
 	if (r < 0)
 		return cis_fail(err, -r, "verify");
+	a.box.dir = q->dir;
 	if (rule->signer.pem) {
 		if (a.box.n_files == NETBOX_FILES_MAX)
 			return cis_fail(err, E2BIG, "verify");

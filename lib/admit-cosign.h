@@ -9,6 +9,7 @@
 
 struct admit_question {
 	const struct registry *registry;
+	const char *dir; /* as that of a box, but what others write to is not for cosign to read */
 	/* What the name meant, and of an index the manifest that is taken: either may be signed. */
 	const char *digests[2]; /* 64 digits each; the second may be NULL, or the same */
 };

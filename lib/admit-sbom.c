@@ -67,13 +67,13 @@ struct look {
 	uint64_t packages;
 };
 
-/* Into a sentence go only so many bytes of it, and none that moves a cursor. */
+/* Into a sentence go only so many bytes of it, and none that a terminal could obey. */
 static void printable(const char *s, char ret[static 128])
 {
 	size_t n = 0;
 
 	for (; *s && n < 127; s++)
-		ret[n++] = (char)((unsigned char)*s < ' ' || *s == 127 ? '?' : *s);
+		ret[n++] = *s < ' ' || *s > '~' ? '?' : *s;
 	ret[n] = '\0';
 }
 

@@ -84,14 +84,14 @@ bool admit_is_denied(const char *rule, const struct admit_package *p);
 
 struct admit_record {
 	char *repository; /* NULL: it came by no registry */
-	char *digest;     /* what its name meant there, and what was verified: "sha256:..." */
+	char *digest;     /* "sha256:..." of what was verified, or of what its name meant */
 	int64_t time;
-	char *key;              /* "sha256:..." of the public key, for people; or */
+	char *key;               /* "sha256:..." of the public key, for people; or */
 	char *identity, *issuer; /* as of a signer */
-	char *trust;            /* base64 of the key or of the CAs; NULL: nothing, or sigstore's own */
+	char *trust;             /* base64 of the key or the CAs; NULL: nothing, or sigstore */
 	bool no_tlog;
-	char *sbom;        /* "spdx" or "cyclonedx"; NULL: none was asked for */
-	uint64_t packages; /* so many it had */
+	char *sbom;         /* "spdx" or "cyclonedx"; NULL: none was asked for */
+	uint64_t packages;  /* so many it had */
 	struct strv denied; /* the rules by which these were judged */
 };
 void admit_record_done(struct admit_record *r);

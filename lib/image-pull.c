@@ -11,6 +11,7 @@
  *
  *	source/   an OCI layout, ours: index, manifest, config; blobs are moved to it
  *	fetch/    what skopeo writes to, and nothing of it is read before skopeo is dead
+ *	admit/    the same of cosign: neither finds what the other left
  *
  * A blob whose layer the store has is there as an empty file of its size (a hole), so that
  * skopeo does not fetch it: compose never opens it.
@@ -61,7 +62,7 @@ struct pull {
 	struct work work;
 	struct unpacker u;
 	struct registry reg;
-	char *fetch_path;
+	char *fetch_path, *admit_path;
 	int dir, blobs;		/* source/, source/blobs/sha256/ */
 	int fetch, fetch_blobs; /* fetch/, fetch/blobs/sha256/ */
 
@@ -92,6 +93,7 @@ static void pull_done(struct pull *p)
 	admit_rule_done(&p->wanted);
 	admit_record_done(&p->admitted);
 	free(p->fetch_path);
+	free(p->admit_path);
 	free(p->source);
 }
 
@@ -116,13 +118,15 @@ static int make_places(struct pull *p)
 {
 	static const char *const ours[] = {"source", "source/blobs", "source/blobs/sha256"};
 	static const char *const theirs[] = {"fetch", "fetch/tmp", "fetch/blobs",
-					     "fetch/blobs/sha256"};
+					     "fetch/blobs/sha256", "admit", "admit/tmp"};
 	int r = make_dirs(p->work.fd, ours, ARRAY_SIZE(ours), geteuid());
 
 	if (r == 0)
 		r = make_dirs(p->work.fd, theirs, ARRAY_SIZE(theirs), NETBOX_ID);
 	if (r == 0)
 		r = str_format(&p->fetch_path, "%s/fetch", p->work.path);
+	if (r == 0)
+		r = str_format(&p->admit_path, "%s/admit", p->work.path);
 	if (r < 0)
 		return r;
 	p->dir = tree_open_dir(p->work.fd, "source");
@@ -272,7 +276,11 @@ static int resolve(struct pull *p, struct cis_error *err)
 /* Nothing of its layers was fetched yet. skopeo's policy is asked when it copies. */
 static int admit(struct pull *p, struct cis_error *err)
 {
-	const struct admit_question q = {&p->reg, {p->top, p->suffix + strlen("@sha256:")}};
+	const struct admit_question q = {
+		.registry = &p->reg,
+		.dir = p->admit_path,
+		.digests = {p->top, p->suffix + strlen("@sha256:")},
+	};
 
 	return admit_image(&q, &p->wanted, &p->admitted, err);
 }

@@ -284,6 +284,43 @@ static void test_attestations(void **state)
 	assert_int_equal(admit_read_attestations(many, strlen(many), HEX, &none, &n, &err), -E2BIG);
 }
 
+/* As big as that of a whole distribution, whose last package is denied. */
+static void test_large(void **state)
+{
+	enum { PACKAGES = 60000 };
+	cleanup_free char *sbom = malloc(PACKAGES * 160 + 256);
+	char *end = sbom;
+	struct cis_error err = {0};
+
+	(void)state;
+	assert_non_null(sbom);
+	end += sprintf(end, "{\"spdxVersion\":\"SPDX-2.3\",\"packages\":[");
+	for (int i = 0; i < PACKAGES; i++)
+		end += sprintf(end, "{\"name\":\"p%d\",\"versionInfo\":\"1.%d\",\"externalRefs\":[{"
+			       "\"referenceType\":\"purl\",\"referenceLocator\":\"pkg:deb/p%d@1\"}]},",
+			       i, i, i);
+	sprintf(end - 1, "]}");
+	assert_int_equal(look(HEX, SPDX, sbom, "p59999<1.59999", &err), PACKAGES);
+	assert_int_equal(look(HEX, SPDX, sbom, "p59999<=1.59999", &err), -EACCES);
+	/* A million values are too many, whatever they are. */
+	end = stpcpy(sbom, "{\"spdxVersion\":\"SPDX-2.3\",\"packages\":[0");
+	for (int i = 0; i < 1000000; i++)
+		end = stpcpy(end, ",0");
+	strcpy(end, "]}");
+	assert_int_equal(look(HEX, SPDX, sbom, NULL, &err), -EINVAL);
+	assert_non_null(strstr(err.message, "more than 1000000 values"));
+}
+
+static void test_terminal(void **state)
+{
+	struct cis_error err = {0};
+
+	(void)state;
+	assert_int_equal(look(HEX, SPDX, "{\"spdxVersion\":\"SPDX-2.3\",\"packages\":[{\"name\":\"a\","
+			      "\"versionInfo\":\"1\\u001b[2J\\u009b2J\"}]}", "a", &err), -EACCES);
+	assert_string_equal(err.message, "SBOM: has the package a 1?[2J??2J, which is denied by \"a\"");
+}
+
 /* What is changed anywhere is never admitted for another digest, and nothing breaks. */
 static void test_garbage(void **state)
 {
@@ -306,6 +343,16 @@ static void test_garbage(void **state)
 		if (admit_read_attestations(text, len, HEX, &denied, &n, NULL) == 0)
 			fail_msg("admitted: %s", text);
 		admit_read_signatures(text, len, HEX, NULL);
+	}
+	/* Signed garbage. Whether it is admitted is its signer's to answer for. */
+	for (int i = 0; i < 10000; i++) {
+		cleanup_free char *sbom = strdup(i % 2 ? spdx : cyclonedx);
+
+		for (int k = 0; k < 1 + i % 4; k++) {
+			seed = seed * 1664525 + 1013904223;
+			sbom[(seed >> 8) % strlen(sbom)] = (char)((seed >> 3) % 95 + 32);
+		}
+		look(HEX, i % 2 ? SPDX : CYCLONEDX, sbom, "deep<3", NULL);
 	}
 }
 
@@ -544,6 +591,8 @@ int main(void)
 		cmocka_unit_test(test_signatures),
 		cmocka_unit_test(test_sboms),
 		cmocka_unit_test(test_attestations),
+		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_terminal),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_signers),
 		cmocka_unit_test(test_policy),
