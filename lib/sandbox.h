@@ -66,6 +66,7 @@ struct cis_sandbox {
 	int watched[N_RELAYS]; /* what of relays[i] is in the epoll set */
 
 	struct collector collector; /* of artifacts */
+	int held; /* disk_hold()'s, or -1 */
 
 	struct mask *mask;     /* of the secrets, or NULL */
 	uint64_t not_masked;   /* bit n: the value of secret n */
