@@ -3,12 +3,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/spawn.h"
 #include "base/str.h"
 #include "fs/scratch-place.h"
+
+/* Of what it takes the kernel longer to drop than us to start a process. */
+#define MUCH (32ULL << 20)
+#define MANY 5000
 
 uint64_t disk_size(const struct spec *s)
 {
@@ -84,6 +90,48 @@ int disk_usage_of(const struct state *st, pid_t init, struct scratch_usage *ret)
 	if (dir >= 0)
 		fd = openat(dir, st->born, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? scratch_usage_of(init, ret) : scratch_usage(fd, ret);
+}
+
+static bool holds_much(int mount)
+{
+	struct scratch_usage usage;
+
+	return scratch_usage(mount, &usage) >= 0 &&
+	       (usage.used >= MUCH || usage.inodes >= MANY);
+}
+
+int disk_hold(pid_t init, int mount)
+{
+	char path[64];
+
+	if (!holds_much(mount))
+		return -1;
+	snprintf(path, sizeof path, "/proc/%d/root", init);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/*
+ * What is dirty is written before a file system goes, and all that is cached of it freed:
+ * 100,000 files take most of a second, data as long as the host's disk does. The other
+ * process ends when it reads the end of a pipe, after we have closed ours.
+ */
+void disk_let_go(int *mount, int *held)
+{
+	char *const argv[] = {"cat", NULL};
+	cleanup_close int rd = -1, wr = -1;
+	int ends[2];
+
+	if (*held < 0 && holds_much(*mount)) {
+		*held = *mount;
+		*mount = -1;
+	}
+	if (*held >= 0 && pipe2(ends, O_CLOEXEC) == 0) {
+		rd = ends[0];
+		wr = ends[1];
+		spawn_detached(argv, *held, rd, NULL); /* or it is for us */
+	}
+	*held = fd_close(*held);
+	*mount = fd_close(*mount);
 }
 
 int disk_sweep(bool wait, struct cis_error *err)

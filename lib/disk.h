@@ -27,6 +27,18 @@ int disk_make(struct state *st, const struct spec *s, enum cis_disk kind, uid_t 
 int disk_usage_of(const struct state *st, pid_t init, struct scratch_usage *ret);
 
 /*
+ * The root of the live process @init, if so much is on the disk @mount below it that the
+ * kernel will take long to drop it; -1: it will not, or @init is no more.
+ */
+int disk_hold(pid_t init, int mount);
+
+/*
+ * Closes both: the mount of a disk that is over, and disk_hold()'s. If much is on it another
+ * process is the last to do so.
+ */
+void disk_let_go(int *mount, int *held);
+
+/*
  * Removes disks that are nobody's: of earlier boots, of state roots that are gone. With @wait
  * nothing is left of them, else it has been begun.
  */

@@ -133,6 +133,8 @@ void figures_look(struct cis_sandbox *sb)
 
 	read_figures(sb, &f);
 	check_limits(sb, &f);
+	if (sb->held < 0 && sb->plan.n_fds)
+		sb->held = disk_hold(sb->pid, sb->plan.fds[SLOT_SCRATCH]);
 }
 
 /* When the command has ended; or at the very end, if there is no telling when it did. */

@@ -47,6 +47,7 @@ int cis_sandbox_new(struct cis_sandbox **ret)
 	collector_init(&sb->collector);
 	sb->audit = sb->sync = sb->pidfd = sb->tty = -1;
 	sb->timeout = sb->grace = sb->tick = sb->image_lock = sb->bundle = sb->respawn = -1;
+	sb->held = -1;
 	sb->mask_pause = -1;
 	for (size_t i = 0; i < N_ANSWERERS; i++)
 		sb->trap_pause[i] = -1;
@@ -77,6 +78,7 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 	gate_done(&sb->gate);
 	secrets_end(sb);
 	collector_done(&sb->collector);
+	fd_close(sb->held);
 	fd_close(sb->respawn);
 	notify_done(&sb->notify);
 	for (size_t i = 0; i < N_ANSWERERS; i++)

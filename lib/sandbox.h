@@ -70,6 +70,7 @@ struct cis_sandbox {
 	bool is_held;      /* it waits for its command, frozen */
 	int secrets_later; /* where those of the command are written, or -1 */
 	struct collector collector; /* of artifacts */
+	int held; /* disk_hold()'s, or -1 */
 
 	struct mask *mask;     /* of the secrets, or NULL */
 	uint64_t not_masked;   /* bit n: the value of secret n */

@@ -21,6 +21,7 @@
 #include "base/io.h"
 #include "base/sys.h"
 #include "bundle.h"
+#include "disk.h"
 #include "sandbox.h"
 #include "supervise.h"
 #include "sync.h"
@@ -623,6 +624,8 @@ void supervise_finish(struct cis_sandbox *sb)
 		return;
 	figures_last(sb);
 	release_children(sb);
+	if (sb->plan.n_fds)
+		disk_let_go(&sb->plan.fds[SLOT_SCRATCH], &sb->held);
 	if (!sb->entered) {
 		undo(sb);
 		if (sb->started_msec)

@@ -213,7 +213,7 @@ int spawn_wait(char *const argv[], int keep_fd, const char *package, struct cis_
 	return run(argv, keep_fd, NULL, null, package, err);
 }
 
-int spawn_detached(char *const argv[], int keep_fd, struct cis_error *err)
+int spawn_detached(char *const argv[], int keep_fd, int in, struct cis_error *err)
 {
 	cleanup_close int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	char *all[DETACHED_ARGS + 4] = {"setsid", "--fork", "--"};
@@ -227,7 +227,7 @@ int spawn_detached(char *const argv[], int keep_fd, struct cis_error *err)
 		all[n++] = *argv++;
 	if (*argv)
 		return cis_fail(err, E2BIG, "run %s", all[3]);
-	r = start(all, keep_fd, -1, null, null, &pid);
+	r = start(all, keep_fd, in, null, null, &pid);
 	if (r < 0)
 		return cis_fail(err, -r, "run setsid (of util-linux)");
 	return judge(pid, "setsid", NULL, err);

@@ -18,9 +18,9 @@ int spawn_wait(char *const argv[], int keep_fd, const char *package, struct cis_
 
 /*
  * Begins it and does not wait: it is nobody's child, of no terminal, and has none of our
- * streams, so that whoever waits for their end does not wait for it.
+ * streams, so that whoever waits for their end does not wait for it. @in: its stdin, or -1.
  */
-int spawn_detached(char *const argv[], int keep_fd, struct cis_error *err);
+int spawn_detached(char *const argv[], int keep_fd, int in, struct cis_error *err);
 
 /*
  * Runs it with what @feed writes to @fd as its stdin; @fd is closed for it. @ret: its

@@ -124,7 +124,7 @@ static int begin_removing(int disk, const char *name, struct cis_error *err)
 	char *const argv[] = {"rm", "-rf", "--one-file-system", "--", path, NULL};
 
 	snprintf(path, sizeof path, "/proc/self/fd/%d/../%s", disk, name);
-	return spawn_detached(argv, disk, err);
+	return spawn_detached(argv, disk, -1, err);
 }
 
 /* Calls @fn for each name in @dir; what the last one said that failed. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
+#include <time.h>
 
 #include "../base/fd.h"
 #include "../base/spawn.h"
@@ -69,6 +70,17 @@ int scratch_choose(int dir, enum cis_disk *ret, struct cis_error *err)
 	return scratch_probe(CIS_DISK_LOOP, dir, err);
 }
 
+/* What those had who have just ended is given back behind their backs. */
+static bool has_room(int dir)
+{
+	for (int i = 0; i < 100; i++) {
+		if (scratch_left(dir) >= SCRATCH_HOST_LEAST)
+			return true;
+		nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+	}
+	return false;
+}
+
 int scratch_make(enum cis_disk kind, const struct scratch_want *w, struct cis_error *err)
 {
 	const struct scratch_backend *b = backends[kind];
@@ -80,7 +92,7 @@ int scratch_make(enum cis_disk kind, const struct scratch_want *w, struct cis_er
 				      "for in bytes there; leave --disk-inodes out)", b->name);
 	if (!w->inodes && b->inode_bytes)
 		full.inodes = MAX(w->bytes / b->inode_bytes, 1024);
-	if (w->dir >= 0 && scratch_left(w->dir) < SCRATCH_HOST_LEAST)
+	if (w->dir >= 0 && !has_room(w->dir))
 		return cis_fail_plain(err, ENOSPC,
 				      "scratch: the host's file system is full: less than %lluM "
 				      "are left for disks (free some, or move CISANDBOX_ROOT)",

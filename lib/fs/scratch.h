@@ -69,7 +69,7 @@ int scratch_usage(int fd, struct scratch_usage *ret);
 /* The same by a process of the sandbox: its root is an overlay on the scratch. */
 int scratch_usage_of(pid_t init, struct scratch_usage *ret);
 
-/* Below this the host's file system counts as full: nothing new is begun on it. */
+/* Below this the host's file system counts as full: scratch_make() gives it 5 s, and up. */
 #define SCRATCH_HOST_LEAST (16ULL << 20)
 /* Bytes that sandboxes still get of the file system of @dir, all disks together. */
 uint64_t scratch_left(int dir);
