@@ -130,6 +130,39 @@ static const char *const plain_words[] = {
 	[OP_COVER] = "cover parts of /proc and /sys with virtual files",
 };
 
+/* What appears inside, and where. False: it is none of these. */
+static bool describe_attaching(const struct op *op, const char *slot, char *buf, size_t n)
+{
+	switch ((enum op_kind)op->kind) {
+	case OP_SHOW:
+		snprintf(buf, n, "attach them at /%s again", op->target);
+		return true;
+	case OP_SHELVE:
+		snprintf(buf, n, "attach %s at %s of the scratch, for init", slot, op->target);
+		return true;
+	case OP_TAKE:
+		snprintf(buf, n, "attach %s of the scratch at /%s%s", op->source, op->target,
+			 op->flags & OP_TARGET_FILE ? " (a file)" : "");
+		return true;
+	case OP_DEV_BIND:
+		snprintf(buf, n, "bind the host's device nodes into /%s", op->target);
+		return true;
+	case OP_ATTACH:
+		snprintf(buf, n, "attach %s at /%s%s", slot, op->target,
+			 op->flags & OP_TARGET_FILE ? " (a file)" : "");
+		return true;
+	case OP_BIND_SCRATCH:
+		snprintf(buf, n, "attach %s of the scratch at /%s", op->source, op->target);
+		return true;
+	case OP_MOUNT:
+		snprintf(buf, n, "mount %s on /%s%s%s", op->text, op->target,
+			 op->options ? " with " : "", op->options ? op->options : "");
+		return true;
+	default:
+		return false;
+	}
+}
+
 void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t n)
 {
 	unsigned long long value = op->value;
@@ -155,9 +188,6 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 		snprintf(buf, n, "hand a clone of the %s to the caller, for %s", slot,
 			 op->slot == SLOT_ROOT ? "artifacts" : "those to come");
 		break;
-	case OP_SHOW:
-		snprintf(buf, n, "attach them at /%s again", op->target);
-		break;
 	case OP_CPUS:
 		snprintf(buf, n, "run on as many cpus as %llu.%03llu come to", value / 1000,
 			 value % 1000);
@@ -171,13 +201,6 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 	case OP_SEED_INDEX:
 		snprintf(buf, n, "copy the seed's index of %s to %s of the scratch", op->source,
 			 op->target);
-		break;
-	case OP_SHELVE:
-		snprintf(buf, n, "attach %s at %s of the scratch, for init", slot, op->target);
-		break;
-	case OP_TAKE:
-		snprintf(buf, n, "attach %s of the scratch at /%s%s", op->source, op->target,
-			 op->flags & OP_TARGET_FILE ? " (a file)" : "");
 		break;
 	case OP_RLIMIT:
 		snprintf(buf, n, "set resource limit %d to %llu:%llu",
@@ -207,20 +230,6 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 		snprintf(buf, n, "make /dev%s",
 			 op->flags & OP_DEV_CONSOLE ? " with a console" : "");
 		break;
-	case OP_DEV_BIND:
-		snprintf(buf, n, "bind the host's device nodes into /%s", op->target);
-		break;
-	case OP_ATTACH:
-		snprintf(buf, n, "attach %s at /%s%s", slot, op->target,
-			 op->flags & OP_TARGET_FILE ? " (a file)" : "");
-		break;
-	case OP_BIND_SCRATCH:
-		snprintf(buf, n, "attach %s of the scratch at /%s", op->source, op->target);
-		break;
-	case OP_MOUNT:
-		snprintf(buf, n, "mount %s on /%s%s%s", op->text, op->target,
-			 op->options ? " with " : "", op->options ? op->options : "");
-		break;
 	case OP_HOSTNAME:
 		snprintf(buf, n, "set the host name %s", op->text ? op->text : "(the id)");
 		break;
@@ -231,7 +240,8 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 		describe_traps(p->spec, buf, n);
 		break;
 	default:
-		snprintf(buf, n, "%s", plain_words[op->kind]);
+		if (!describe_attaching(op, slot, buf, n))
+			snprintf(buf, n, "%s", plain_words[op->kind]);
 		break;
 	}
 }
