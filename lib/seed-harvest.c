@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From what engines have left to a seed: the parts that are kept are moved together, and out
- * of these the large ones to big/; the rest is packed. What is not in the table is no one's but the job's that made
- * it: containers, volumes, networks, the engine's id, build caches.
+ * From what engines have left to a seed: the parts that are kept are moved together, and out of
+ * these the large ones to big/; the rest is packed. What is not in the table is no one's but
+ * the job's that made it: containers, volumes, networks, the engine's id, build caches.
  *
  * Tried and rejected: all of /var/lib/docker (two daemons with one id; a build cache
- * whose snapshots are read-only fails builds); one list of files for all engines (what is
- * large is known by its place alone).
+ * whose snapshots are read-only fails builds).
  */
 #include <dirent.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # tap.sh has them
 #
 # A seed without an engine: its store as cisandbox leaves it, and a profile that has a place
 # for it. Sourced after tap.sh.
