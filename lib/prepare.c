@@ -146,15 +146,12 @@ static int make_scratch(struct cis_sandbox *sb, const struct op *op, struct cis_
 static int copy_index(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
 {
 	const struct seed *seed = &sb->plan.seed;
-	cleanup_close int index = tree_open_dir(seed->g.fd, "index"), from = -1;
+	cleanup_close int index = tree_open_dir(seed->g.fd, "index");
 
-	if (index >= 0)
-		from = tree_open_dir(index, op->source);
-	if (from < 0)
-		return cis_fail(err, index < 0 ? -index : -from, "seed %s: index/%s",
-				seed->g.path, op->source);
-	return seed_copy(from, sb->plan.fds[op->slot], op->target,
-			 scratch_is_owned(sb->plan.disk) ? sb->base : 0, err);
+	if (index < 0)
+		return cis_fail(err, -index, "seed %s: index", seed->g.path);
+	return seed_index_unpack(index, op->source, sb->plan.fds[op->slot], op->target,
+				 scratch_is_owned(sb->plan.disk) ? sb->base : 0, err);
 }
 
 static int make_vfs(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From what engines have left to a seed: the parts that are kept are moved to index/, and out
- * of these the large ones to big/. What is not in the table is no one's but the job's that made
- * it: containers, volumes, networks, the engine's id, build caches.
+ * From what engines have left to a seed: the parts that are kept are moved together, and out of
+ * these the large ones to big/; the rest is packed. What is not in the table is no one's but
+ * the job's that made it: containers, volumes, networks, the engine's id, build caches.
  *
  * Tried and rejected: all of /var/lib/docker (two daemons with one id; a build cache
- * whose snapshots are read-only fails builds); one list of files for all engines (what is
- * large is known by its place alone).
+ * whose snapshots are read-only fails builds).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -39,11 +38,9 @@ static const struct part {
 };
 
 struct harvest {
-	int from, index, big;
+	int from, small, big;
 	struct seed *seed;
 	struct strv files; /* as seed->at, which has directories until the end */
-	unsigned int left;
-	uint64_t bytes;
 };
 
 /* ---- what is large -------------------------------------------------------------------- */
@@ -141,7 +138,7 @@ static int take_out(struct harvest *h, const struct part *p, const char *path)
 
 	if (r < 0)
 		return r;
-	dir = open_below(h->index, each);
+	dir = open_below(h->small, each);
 	if (dir == -ENOENT)
 		return 0;
 	list = dir < 0 ? NULL : tree_list(dir);
@@ -152,47 +149,6 @@ static int take_out(struct harvest *h, const struct part *p, const char *path)
 			r = look_at(h, p, dir, e->d_name);
 	if (h->seed->at.n + h->files.n > SEED_BIG_MAX)
 		r = -E2BIG;
-	return MIN(r, 0);
-}
-
-/* ---- what is small -------------------------------------------------------------------- */
-
-static bool is_book(const struct stat *st)
-{
-	if (!S_ISDIR(st->st_mode) && !S_ISREG(st->st_mode) && !S_ISLNK(st->st_mode))
-		return false;
-	return !st->st_uid && !st->st_gid && !(st->st_mode & (S_ISUID | S_ISGID));
-}
-
-/* An engine's books are root's files, directories and links, and not many. */
-static int judge(struct harvest *h, int dir, unsigned int depth, struct cis_error *err)
-{
-	cleanup(dir_closep) DIR *list = tree_list(dir);
-	struct dirent *e;
-	int r = list ? 0 : -errno;
-
-	while (r >= 0 && (e = readdir(list))) {
-		cleanup_close int sub = -1;
-		struct stat st;
-
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		if (fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			return -errno;
-		if (!is_book(&st))
-			return cis_fail_plain(err, EINVAL, "%s (mode %o, owner %u) is none of "
-					      "an engine's books", e->d_name, st.st_mode,
-					      st.st_uid);
-		if (S_ISREG(st.st_mode))
-			h->bytes += (uint64_t)st.st_size;
-		if (h->left-- == 0 || h->bytes > SEED_INDEX_BYTES_MAX || depth == SEED_DEPTH_MAX)
-			return -EFBIG;
-		if (!S_ISDIR(st.st_mode))
-			continue;
-		r = sub = tree_open_dir(dir, e->d_name);
-		if (r >= 0)
-			r = judge(h, sub, depth + 1, err);
-	}
 	return MIN(r, 0);
 }
 
@@ -224,9 +180,9 @@ static int keep_part(struct harvest *h, const struct part *p)
 	if (r == -ENOENT)
 		return 0;
 	if (r >= 0)
-		r = path_make(h->index, parent, false);
+		r = path_make(h->small, parent, false);
 	if (r >= 0)
-		r = to = open_below(h->index, parent);
+		r = to = open_below(h->small, parent);
 	if (r >= 0 && renameat(from, name, to, name) < 0)
 		r = -errno;
 	if (r >= 0)
@@ -252,17 +208,32 @@ static int explain(int r, struct cis_error *err)
 	return cis_fail(err, -r, "sort what the engines left");
 }
 
+/* What is small as the archives that jobs unpack. */
+static int pack(const struct harvest *h, int to, struct cis_error *err)
+{
+	struct seed_room room = {SEED_INDEX_FILES_MAX, SEED_INDEX_BYTES_MAX};
+	cleanup_close int index = open_new(to, "index");
+	int r = MIN(index, 0);
+
+	for (size_t i = 0; i < h->seed->stores.n && r == 0; i++) {
+		const char *name = h->seed->stores.v[i];
+		cleanup_close int from = tree_open_dir(h->small, name);
+
+		r = from < 0 ? from : seed_index_write(from, index, name, &room, err);
+	}
+	return r;
+}
+
 int seed_harvest(int from, int to, struct seed *ret, struct cis_error *err)
 {
-	cleanup_close int index = open_new(to, "index"), big = open_new(to, "big");
-	struct harvest h = {.from = from, .index = index, .big = big, .seed = ret,
-			    .left = SEED_INDEX_FILES_MAX};
-	int r = MIN(index, big);
+	cleanup_close int small = open_new(from, "small"), big = open_new(to, "big");
+	struct harvest h = {.from = from, .small = small, .big = big, .seed = ret};
+	int r = MIN(small, big);
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts) && r >= 0; i++)
 		r = keep_part(&h, &parts[i]);
 	if (r >= 0)
-		r = judge(&h, index, 0, err);
+		r = pack(&h, to, err);
 	ret->n_dirs = ret->at.n;
 	for (size_t i = 0; i < h.files.n && r >= 0; i++)
 		r = strv_add(&ret->at, h.files.v[i]);

@@ -3,10 +3,10 @@
  * Seeds: what an engine has stored, made once by a trusted job, there at once for others.
  *
  *	seeds/NAME/N/seed.json   created, size, stores, and what of them is in big/
- *	seeds/NAME/N/index/      small: copied to the disk of each job
- *	    docker/                  what becomes /var/lib/docker: image/, overlay2/ ...
- *	seeds/NAME/N/big/0       large: of all jobs the same, bound read-only into the
- *	seeds/NAME/N/big/1 ...   copy, each over an empty directory or file of it
+ *	seeds/NAME/N/index/docker  small: copied to the disk of each job; an archive of what
+ *	                         /var/lib/docker is to be: image/, overlay2/ ...
+ *	seeds/NAME/N/big/d0      large: of all jobs the same, bound read-only into the
+ *	seeds/NAME/N/big/f0 ...  copy, each over an empty directory or file of it
  *
  * Owners are 0-based, as layers of images have them. The binds have to be read-only: an
  * engine that removes an image empties its directories, and would those of all. They have
@@ -25,7 +25,7 @@
 #include "generations.h"
 
 #define SEED_BIG_MAX 1000u             /* mounts, which each container inside copies */
-#define SEED_INDEX_FILES_MAX 20000u    /* files and directories that each job copies, */
+#define SEED_INDEX_FILES_MAX 20000u      /* files and directories that each job copies, */
 #define SEED_INDEX_BYTES_MAX (64u << 20) /* and bytes of them */
 #define SEED_DEPTH_MAX 16
 
@@ -42,8 +42,8 @@ struct seed {
 	int64_t created;
 	uint64_t size;       /* bytes of big/ and index/ */
 	struct strv stores;  /* names of those it has */
-	struct strv at;      /* below index/: where big/0, big/1 ... go; first directories, */
-	uint64_t n_dirs;     /* so many of these, then files */
+	struct strv at;      /* "docker/...": where big/d0, big/d1 ... go, directories; */
+	uint64_t n_dirs;     /* and after so many of these big/f0 ..., files */
 };
 #define SEED_CLOSED {.g = GENERATION_CLOSED}
 void seed_done(struct seed *s);
@@ -56,11 +56,23 @@ int seed_read(const char *name, const struct generation *g, struct seed *ret,
 /* seed.json of a new one in the directory @dir. -errno. */
 int seed_write(int dir, const struct seed *s);
 
+/* seed-index.c */
+struct seed_room {
+	unsigned int files; /* that may still come */
+	uint64_t bytes;
+};
 /*
- * seed-index.c: copies what is below @from into the directory @to of @scratch, which is made;
- * all of it then belongs to @owner. -ELOOP, -EINVAL: it is none that seed_judge() has seen.
+ * Packs what is below @from into the new file @name of @to. -EINVAL, with a message: it is none of
+ * an engine's books; -EFBIG: there is no room for it; or without a message -errno.
  */
-int seed_copy(int from, int scratch, const char *to, uid_t owner, struct cis_error *err);
+int seed_index_write(int from, int to, const char *name, struct seed_room *room,
+		     struct cis_error *err);
+/*
+ * And that file of @dir into the directory @to of @scratch, which is made; all of it then
+ * belongs to @owner.
+ */
+int seed_index_unpack(int dir, const char *name, int scratch, const char *to, uid_t owner,
+		      struct cis_error *err);
 
 /*
  * seed-harvest.c: of what engines left in the directories of @from, called as stores are, makes a
