@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../base/array.h"
 #include "../base/io.h"
 #include "../base/process.h"
 #include "../base/str.h"
@@ -37,21 +38,17 @@ static bool overlaps(const struct device_exception *a, const struct device_excep
 
 static int add_exception(struct device_policy *d, const struct device_exception *e)
 {
+	struct device_exception *v;
+
 	for (size_t i = 0; i < d->n; i++)
 		if (covers(&d->v[i], e) && covers(e, &d->v[i])) {
 			d->v[i].access |= e->access;
 			return 0;
 		}
-	if (d->n == d->room) {
-		size_t room = d->room ? d->room * 2 : 32;
-		struct device_exception *bigger = reallocarray(d->v, room,
-							       sizeof *bigger);
-
-		if (!bigger)
-			return -ENOMEM;
-		d->v = bigger;
-		d->room = room;
-	}
+	v = array_room(d->v, d->n, &d->room, sizeof *v);
+	if (!v)
+		return -ENOMEM;
+	d->v = v;
 	d->v[d->n++] = *e;
 	return 0;
 }

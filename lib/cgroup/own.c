@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -88,25 +89,62 @@ static int find_own(char **ret, char mount[static 128], bool *ret_nsdelegate)
 	cleanup_free char *path = NULL;
 	int r = find_mount(mount, ret_nsdelegate) ? find_path(&path) : -ENOENT;
 
-	return r < 0 ? r : str_format(ret, "%s%s", mount, path);
+	return r < 0 ? r : str_format(ret, "%s%s", mount, strcmp(path, "/") == 0 ? "" : path);
 }
 
-/* Shortens @group to the uppermost that is ours. False: not even itself. */
-static bool climb(char *group, size_t mount_len)
+/* Shortens @group by a name; false: it is where cgroup2 is mounted. */
+static bool go_up(char *group, size_t mount_len)
 {
+	char *slash = strrchr(group + mount_len, '/');
+
+	if (slash)
+		*slash = '\0';
+	return slash;
+}
+
+/* Whoever else is in a group keeps it from being divided. */
+static bool has_others(const char *group)
+{
+	cleanup_free char *path = NULL, *text = NULL;
+	char *save = NULL;
+
+	if (str_format(&path, "%s/cgroup.procs", group) < 0 ||
+	    io_read_file_at(AT_FDCWD, path, 65536, &text, NULL) < 0)
+		return true;
+	for (char *w = strtok_r(text, "\n", &save); w; w = strtok_r(NULL, "\n", &save))
+		if (atoi(w) != getpid())
+			return true;
+	return false;
+}
+
+/*
+ * Our own group if nobody else is in it, so that its limits are the sandbox's, too: a scope's
+ * or a CI job's. Otherwise the nearest above that can be divided and has all the controllers
+ * that we can have; or else the uppermost, and that it is busy will be told. False: nothing
+ * is ours.
+ */
+static bool choose(char *group, size_t mount_len)
+{
+	cleanup_free char *top = NULL, *tried = NULL;
+	const char *name = strrchr(group, '/');
+	unsigned int all;
+
+	/* Where we went ourselves. */
+	if (name && strcmp(name, "/" ASIDE) == 0)
+		go_up(group, mount_len);
 	if (!is_ours(group))
 		return false;
-	for (;;) {
-		char *slash = strrchr(group + mount_len, '/');
-
-		if (!slash)
-			return true;
-		*slash = '\0';
-		if (!is_ours(group)) {
-			*slash = '/';
-			return true;
-		}
-	}
+	if (!has_others(group))
+		return true;
+	if (str_set(&top, group) < 0 || str_set(&tried, group) < 0)
+		return false;
+	while (go_up(tried, mount_len) && is_ours(tried))
+		strcpy(top, tried);
+	all = controllers_of(top);
+	while (strcmp(group, top) != 0 &&
+	       (has_others(group) || (controllers_of(group) & all) != all))
+		go_up(group, mount_len);
+	return true;
 }
 
 int own_find(struct hierarchies *ret, struct cis_error *err)
@@ -118,7 +156,7 @@ int own_find(struct hierarchies *ret, struct cis_error *err)
 	*ret = (struct hierarchies){.unified = -1};
 	if (find_own(&group, mount, &nsdelegate) < 0)
 		return 0;
-	if (!climb(group, strlen(mount)))
+	if (!choose(group, strlen(mount)))
 		return 0;
 	if (!nsdelegate)
 		return cis_fail_plain(err, EPERM,

@@ -6,8 +6,9 @@
 #include "hierarchy.h"
 
 /*
- * The uppermost group above us that is ours to write in. None: ret->n is 0. -EPERM: one that
- * root inside could change from within, being the same user.
+ * The group that sandboxes are to be made in: our own if nobody else is in it, or the nearest
+ * above that is ours to divide. None: ret->n is 0. -EPERM: one that root inside could change
+ * from within, being the same user.
  */
 int own_find(struct hierarchies *ret, struct cis_error *err);
 

@@ -13,6 +13,7 @@
 #include <sys/inotify.h>
 #include <time.h>
 
+#include "../base/array.h"
 #include "../base/fd.h"
 #include "../base/io.h"
 #include "../base/num.h"
@@ -115,19 +116,15 @@ struct pids {
 static int add_pid(struct pids *l, const char *text)
 {
 	uint64_t pid;
+	int *v;
 
 	/* 0: of a pid namespace that we do not see */
 	if (str_parse_u64(text, &pid) < 0 || pid == 0 || pid > INT32_MAX)
 		return 0;
-	if (l->n == l->room) {
-		size_t room = l->room ? l->room * 2 : 64;
-		int *bigger = reallocarray(l->v, room, sizeof *bigger);
-
-		if (!bigger)
-			return -ENOMEM;
-		l->v = bigger;
-		l->room = room;
-	}
+	v = array_room(l->v, l->n, &l->room, sizeof *v);
+	if (!v)
+		return -ENOMEM;
+	l->v = v;
 	l->v[l->n++] = (int)pid;
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "../base/array.h"
 #include "../base/macros.h"
 
 void ranges_done(struct ranges *l)
@@ -16,15 +17,11 @@ void ranges_done(struct ranges *l)
 
 int ranges_add(struct ranges *l, struct range r)
 {
-	if (l->n == l->room) {
-		size_t room = l->room ? 2 * l->room : 64;
-		struct range *bigger = reallocarray(l->v, room, sizeof *bigger);
+	struct range *v = array_room(l->v, l->n, &l->room, sizeof *v);
 
-		if (!bigger)
-			return -ENOMEM;
-		l->v = bigger;
-		l->room = room;
-	}
+	if (!v)
+		return -ENOMEM;
+	l->v = v;
 	l->v[l->n++] = r;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../base/array.h"
 #include "../base/io.h"
 #include "name.h"
 
@@ -25,21 +26,15 @@ void rule_list_done(struct rule_list *l)
 
 int rule_list_add(struct rule_list *l, struct rule *rule_consumed)
 {
-	if (l->n == RULESET_MAX) {
-		rule_done(rule_consumed);
-		return -E2BIG;
-	}
-	if (l->n == l->room) {
-		size_t room = l->room ? 2 * l->room : 32;
-		struct rule *bigger = reallocarray(l->v, room, sizeof *bigger);
+	struct rule *v = NULL;
 
-		if (!bigger) {
-			rule_done(rule_consumed);
-			return -ENOMEM;
-		}
-		l->v = bigger;
-		l->room = room;
+	if (l->n < RULESET_MAX)
+		v = array_room(l->v, l->n, &l->room, sizeof *v);
+	if (!v) {
+		rule_done(rule_consumed);
+		return l->n == RULESET_MAX ? -E2BIG : -ENOMEM;
 	}
+	l->v = v;
 	l->v[l->n++] = *rule_consumed;
 	return 0;
 }

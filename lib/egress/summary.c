@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../base/array.h"
 #include "../base/io.h"
 #include "../base/json.h"
 #include "../base/str.h"
@@ -52,21 +53,16 @@ static bool is_same(const struct summary_line *a, const struct summary_line *b)
 static struct summary_line *find(struct summary *s, const struct summary_line *wanted)
 {
 	struct summary_line *v;
-	size_t room;
 
 	for (size_t i = 0; i < s->n; i++)
 		if (is_same(&s->v[i], wanted))
 			return &s->v[i];
 	if (s->n == LINES_MAX)
 		return NULL;
-	if (s->n == s->room) {
-		room = s->room ? s->room * 2 : 16;
-		v = realloc(s->v, room * sizeof *v);
-		if (!v)
-			return NULL;
-		s->v = v;
-		s->room = room;
-	}
+	v = array_room(s->v, s->n, &s->room, sizeof *v);
+	if (!v)
+		return NULL;
+	s->v = v;
 	v = &s->v[s->n];
 	*v = *wanted;
 	v->target = strdup(wanted->target);

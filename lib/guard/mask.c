@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/array.h"
+
 #define HASH_BITS 16
 #define NONE UINT32_MAX
 #define MADE_AT_ONCE 16384u
@@ -75,19 +77,15 @@ void mask_free(struct mask *m)
 int mask_add_word(struct mask *m, const char *word, size_t len)
 {
 	uint32_t h = hash(word);
+	struct word *words;
 
 	for (uint32_t i = m->heads[h]; i != NONE; i = m->words[i].next)
 		if (m->words[i].len == len && memcmp(m->words[i].at, word, len) == 0)
 			return 0;
-	if (m->n == m->room) {
-		size_t room = m->room ? 2 * m->room : 16;
-		struct word *bigger = reallocarray(m->words, room, sizeof *bigger);
-
-		if (!bigger)
-			return -ENOMEM;
-		m->words = bigger;
-		m->room = room;
-	}
+	words = array_room(m->words, m->n, &m->room, sizeof *words);
+	if (!words)
+		return -ENOMEM;
+	m->words = words;
 	m->words[m->n] = (struct word){word, m->heads[h], (uint16_t)len};
 	m->heads[h] = (uint32_t)m->n++;
 	m->firsts[(unsigned char)word[0]] = true;

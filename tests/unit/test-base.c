@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/io.h"
@@ -425,6 +426,29 @@ static void test_wait(void **state)
 	close(pidfd);
 }
 
+static void test_array(void **state)
+{
+	size_t room = 0, n = 0;
+	int *v = NULL, *bigger;
+
+	(void)state;
+	for (; n < 1000; n++) {
+		bigger = array_room(v, n, &room, sizeof *v);
+		assert_non_null(bigger);
+		assert_true(room > n);
+		v = bigger;
+		v[n] = (int)n;
+	}
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(v[i], i);
+	/* More than there can be: what there is stays. */
+	n = room = SIZE_MAX / 4;
+	assert_null(array_room(v, n, &room, sizeof *v));
+	assert_true(room == n);
+	assert_int_equal(v[999], 999);
+	free(v);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -441,6 +465,7 @@ int main(void)
 		cmocka_unit_test(test_records),
 		cmocka_unit_test(test_spawn),
 		cmocka_unit_test(test_aside),
+		cmocka_unit_test(test_array),
 		cmocka_unit_test(test_wait),
 	};
 
