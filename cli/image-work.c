@@ -262,6 +262,7 @@ static void print_result(const struct work_report *r)
 int work_run(const char *verb, const char *what, work_job *job, void *arg)
 {
 	struct work_child c = {.stop = stop_programs};
+	const struct cis_error killed = {.message = "it was killed"};
 	struct message last = {.kind = IS_PROGRESS};
 	struct cis_error err = {0};
 	int fd = -1, status;
@@ -278,9 +279,7 @@ int work_run(const char *verb, const char *what, work_job *job, void *arg)
 		print_result(&last.report);
 	else if (caught)
 		return EXIT_SIGNAL + caught;
-	else if (last.kind == IS_ERROR)
-		return cli_error(verb, &last.err);
 	else
-		return cli_usage_error(verb, "it was killed");
+		return cli_error(verb, last.kind == IS_ERROR ? &last.err : &killed);
 	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
 }

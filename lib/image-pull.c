@@ -369,7 +369,7 @@ static int check_room(const struct pull *p, struct cis_error *err)
 		return cis_fail_plain(err, EFBIG, "it has %llu GiB of layers",
 				      (unsigned long long)(p->missing >> 30));
 	if (fstatvfs(p->store.fd, &st) == 0 &&
-	    st.f_bavail * st.f_frsize < p->missing + SMALL_FILES_MAX)
+	    st.f_bavail * st.f_frsize < p->missing)
 		return cis_fail(err, ENOSPC, "%s: %llu MB are to come", p->store.path,
 				(unsigned long long)(p->missing / 1000000));
 	return 0;
@@ -473,9 +473,12 @@ static int compose(struct pull *p, struct cis_error *err)
 	};
 	int r = compose_read(&c, &holds, err);
 
-	if (r < 0)
-		import_forget_layers(&p->work, &holds);
-	return r < 0 ? r : import_publish(&p->work, p->name, err);
+	if (r == 0)
+		return import_publish(&p->work, p->name, err);
+	import_forget_layers(&p->work, &holds);
+	if (r != -EINVAL && import_is_full(p->store.fd))
+		return cis_fail(err, ENOSPC, "%s", p->store.path);
+	return r;
 }
 
 /* ---- what is there ------------------------------------------------------------------ */
@@ -576,8 +579,6 @@ static int run(struct pull *p, struct cis_image *ret, struct cis_error *err)
 		r = import_check_free(&p->store, p->name, err);
 	if (r == 0)
 		r = compose(p, err);
-	if (r < 0 && r != -EINVAL && import_is_full(p->store.fd))
-		return cis_fail(err, ENOSPC, "%s", p->store.path);
 	if (r == 0)
 		r = read_present(p, &now, err);
 	if (r == 0)

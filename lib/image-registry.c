@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "image-registry.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "image-tree.h"
 
 #define PACKAGE "skopeo"
 #define ARGS_MAX 16
@@ -66,6 +70,41 @@ static int add_usual_auth(struct registry *r, struct cis_error *err)
 	return k;
 }
 
+/*
+ * containers-certs.d(5): the user's own, by "HOST:PORT/NAME". The host's are in /etc, where a key
+ * that only root may read is not for the box.
+ */
+static int add_certificates(struct registry *r, struct cis_error *err)
+{
+	const char *home = getenv("HOME");
+	cleanup_free char *path = NULL, *below = NULL;
+	cleanup_close int dir = -1;
+	cleanup(dir_closep) DIR *list = NULL;
+	struct dirent *e;
+	int k = str_format(&below, ".config/containers/certs.d/%.*s",
+			   (int)strcspn(r->repo, "/"), r->repo);
+
+	if (k == 0)
+		k = str_format(&path, "%s/%s", home ? home : "", below);
+	if (k < 0)
+		return cis_fail(err, -k, "certificates");
+	dir = home ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	list = dir < 0 ? NULL : tree_list(dir);
+	while (k == 0 && list && (e = readdir(list))) {
+		cleanup_free char *name = NULL, *at = NULL;
+		const char *dot = strrchr(e->d_name, '.');
+
+		if (!dot || (strcmp(dot, ".crt") != 0 && strcmp(dot, ".cert") != 0 &&
+			     strcmp(dot, ".key") != 0))
+			continue;
+		if (str_format(&name, "%s/%s", path, e->d_name) < 0 ||
+		    str_format(&at, "home/%s/%s", below, e->d_name) < 0)
+			return cis_fail(err, ENOMEM, "certificates");
+		k = netbox_add_file(&r->box, at, name, err);
+	}
+	return k;
+}
+
 int registry_add_files(struct registry *r, const char *authfile, const char *policy,
 		       struct cis_error *err)
 {
@@ -73,6 +112,8 @@ int registry_add_files(struct registry *r, const char *authfile, const char *pol
 	int k = auth ? add_given(r, "auth.json", auth, &r->has_auth, err)
 		     : add_usual_auth(r, err);
 
+	if (k == 0)
+		k = add_certificates(r, err);
 	if (k < 0)
 		return k;
 	if (policy)
@@ -129,7 +170,8 @@ static const struct {
 } known[] = {
 	{"server gave HTTP response to HTTPS client", EPROTO,
 	 "--tls-verify=false, if that is to be believed"},
-	{"x509: ", EPROTO, "/etc/containers/certs.d/HOST:PORT/ca.crt tells whom to believe"},
+	{"x509: ", EPROTO,
+	 "certs.d/HOST:PORT/ca.crt in /etc/containers or ~/.config/containers says whom to believe"},
 	{"is rejected by policy", EPERM,
 	 "the policy is /etc/containers/policy.json, or --policy"},
 	{"policy.json: no such file", ENOENT,

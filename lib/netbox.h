@@ -24,7 +24,7 @@
 #include "image-unpack.h"
 
 #define NETBOX_ID 1 /* who it is, in the unpacker's user namespace */
-#define NETBOX_FILES_MAX 8
+#define NETBOX_FILES_MAX 16
 #define NETBOX_FILE_MAX (1UL << 20)
 
 /* There before the program is: "auth.json" for /auth.json. */
