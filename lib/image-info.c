@@ -25,7 +25,7 @@ void image_info_done(struct image_info *info)
 
 struct json *image_info_json(const struct image_info *info)
 {
-	struct json *doc = json_object_new(), *admitted = admit_record_json(&info->admitted);
+	struct json *doc = json_object_new();
 
 	json_set_string(doc, "name", info->img.name);
 	json_set_string(doc, "digest", info->img.digest);
@@ -35,8 +35,9 @@ struct json *image_info_json(const struct image_info *info)
 	json_set_int(doc, "created", info->img.created);
 	if (info->layers.n)
 		json_set_strv(doc, "layers", &info->layers);
-	if (admitted)
-		json_set(doc, "admitted", admitted);
+	/* One that cannot be made fails the whole: without it the image would be an import's. */
+	if (info->admitted.repository)
+		json_set(doc, "admitted", admit_record_json(&info->admitted));
 	return doc;
 }
 
