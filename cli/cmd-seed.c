@@ -24,6 +24,8 @@ static const char usage[] =
 	"  rm       Remove seeds that no sandbox uses\n"
 	"  prune    Remove what newer ones have replaced and no sandbox uses any more\n";
 
+static const char build_synopsis[] = "cisandbox seed build NAME --from SCRIPT [OPTION]...";
+
 /* ---- build ------------------------------------------------------------------- */
 
 static int publish(struct cis_seed_build *b, const char *name)
@@ -72,8 +74,9 @@ static int check(const struct front *f)
 {
 	if (!f->from || !*f->from)
 		return cli_usage_error(f->verb, "want --from SCRIPT");
-	if (f->detach || f->dry_run || f->interactive || f->tty)
-		return cli_usage_error(f->verb, "-d, -i, -t and --dry-run are not for it");
+	if (f->detach || f->dry_run || f->interactive || f->tty || f->audit || f->seed)
+		return cli_usage_error(f->verb, "-d, -i, -t, --audit, --dry-run and --seed are not "
+						"for it");
 	return job_check(f);
 }
 
@@ -84,6 +87,10 @@ static int seed_build(int argc, char **argv, char **all)
 	struct cis_error err = {0};
 	int first, status;
 
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		opts_help(FOR_RUN | FOR_SEED, build_synopsis);
+		return 0;
+	}
 	if (argc < 2 || argv[1][0] == '-')
 		return cli_usage_error("seed build", "want a NAME first");
 	if (cis_sandbox_new(&f.sb) < 0)
@@ -93,8 +100,7 @@ static int seed_build(int argc, char **argv, char **all)
 	else
 		status = opts_parse(&f, FOR_RUN | FOR_SEED, argc - 1, argv + 1, &first);
 	if (status == 0 && f.help) {
-		opts_help(FOR_RUN | FOR_SEED,
-			  "cisandbox seed build NAME --from SCRIPT [OPTION]...");
+		opts_help(FOR_RUN | FOR_SEED, build_synopsis);
 	} else if (status == 0) {
 		status = first < argc - 1 ? cli_usage_error(f.verb, "no command is wanted: %s",
 							    argv[1 + first])

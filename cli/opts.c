@@ -94,6 +94,7 @@ static int parse_positive(const char *v, uint64_t *ret)
 
 static int set_seed(struct front *f, const char *v)
 {
+	f->seed = v;
 	return *v ? cis_sandbox_set_seed(f->sb, v) : -EINVAL;
 }
 

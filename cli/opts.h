@@ -20,7 +20,7 @@ struct front {
 	bool interactive, tty, detach, dry_run, help;
 	const char *audit; /* path, or NULL */
 	bool has_gate;
-	const char *from; /* script of a seed, or NULL */
+	const char *from, *seed; /* script of a seed; one that is used; or NULL */
 	const char *learn, *egress_log; /* paths, or NULL */
 	uint64_t egress_rate, egress_bytes;
 	bool stdin_is_secret;
