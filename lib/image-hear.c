@@ -47,12 +47,13 @@ static int take_hex(char ret[static UNPACK_HEX], const char *text)
 	return 0;
 }
 
-static int take_error(char *text, struct cis_error *err)
+static int take_error(char *text, bool *ret_told, struct cis_error *err)
 {
 	int errnum = EIO;
 	char *blank = strchr(text, ' ');
 
-	if (!blank)
+	*ret_told = blank && blank[1];
+	if (!*ret_told)
 		return -EBADMSG;
 	make_printable(text);
 	if (sscanf(text, "%4d", &errnum) != 1 || errnum <= 0 || errnum > 4095)
@@ -103,8 +104,7 @@ static int take_record(struct hearing *h, char key, char *text, struct cis_error
 	case WIRE_WAIT:
 		return take_turn(h, err);
 	case WIRE_ERROR:
-		h->told = strchr(text, ' ');
-		return take_error(text, err);
+		return take_error(text, &h->told, err);
 	case WIRE_DONE:
 		h->done = true;
 		return 0;
