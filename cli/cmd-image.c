@@ -73,6 +73,7 @@ static int run_import(struct work_report *report, void *arg, struct cis_error *e
 	size_t n = 0;
 	int r = cis_image_import_ref(t->name, t->path, t->ref, err);
 
+	snprintf(report->image.name, sizeof report->image.name, "%s", t->name);
 	/* Another image being unreadable is no failure of this one. */
 	if (r == 0 && cis_image_list(&list, &n, NULL) == 0)
 		for (size_t i = 0; i < n; i++)
@@ -290,7 +291,7 @@ static bool parse_pull(const char *verb, int c, struct cis_image_pull *o, int *r
 		const char **to;
 	} texts[] = {{'P', &o->platform}, {'a', &o->authfile}, {'p', &o->policy},
 		     {'v', &o->verify}};
-	uint64_t *times[] = {c == 't' ? &o->timeout_ms : c == 's' ? &o->stall_ms : NULL};
+	uint64_t *time = c == 't' ? &o->timeout_ms : c == 's' ? &o->stall_ms : NULL;
 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		if (texts[i].c == c) {
@@ -303,9 +304,9 @@ static bool parse_pull(const char *verb, int c, struct cis_image_pull *o, int *r
 			*ret = cli_usage_error(verb, "--tls-verify: true or false");
 		return true;
 	}
-	if (!times[0])
+	if (!time)
 		return false;
-	if (cis_parse_duration(optarg, times[0]) < 0 || *times[0] == 0)
+	if (cis_parse_duration(optarg, time) < 0 || *time == 0)
 		*ret = cli_usage_error(verb, "\"%s\" is no time: 90, 1.5m, 2h", optarg);
 	return true;
 }

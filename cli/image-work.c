@@ -254,6 +254,10 @@ static int follow(struct work_child *c, const char *what, struct message *last)
 /* "debian sha256:... 430 MB" */
 static void print_result(const struct work_report *r)
 {
+	if (!*r->image.digest) {
+		printf("%s\n", r->image.name);
+		return;
+	}
 	printf("%s %s %llu MB%s\n", r->image.name, r->image.digest,
 	       (unsigned long long)((r->image.size + 500000) / 1000000),
 	       r->was_there ? ", up to date" : "");

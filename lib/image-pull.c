@@ -49,6 +49,8 @@
 #define STALL_MSEC (60 * 1000)
 /* Manifest, configuration and index are no layers, and skopeo writes them, too. */
 #define SMALL_FILES_MAX (4 * JSON_MAX_TEXT)
+#define FETCHED_FILES_MAX 4096
+#define FETCHED_DEPTH_MAX 8
 
 struct pull {
 	struct cis_image_pull o;
@@ -209,7 +211,7 @@ static int ask(struct pull *p, const char *suffix, char digest[static UNPACK_HEX
 
 /* The index of our own layout. */
 static int write_index(const struct pull *p, const struct oci_lead *lead, const char *hex,
-		       size_t len)
+		       size_t len, struct cis_error *err)
 {
 	static const char version[] = "{\"imageLayoutVersion\": \"1.0.0\"}\n";
 	cleanup_free char *text = NULL;
@@ -220,7 +222,9 @@ static int write_index(const struct pull *p, const struct oci_lead *lead, const 
 
 	if (r == 0)
 		r = write_file(p->dir, "index.json", text, strlen(text));
-	return r < 0 ? r : write_file(p->dir, "oci-layout", version, strlen(version));
+	if (r == 0)
+		r = write_file(p->dir, "oci-layout", version, strlen(version));
+	return r < 0 ? cis_fail(err, -r, "write to %s", p->store.path) : 0;
 }
 
 static int take_config(struct pull *p, const struct oci_lead *lead, struct cis_error *err)
@@ -263,8 +267,8 @@ static int resolve(struct pull *p, struct cis_error *err)
 		r = write_blob(p, hex, text, len, err);
 		if (r == 0)
 			r = take_config(p, &lead, err);
-		if (r == 0 && write_index(p, &lead, hex, len) < 0)
-			r = cis_fail(err, errno, "write to %s", p->store.path);
+		if (r == 0)
+			r = write_index(p, &lead, hex, len, err);
 		return r < 0 ? r : oci_read(p->dir, NULL, p->platform, &p->img, err);
 	}
 	return cis_fail_plain(err, EINVAL, "indexes in indexes, more than %d deep",
@@ -368,38 +372,45 @@ static int check_room(const struct pull *p, struct cis_error *err)
 	if (p->missing > UNPACK_BYTES_MAX)
 		return cis_fail_plain(err, EFBIG, "it has %llu GiB of layers",
 				      (unsigned long long)(p->missing >> 30));
-	if (fstatvfs(p->store.fd, &st) == 0 &&
-	    st.f_bavail * st.f_frsize < p->missing)
+	if (fstatvfs(p->store.fd, &st) == 0 && st.f_bavail * st.f_frsize < p->missing)
 		return cis_fail(err, ENOSPC, "%s: %llu MB are to come", p->store.path,
 				(unsigned long long)(p->missing / 1000000));
 	return 0;
 }
 
-/* Bytes on the disk; what is empty, or a hole, has none. Never follows a link. */
-static uint64_t bytes_in(int dirfd)
+/* Bytes on the disk; a hole has none. Never follows a link, and minds who takes us for a walk. */
+static int count(int dirfd, int depth, unsigned int *files, uint64_t *bytes)
 {
 	cleanup(dir_closep) DIR *list = tree_list(dirfd);
-	uint64_t sum = 0;
 	struct dirent *e;
-	struct stat st;
+	int r = 0;
 
-	while (list && (e = readdir(list)))
-		if (fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISREG(st.st_mode) && st.st_blocks)
-			sum += (uint64_t)st.st_size;
-	return sum;
+	while (r == 0 && list && (e = readdir(list))) {
+		cleanup_close int below = -1;
+		struct stat st;
+
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+		    fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (++*files > FETCHED_FILES_MAX || depth > FETCHED_DEPTH_MAX)
+			return -EFBIG;
+		if (S_ISREG(st.st_mode) && st.st_blocks)
+			*bytes += MAX((uint64_t)st.st_size, 512 * (uint64_t)st.st_blocks);
+		else if (S_ISDIR(st.st_mode) &&
+			 (below = tree_open_dir(dirfd, e->d_name)) >= 0)
+			r = count(below, depth + 1, files, bytes);
+	}
+	return r;
 }
 
 /* skopeo writes to fetch/oci-put-blob..., then renames to where it belongs. */
 static int64_t look(void *arg, struct cis_error *err)
 {
 	struct pull *p = arg;
-	cleanup_close int tmp = tree_open_dir(p->fetch, "tmp");
-	uint64_t got = bytes_in(p->fetch) + bytes_in(p->fetch_blobs);
+	unsigned int files = 0;
+	uint64_t got = 0;
 
-	if (tmp >= 0)
-		got += bytes_in(tmp);
-	if (got > p->missing + SMALL_FILES_MAX)
+	if (count(p->fetch, 0, &files, &got) < 0 || got > p->missing + SMALL_FILES_MAX)
 		return cis_fail_plain(err, EFBIG, "more bytes come than the manifest says");
 	p->progress.done = MIN(got, p->missing);
 	tell(p);

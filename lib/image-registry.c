@@ -171,8 +171,8 @@ static const struct {
 	{"server gave HTTP response to HTTPS client", EPROTO,
 	 "--tls-verify=false, if that is to be believed"},
 	{"x509: ", EPROTO,
-	 "certs.d/HOST:PORT/ca.crt in /etc/containers or ~/.config/containers says whom to "
-	 "believe"},
+	 "whom to believe is in certs.d/HOST:PORT/ca.crt of /etc/containers"
+	 " or ~/.config/containers"},
 	{"is rejected by policy", EPERM,
 	 "the policy is /etc/containers/policy.json, or --policy"},
 	{"policy.json: no such file", ENOENT,
