@@ -119,15 +119,14 @@ static bool has_others(const char *group)
 
 /*
  * Our own group if nobody else is in it, so that its limits are the sandbox's, too: a scope's
- * or a CI job's. Otherwise the nearest above that can be divided and has all the controllers
- * that we can have; or else the uppermost, and that it is busy will be told. False: nothing
- * is ours.
+ * or a CI job's. Otherwise the nearest above that can be divided, whatever controllers it has:
+ * a limit that cannot be held is told, one that was escaped is not. If there is none, ours;
+ * that it is busy will be told. False: nothing is ours.
  */
 static bool choose(char *group, size_t mount_len)
 {
-	cleanup_free char *top = NULL, *tried = NULL;
+	cleanup_free char *above = NULL;
 	const char *name = strrchr(group, '/');
-	unsigned int all;
 
 	/* Where we went ourselves. */
 	if (name && strcmp(name, "/" ASIDE) == 0)
@@ -136,14 +135,13 @@ static bool choose(char *group, size_t mount_len)
 		return false;
 	if (!has_others(group))
 		return true;
-	if (str_set(&top, group) < 0 || str_set(&tried, group) < 0)
+	if (str_set(&above, group) < 0)
 		return false;
-	while (go_up(tried, mount_len) && is_ours(tried))
-		strcpy(top, tried);
-	all = controllers_of(top);
-	while (strcmp(group, top) != 0 &&
-	       (has_others(group) || (controllers_of(group) & all) != all))
-		go_up(group, mount_len);
+	while (go_up(above, mount_len) && is_ours(above))
+		if (!has_others(above)) {
+			strcpy(group, above); /* which is longer */
+			break;
+		}
 	return true;
 }
 
