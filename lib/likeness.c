@@ -67,7 +67,7 @@ static int print_all(FILE *f, const struct plan *p, struct cis_error *err)
 
 int cis_sandbox_likeness(struct cis_sandbox *sb, char **ret, struct cis_error *err)
 {
-	struct plan p = {0};
+	struct plan p = PLAN_EMPTY;
 	char *text = NULL;
 	size_t len;
 	FILE *f;

@@ -797,5 +797,5 @@ void plan_done(struct plan *p)
 	image_config_done(&p->config);
 	seed_done(&p->seed);
 	free(p->inner_path);
-	*p = (struct plan){.seed = SEED_CLOSED};
+	*p = (struct plan)PLAN_EMPTY;
 }

@@ -138,6 +138,8 @@ struct plan {
 	struct seed seed;  /* g.fd is -1 without one; held until plan_done() */
 	char *inner_path;  /* and of the runtime for engines inside; NULL: none */
 };
+/* What plan_done() may be called for; all zeroes are not. */
+#define PLAN_EMPTY {.seed = SEED_CLOSED}
 
 /*
  * Fills *p. Opens and reads the root file system (users, symbolic links under

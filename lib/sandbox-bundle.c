@@ -212,7 +212,7 @@ static int make_config(const struct bundle *b, char **ret, struct cis_error *err
 int cis_bundle_json(struct cis_sandbox *sb, char *const argv[], const struct cis_bundle *how,
 		    size_t size, char **ret, struct cis_error *err)
 {
-	cleanup(done) struct bundle b = {.lock = -1, .root = -1};
+	cleanup(done) struct bundle b = {.plan = PLAN_EMPTY, .lock = -1, .root = -1};
 	int r = gather(&b, sb, argv, how, size, err);
 
 	return r < 0 ? r : make_config(&b, ret, err);
@@ -259,7 +259,7 @@ int cis_bundle_write(struct cis_sandbox *sb, char *const argv[], const struct ci
 		     size_t size, const char *dir, struct cis_error *err)
 {
 	cleanup(bundle_dir_done) struct bundle_dir d = BUNDLE_DIR_CLOSED;
-	cleanup(done) struct bundle b = {.lock = -1, .root = -1};
+	cleanup(done) struct bundle b = {.plan = PLAN_EMPTY, .lock = -1, .root = -1};
 	cleanup_free char *text = NULL;
 	struct stat st;
 	int r = gather(&b, sb, argv, how, size, err);

@@ -45,6 +45,7 @@ int cis_sandbox_new(struct cis_sandbox **ret)
 	gate_init(&sb->gate);
 	notify_init(&sb->notify);
 	collector_init(&sb->collector);
+	sb->plan = (struct plan)PLAN_EMPTY;
 	sb->audit = sb->sync = sb->pidfd = sb->tty = -1;
 	sb->timeout = sb->grace = sb->tick = sb->image_lock = sb->bundle = sb->respawn = -1;
 	sb->held = -1;
@@ -370,7 +371,7 @@ int cis_sandbox_set_audit(struct cis_sandbox *sb, int fd)
 int cis_sandbox_plan(struct cis_sandbox *sb, char *const argv[], char **ret,
 		     struct cis_error *err)
 {
-	struct plan p = {0};
+	struct plan p = PLAN_EMPTY;
 	int r;
 
 	if (sb->is_bundle)
