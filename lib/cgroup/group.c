@@ -291,14 +291,12 @@ int group_limit(struct group *g, const struct group_limits *l, struct cis_error 
 		return cis_fail(err, -r, "cgroups: limit swap of %s", g->name);
 	n = render(&g->hs, l, settings);
 	for (size_t i = 0; i < g->hs.n; i++) {
-		cleanup_close int same = -1;
-
 		if (g->dirs[i] < 0 && io_is_limited(&l->io))
 			return cis_fail_plain(err, EOPNOTSUPP, "io limit: not on what runs "
 					      "already (cgroup mode %s)", g->hs.mode);
 		if (g->dirs[i] < 0)
 			continue;
-		r = hierarchy_create(&g->hs.h[i], g->name, settings, n, &same, err);
+		r = hierarchy_change(&g->hs.h[i], g->dirs[i], settings, n, err);
 		if (r < 0)
 			return r;
 	}
