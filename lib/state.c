@@ -544,10 +544,15 @@ static int undo_disk(struct state *st, const char *journal, struct cis_error *er
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return errno == ENOENT ? 0 : cis_fail(err, errno, "open %s", path);
+	/* Of the dead nobody has a lock on it: a sweep would remove the same disk beside us. */
+	while (flock(dir, LOCK_SH) < 0)
+		if (errno != EINTR)
+			return cis_fail(err, errno, "lock %s", path);
 	r = scratch_remove(dir, st->born, err);
 	if (r < 0)
 		return r;
 	st->place = fd_close(st->place);
+	dir = fd_close(dir);
 	begin_removal(path);
 	return 0;
 }
