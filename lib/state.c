@@ -272,10 +272,12 @@ int state_create(struct state *st, const char *id, struct cis_error *err)
 int state_set_born(struct state *st, struct cis_error *err)
 {
 	cleanup_close int fd = -1;
+	char random[13];
 	int r;
 
-	/* With a '+', which no id has. */
-	snprintf(st->born, sizeof st->born, "pool+%.50s", st->id);
+	/* With a '+', which no id has; not of the id, which is free for others after state_rename(). */
+	random_id(random);
+	snprintf(st->born, sizeof st->born, "pool+%s", random);
 	fd = openat(st->dir, "born", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	r = fd < 0 ? -errno : io_write_all(fd, st->born, strlen(st->born));
 	return r < 0 ? cis_fail(err, -r, "state of %s", st->id) : 0;
