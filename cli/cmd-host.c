@@ -72,8 +72,13 @@ static const char *age(int64_t created, char buf[static 24])
 /* A job chose some of these bytes: none of them may steer the terminal. */
 static void print_clean(const char *s)
 {
-	for (; *s; s++)
-		putchar((unsigned char)*s < ' ' || *s == 127 ? '?' : *s);
+	for (; *s; s++) {
+		/* U+0080 to U+009F: terminals obey these as they do ESC. */
+		bool c1 = (unsigned char)s[0] == 0xc2 && (s[1] & 0xe0) == 0x80;
+
+		s += c1;
+		putchar(c1 || (unsigned char)*s < ' ' || *s == 127 ? '?' : *s);
+	}
 	putchar('\n');
 }
 

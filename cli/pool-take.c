@@ -51,8 +51,8 @@ static int take(const char *verb, const char *name, const struct pool_kind *k)
 	return fd;
 }
 
-/* All is judged before a member is spent on it. Nothing that can be read once is read. */
-static int look(const char *name, const struct pool_kind *k, int argc, char **argv,
+/* Words are judged before a member is spent on them. Nothing that can be read once is read. */
+static int look(const struct pool_kind *k, int argc, char **argv,
 		struct front *ret)
 {
 	int first, status;
@@ -65,7 +65,6 @@ static int look(const char *name, const struct pool_kind *k, int argc, char **ar
 		status = opts_parse(ret, FOR_JOB, argc, argv, &first);
 	cis_sandbox_free(ret->sb);
 	ret->sb = NULL;
-	(void)name;
 	return status;
 }
 
@@ -89,7 +88,7 @@ int pool_run(struct front *f, const char *name, int argc, char **argv, bool *ret
 	*ret_cold = false;
 	if (status != 0)
 		return status;
-	status = look(name, &k, argc, argv, &looked);
+	status = look(&k, argc, argv, &looked);
 	if (status == 0 && looked.help) {
 		f->help = true;
 	} else if (status == 0) {

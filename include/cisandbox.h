@@ -394,8 +394,9 @@ int cis_sandbox_start(struct cis_sandbox *sb, char *const argv[], struct cis_err
  * Brings a sandbox up without a command, services included; dispatch() says CIS_EVENT_HELD when
  * it has, and from then on all processes in it are frozen (cgroup2). start() then gives it
  * its command, once, and what was set since: id, hostname, labels, environment, workdir,
- * user, stdio, tty, timeout, memory, cpus, pids, io, secrets and masking, artifacts,
- * audit. All other setters say -EBUSY as soon as hold() has been called. An id that start()
+ * entrypoint, user, stdio, tty, timeout, memory, cpus, pids, io, secrets and masking, artifacts,
+ * audit, rules and limits of the gate and its log. Other setters are for before: -EBUSY, where
+ * they have an error to give. An id that start()
  * gives is what everybody sees; on the host, groups and disk keep the name they were made
  * under. A terminal has no /dev/console where an image forbids it; the number of cpus that
  * virtual files show stays. -EOPNOTSUPP: without control groups nothing can be frozen.
@@ -844,7 +845,7 @@ int cis_oci_spec_json(int rootless, char **ret, struct cis_error *err);
  * Sandboxes that were brought up by hold() and wait, frozen, each for one job. A pool is a name
  * with a size and with words that say how its members are made, which mean something to
  * the program that writes them alone; each member has a process of that program that called
- * hold(), then offer(). There is no other process. For root: -EPERM.
+ * hold(), then offer(). There is no other process. Pools are in the state root: root's.
  *
  *	one member's supervisor           who has a job
  *	cis_sandbox_hold()                cis_pool_take()

@@ -251,7 +251,9 @@ static int read_prefix(const struct json *obj, struct admit_rule *rule, struct c
 		r = json_want_string(v, &text, err);
 	if (r < 0)
 		return r;
-	if (*text && (text[strlen(text) - 1] == '/' || strpbrk(text, "@*? ")))
+	if (*text && (text[strlen(text) - 1] == '/' || strpbrk(text, "@*? ") ||
+		      strstr(text, "://") || str_starts(text, "index.docker.io") ||
+		      strcspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") < strcspn(text, "/")))
 		return json_fail(v, err, EINVAL, "is no repository, nor what one begins with "
 				 "(\"ghcr.io/acme\"; \"\" is for all)");
 	return str_set(&rule->prefix, text) < 0 ? cis_fail(err, ENOMEM, "prefix") : 0;

@@ -96,15 +96,25 @@ static int judge_package(struct look *l, const struct json *v, const struct admi
 	return 0;
 }
 
-static const char *spdx_purl(const struct json *package)
+/* By its name, and by each of the other names that it is given. */
+static int judge_spdx(struct look *l, const struct json *package, struct cis_error *err)
 {
 	const struct json *refs = json_get(package, "externalRefs");
+	struct admit_package p = {
+		.name = text_of(package, "name"),
+		.version = text_of(package, "versionInfo"),
+	};
+	bool alone = true;
+	int r = 0;
 
 	if (refs)
 		json_foreach(ref, refs)
-			if (is_string(ref, "referenceType", "purl"))
-				return text_of(ref, "referenceLocator");
-	return NULL;
+			if (r == 0 && is_string(ref, "referenceType", "purl")) {
+				p.purl = text_of(ref, "referenceLocator");
+				r = judge_package(l, package, &p, err);
+				alone = false;
+			}
+	return r == 0 && alone ? judge_package(l, package, &p, err) : r;
 }
 
 static int look_spdx(struct look *l, const struct json *doc, struct cis_error *err)
@@ -121,13 +131,7 @@ static int look_spdx(struct look *l, const struct json *doc, struct cis_error *e
 	if (r < 0)
 		return r;
 	json_foreach(v, list) {
-		const struct admit_package p = {
-			.name = text_of(v, "name"),
-			.version = text_of(v, "versionInfo"),
-			.purl = spdx_purl(v),
-		};
-
-		r = judge_package(l, v, &p, err);
+		r = judge_spdx(l, v, err);
 		if (r < 0)
 			return r;
 	}
@@ -147,32 +151,47 @@ static const struct json *next_component(const struct json *v, const struct json
 	return v->next;
 }
 
+static int judge_component(struct look *l, const struct json *v, struct cis_error *err)
+{
+	const struct json *inner = json_get(v, "components");
+	const struct admit_package p = {
+		.name = text_of(v, "name"),
+		.group = text_of(v, "group"),
+		.version = text_of(v, "version"),
+		.purl = text_of(v, "purl"),
+	};
+	int r = inner ? json_want(inner, JSON_ARRAY, err) : 0;
+
+	return r < 0 ? r : judge_package(l, v, &p, err);
+}
+
+/* All of a list, and what is in them. */
+static int judge_components(struct look *l, const struct json *list, struct cis_error *err)
+{
+	int r = json_want(list, JSON_ARRAY, err);
+
+	for (const struct json *v = r == 0 ? list->first : NULL; v && r == 0;
+	     v = next_component(v, list))
+		r = judge_component(l, v, err);
+	return r;
+}
+
 static int look_cyclonedx(struct look *l, const struct json *doc, struct cis_error *err)
 {
-	const struct json *list;
-	int r = 0;
+	const struct json *list, *about = json_get(doc, "metadata"), *inner;
+	int r;
 
 	if (!is_string(doc, "bomFormat", "CycloneDX"))
 		return json_fail(doc, err, EBADMSG, "is no CycloneDX document");
 	r = json_need(doc, "components", &list, err);
 	if (r == 0)
-		r = json_want(list, JSON_ARRAY, err);
-	for (const struct json *v = r == 0 ? list->first : NULL; v; v = next_component(v, list)) {
-		const struct json *inner = json_get(v, "components");
-		const struct admit_package p = {
-			.name = text_of(v, "name"),
-			.group = text_of(v, "group"),
-			.version = text_of(v, "version"),
-			.purl = text_of(v, "purl"),
-		};
-
-		r = inner ? json_want(inner, JSON_ARRAY, err) : 0;
-		if (r == 0)
-			r = judge_package(l, v, &p, err);
-		if (r < 0)
-			return r;
-	}
-	return r;
+		r = judge_components(l, list, err);
+	/* What the document is about is one, too. */
+	about = about ? json_get(about, "component") : NULL;
+	inner = about ? json_get(about, "components") : NULL;
+	if (r == 0 && about)
+		r = judge_component(l, about, err);
+	return r == 0 && inner ? judge_components(l, inner, err) : r;
 }
 
 /* ---- attestations --------------------------------------------------------------------------- */

@@ -296,7 +296,10 @@ static int read_demands(struct pull *p, struct cis_error *err)
 
 	p->wanted.sbom = p->o.require_sbom || (deny && *deny);
 	for (; r == 0 && deny && *deny; deny++) {
-		r = admit_denied_check(*deny, err);
+		r = p->wanted.denied.n < ADMIT_DENIED_MAX
+			    ? admit_denied_check(*deny, err)
+			    : cis_fail_plain(err, E2BIG, "more than %d denied packages",
+					     ADMIT_DENIED_MAX);
 		if (r == 0 && strv_add(&p->wanted.denied, *deny) < 0)
 			r = cis_fail(err, ENOMEM, "pull");
 	}

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "image-credentials.h"
 #include "image-tree.h"
 
 #define PACKAGE "skopeo"
@@ -45,6 +46,24 @@ static int add_below(struct registry *r, const char *dir, const char *name, cons
 	if (str_format(&path, "%s/%s", dir, name) < 0)
 		return cis_fail(err, ENOMEM, "%s", name);
 	return netbox_add_file(&r->box, at, path, err);
+}
+
+/* Of files from number @from on: those with passwords of other registries, too. */
+static int narrow_auth(struct registry *r, size_t from, struct cis_error *err)
+{
+	for (size_t i = from; i < r->box.n_files; i++) {
+		struct netbox_file *f = &r->box.files[i];
+		char *text;
+		int k = credentials_of(f->text, f->len, f->at, r->repo, &text, err);
+
+		if (k < 0)
+			return k;
+		explicit_bzero(f->text, f->len);
+		free(f->text);
+		f->text = text;
+		f->len = strlen(text);
+	}
+	return 0;
 }
 
 /* containers-auth.json(5): the first of these that knows the registry counts. */
@@ -109,9 +128,12 @@ int registry_add_files(struct registry *r, const char *authfile, const char *pol
 		       struct cis_error *err)
 {
 	const char *auth = authfile ? authfile : getenv("REGISTRY_AUTH_FILE");
+	size_t before = r->box.n_files;
 	int k = auth ? add_given(r, "auth.json", auth, &r->has_auth, err)
 		     : add_usual_auth(r, err);
 
+	if (k == 0)
+		k = narrow_auth(r, before, err);
 	if (k == 0)
 		k = add_certificates(r, err);
 	if (k < 0)

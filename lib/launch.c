@@ -56,9 +56,11 @@
  *	3 All that the sandbox can see is attached by the stage *before* the clone of init
  *	  copies its mount namespace: the copy, made for another user namespace, locks
  *	  every flag. Root inside cannot make a read-only bind writable, or nodev the image.
+ *	  (Of a seed init attaches clones of what the stage did: take_shelved().)
  *	4 No path of the host is opened that the plan does not name.
  *	5 Losing `sync` ends the sandbox: init exits and the kernel kills the rest. No
- *	  PDEATHSIG: it follows the parent's thread, not the process.
+ *	  PDEATHSIG: it follows the parent's thread, not the process. One that is held is
+ *	  frozen and sees no end: reap, or the next start, kills it.
  *	6 One op failing ends it. Nothing is undone inside, since namespaces vanish
  *	  with init; what is on the host is in the journal.
  *

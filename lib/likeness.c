@@ -100,6 +100,8 @@ int cis_sandbox_likeness(struct cis_sandbox *sb, char **ret, struct cis_error *e
 	if (f && fclose(f) != 0 && r >= 0)
 		r = cis_fail(err, ENOMEM, "plan");
 	plan_done(&p);
+	/* It was held for the plan's sake alone: nobody is to start it by mistake. */
+	sb->phase = PHASE_ENDED;
 	if (r >= 0)
 		*ret = text;
 	else

@@ -131,7 +131,10 @@ static int add_resolv_conf(struct netbox_birth *b, char path[static PATH_MAX])
 
 static int add_work(struct netbox_birth *b)
 {
-	struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC};
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+		.propagation = MS_PRIVATE,
+	};
 	cleanup_close int fd = mount_clone_tree(b->box->dir, false);
 	int r = fd < 0 ? fd : sys_mount_setattr(fd, 0, &attr);
 
@@ -409,7 +412,9 @@ static int run(struct netbox_birth *b, const struct netbox_job *job,
 int netbox_run(const struct netbox *box, const struct netbox_job *job,
 	       struct netbox_result *ret, struct cis_error *err)
 {
-	cleanup_close int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	cleanup_close int low = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	/* Not one that it takes the place of. */
+	cleanup_close int null = fcntl(low, F_DUPFD_CLOEXEC, 3);
 	cleanup(trees_done) struct netbox_birth b = {
 		.box = box,
 		.argv = job->argv,

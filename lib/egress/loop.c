@@ -39,7 +39,7 @@ int loop_watch(int epoll, int fd, uint64_t source)
 {
 	struct epoll_event e = {.events = EPOLLIN, .data.u64 = source};
 
-	return fd < 0 ? 0 : SYS(epoll_ctl, epoll, EPOLL_CTL_ADD, fd, &e);
+	return SYS(epoll_ctl, epoll, EPOLL_CTL_ADD, fd, &e);
 }
 
 int loop_confine(const struct gate *g, enum seccomp_helper filter)

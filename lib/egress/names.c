@@ -426,8 +426,10 @@ static int watch_all(struct names *n)
 	};
 	int r = names_tcp_init(&n->tcp, g, n->dns);
 
+	/* Without IPv6, or questions to ask, some are not there. */
 	for (size_t i = 0; i < ARRAY_SIZE(all) && r >= 0; i++)
-		r = loop_watch(n->epoll, all[i].fd, all[i].source);
+		if (all[i].fd >= 0)
+			r = loop_watch(n->epoll, all[i].fd, all[i].source);
 	return r < 0 ? r : loop_watch(n->epoll, n->tcp.epoll, SOURCE(SRC_TCP, 0));
 }
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "image-oci.h"
+#include "image-credentials.h"
 #include "image-ref.h"
 #include "image-registry.h"
 
@@ -191,9 +192,40 @@ static void test_message(void **state)
 	}
 }
 
+static void test_credentials(void **state)
+{
+	static const char text[] =
+		"{\"auths\": {\"https://index.docker.io/v1/\": {\"auth\": \"hub\"},"
+		" \"ghcr.io/acme\": {\"auth\": \"acme\"}, \"GHCR.IO\": {\"auth\": \"all\", \"n\": 1},"
+		" \"ghcr.io.evil.example\": {\"auth\": \"no\"}, \"ghcr.io:443\": {\"auth\": \"port\"}},"
+		" \"credsStore\": \"desktop\"}";
+	static const char *const cases[][2] = {
+		{"docker.io/library/debian",
+		 "{\"auths\":{\"https://index.docker.io/v1/\":{\"auth\":\"hub\"}}}"},
+		{"ghcr.io/acme/app", "{\"auths\":{\"ghcr.io/acme\":{\"auth\":\"acme\"},"
+				     "\"GHCR.IO\":{\"auth\":\"all\"}}}"},
+		{"ghcr.io:443/x", "{\"auths\":{\"ghcr.io:443\":{\"auth\":\"port\"}}}"},
+		{"quay.io/x", "{\"auths\":{}}"},
+	};
+	struct cis_error err = {0};
+	char *got;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(credentials_of(text, strlen(text), "f", cases[i][0], &got, &err), 0);
+		assert_string_equal(got, cases[i][1]);
+		free(got);
+	}
+	assert_int_equal(credentials_of("{}", 2, "f", "quay.io/x", &got, &err), 0);
+	assert_string_equal(got, "{\"auths\":{}}");
+	free(got);
+	assert_int_equal(credentials_of("[]", 2, "f", "quay.io/x", &got, &err), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_credentials),
 		cmocka_unit_test(test_ref),
 		cmocka_unit_test(test_platform),
 		cmocka_unit_test(test_follow),
