@@ -107,7 +107,7 @@ static int make_member(const char *verb, const char *name, const struct pool_kin
 		return cli_usage_error(verb, "pipe: %s", strerror(errno));
 	pid = fork();
 	if (pid == 0) {
-		/* The lock, and whatever our caller left open: a member would hold it for as long as it lives. */
+		/* The lock, and what our caller left open: it would hold these while it lives. */
 		if (dup2(fds[1], 3) < 0 || fcntl(3, F_SETFD, FD_CLOEXEC) < 0 ||
 		    close_range(4, ~0U, 0) < 0)
 			_exit(EXIT_OURS);
@@ -203,7 +203,7 @@ void pool_fill_beside(const char *name)
 	if (chdir("/") < 0)
 		_exit(EXIT_OURS);
 	close_range(3, ~0U, 0);
-	/* Anew: a member is a copy of who made it, and would have this job's words and variables in it. */
+	/* Anew: members are copies of who made them, with this job's words and variables. */
 	keep_places();
 	execl("/proc/self/exe", "cisandbox", "pool", "fill", name, (char *)NULL);
 	_exit(EXIT_OURS);

@@ -21,9 +21,9 @@
 
 /* What docker lets only those call who have CAP_SYS_ADMIN. */
 static const char *const nesting[] = {
-	"fsconfig", "fsmount",	   "fsopen",	"fspick", "mount",	   "mount_setattr",
-	"move_mount", "open_tree", "open_tree_attr", "pivot_root", "setdomainname", "sethostname", "setns",
-	"umount",   "umount2",	   "unshare",
+	"fsconfig",   "fsmount",   "fsopen",	     "fspick",	   "mount",	    "mount_setattr",
+	"move_mount", "open_tree", "open_tree_attr", "pivot_root", "setdomainname", "sethostname",
+	"setns",      "umount",	   "umount2",	     "unshare",
 };
 /* Not refused in the first place, but by what they are asked for. */
 static const char *const conditional[] = {"socket", "socketpair"};
