@@ -275,7 +275,7 @@ int state_set_born(struct state *st, struct cis_error *err)
 	char random[13];
 	int r;
 
-	/* With a '+', which no id has; not the id, which is free for others after state_rename(). */
+	/* With a '+', which no id has; not the id, which state_rename() frees for others. */
 	random_id(random);
 	snprintf(st->born, sizeof st->born, "pool+%s", random);
 	fd = openat(st->dir, "born", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
