@@ -625,7 +625,7 @@ void supervise_finish(struct cis_sandbox *sb)
 	figures_last(sb);
 	release_children(sb);
 	if (sb->plan.n_fds)
-		disk_let_go(&sb->plan.fds[SLOT_SCRATCH], &sb->held);
+		disk_let_go(sb->plan.disk, &sb->plan.fds[SLOT_SCRATCH], &sb->held);
 	if (!sb->entered) {
 		undo(sb);
 		if (sb->started_msec)
