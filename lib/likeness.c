@@ -61,6 +61,9 @@ static int print_all(FILE *f, const struct plan *p, struct cis_error *err)
 		print_identity(f, "runtime", p->inner_path);
 	if (!p->spec->image)
 		print_identity(f, "root", p->spec->rootfs);
+	/* By its number alone, one that was removed and made anew would be the same. */
+	if (p->spec->seed)
+		print_identity(f, "seed", p->seed.g.path);
 	print_rest(f, p->spec);
 	return p->spec->image ? print_image(f, p->spec->image, err) : 0;
 }
