@@ -11,8 +11,13 @@
 static void print_line(const char *verb, const char *text)
 {
 	fprintf(stderr, "cisandbox: %s: ", verb);
-	for (; *text; text++)
-		fputc((unsigned char)*text < ' ' || *text == 127 ? '?' : *text, stderr);
+	for (; *text; text++) {
+		/* U+0080 to U+009F: terminals obey these as they do ESC. */
+		bool c1 = (unsigned char)text[0] == 0xc2 && (text[1] & 0xe0) == 0x80;
+
+		text += c1;
+		fputc(c1 || (unsigned char)*text < ' ' || *text == 127 ? '?' : *text, stderr);
+	}
 	fputc('\n', stderr);
 }
 

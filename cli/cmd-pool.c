@@ -53,6 +53,10 @@ static int start(int argc, char **argv)
 	cis_sandbox_free(f.sb);
 	if (status != 0)
 		return status;
+	if (f.help) {
+		opts_help(FOR_POOL, "cisandbox pool start NAME --size N [OPTION]...");
+		return 0;
+	}
 	if (first != argc - 1)
 		return cli_usage_error("pool", "start: %s: a pool has options, and no command",
 				       argv[1 + first]);
@@ -78,6 +82,7 @@ static int list(int argc, char **argv)
 {
 	bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
 	struct cis_error err = {0};
+	bool is_first = true;
 	char **names;
 	int status = 0;
 
@@ -96,10 +101,12 @@ static int list(int argc, char **argv)
 
 		if (one == 0 && cis_pool_count(names[i], k.like, &n, sizeof n, &err) < 0)
 			one = cli_error("pool", &err);
-		if (one == 0)
-			print_one(names[i], &k, &n, json, i == 0);
-		else
+		if (one == 0) {
+			print_one(names[i], &k, &n, json, is_first);
+			is_first = false;
+		} else {
 			status = one;
+		}
 		pool_kind_done(&k);
 	}
 	free(names);
@@ -143,8 +150,12 @@ static int stop(int argc, char **argv)
 	if (status != 0)
 		return status;
 	lock = cis_pool_lock(argv[1], &err);
-	if (lock < 0)
+	if (lock < 0) {
+		/* Whoever stopped it before may have been killed half-way. */
+		if (lock == -ENOENT)
+			cis_pool_drop(argv[1], NULL, NULL);
 		return cli_error("pool", &err);
+	}
 	/* In this order: nobody takes one when there is no pool. */
 	if (cis_pool_remove(argv[1], &err) < 0 || cis_pool_drop(argv[1], NULL, &err) < 0)
 		status = cli_error("pool", &err);

@@ -74,9 +74,10 @@ static int check(const struct front *f)
 {
 	if (!f->from || !*f->from)
 		return cli_usage_error(f->verb, "want --from SCRIPT");
-	if (f->detach || f->dry_run || f->interactive || f->tty || f->audit || f->seed)
-		return cli_usage_error(f->verb, "-d, -i, -t, --audit, --dry-run and --seed are not "
-						"for it");
+	if (f->detach || f->dry_run || f->interactive || f->tty || f->audit || f->seed ||
+	    f->pool || f->no_fill)
+		return cli_usage_error(f->verb, "-d, -i, -t, --audit, --dry-run, --pool, --no-fill "
+						"and --seed are not for it");
 	return job_check(f);
 }
 

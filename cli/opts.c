@@ -505,7 +505,7 @@ static const struct opt {
 	{"env-file", 0, LATE | EXEC | BUNDLE, "FILE", job_add_env_file,
 	 "such a line each, before all --env"},
 	{"workdir", 'w', LATE | EXEC | BUNDLE, "DIR", set_workdir, "directory to start in"},
-	{"entrypoint", 0, RUN | BUNDLE, "PROGRAM", set_entrypoint,
+	{"entrypoint", 0, LATE | BUNDLE, "PROGRAM", set_entrypoint,
 	 "before the command, not the image's"},
 	{"user", 'u', LATE | EXEC | BUNDLE, "USER[:GROUP]", set_user,
 	 "user to run as (default root)"},
@@ -606,8 +606,9 @@ static int pass(struct front *f, unsigned int which, enum turn turn, int argc, c
 		if (which == FOR_JOB && !(o->which & FOR_JOB))
 			return cli_usage_error(f->verb,
 					       "--%s does not go with --pool: its sandboxes are "
-					       "up already (say it to cisandbox pool start)",
-					       o->name);
+					       "up already%s", o->name,
+					       o->which & FOR_POOL ? " (say it to cisandbox "
+								     "pool start)" : "");
 		r = turn_of(o) == turn ? apply_one(f, o) : 0;
 		if (r != 0)
 			return r;

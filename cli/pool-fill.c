@@ -96,7 +96,7 @@ int pool_kind_read(const char *verb, const char *name, struct pool_kind *ret)
 /* ---- filling --------------------------------------------------------------------------------- */
 
 /* One, and its word that it is up. It lives on; when we die before that it does not. */
-static int make_member(const char *verb, const char *name, const struct pool_kind *k, int lock)
+static int make_member(const char *verb, const char *name, const struct pool_kind *k)
 {
 	int fds[2], status;
 	ssize_t n;
@@ -107,10 +107,11 @@ static int make_member(const char *verb, const char *name, const struct pool_kin
 		return cli_usage_error(verb, "pipe: %s", strerror(errno));
 	pid = fork();
 	if (pid == 0) {
-		close(fds[0]);
-		/* It is ours, and would be locked for as long as the member lives. */
-		close(lock);
-		_exit(pool_member(name, k, fds[1]));
+		/* The lock, and whatever our caller left open: a member would hold it for as long as it lives. */
+		if (dup2(fds[1], 3) < 0 || fcntl(3, F_SETFD, FD_CLOEXEC) < 0 ||
+		    close_range(4, ~0U, 0) < 0)
+			_exit(EXIT_OURS);
+		_exit(pool_member(name, k, 3));
 	}
 	close(fds[1]);
 	n = pid < 0 ? 0 : read(fds[0], &word, 1);
@@ -125,7 +126,7 @@ static int make_member(const char *verb, const char *name, const struct pool_kin
 		       : EXIT_OURS;
 }
 
-static int fill_locked(const char *verb, const char *name, const struct pool_kind *k, int lock)
+static int fill_locked(const char *verb, const char *name, const struct pool_kind *k)
 {
 	struct cis_error err = {0};
 
@@ -146,7 +147,7 @@ static int fill_locked(const char *verb, const char *name, const struct pool_kin
 		}
 		if (now.ready >= k->size)
 			return 0;
-		status = make_member(verb, name, k, lock);
+		status = make_member(verb, name, k);
 		if (status != 0)
 			return status;
 	}
@@ -164,14 +165,29 @@ int pool_fill(const char *verb, const char *name)
 	/* Not before: whoever had the lock may have changed it. */
 	status = pool_kind_read(verb, name, &k);
 	if (status == 0) {
-		status = fill_locked(verb, name, &k, lock);
+		status = fill_locked(verb, name, &k);
 		pool_kind_done(&k);
 	}
 	close(lock);
 	return status;
 }
 
-void pool_fill_beside(const char *name, int not_for_it)
+/* Of the environment what says where things are. */
+static void keep_places(void)
+{
+	static const char *const names[] = {"PATH", "CISANDBOX_STATE", "CISANDBOX_ROOT",
+					    "CISANDBOX_ADMISSION"};
+	char *values[sizeof names / sizeof *names];
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		values[i] = getenv(names[i]);
+	clearenv();
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (values[i])
+			setenv(names[i], values[i], 1);
+}
+
+void pool_fill_beside(const char *name)
 {
 	sigset_t none;
 	int null;
@@ -179,7 +195,6 @@ void pool_fill_beside(const char *name, int not_for_it)
 	if (fork() != 0)
 		return;
 	setsid();
-	close(not_for_it);
 	null = open("/dev/null", O_RDWR);
 	for (int i = 0; i < 3; i++)
 		dup2(null, i);
@@ -187,5 +202,9 @@ void pool_fill_beside(const char *name, int not_for_it)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (chdir("/") < 0)
 		_exit(EXIT_OURS);
-	_exit(pool_fill("pool", name));
+	close_range(3, ~0U, 0);
+	/* Anew: a member is a copy of who made it, and would have this job's words and variables in it. */
+	keep_places();
+	execl("/proc/self/exe", "cisandbox", "pool", "fill", name, (char *)NULL);
+	_exit(EXIT_OURS);
 }

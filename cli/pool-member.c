@@ -35,14 +35,15 @@ static void leave_all_behind(void)
 }
 
 /* Until somebody takes it: the connection. -1: it is dead, or nobody ever will. */
-static int await_job(struct front *f, int listening)
+static int await_job(struct front *f, int listening, int signals)
 {
 	for (;;) {
 		struct pollfd fds[] = {{.fd = listening, .events = POLLIN},
-				       {.fd = cis_sandbox_fd(f->sb), .events = POLLIN}};
-		int r = poll(fds, 2, -1);
+				       {.fd = cis_sandbox_fd(f->sb), .events = POLLIN},
+				       {.fd = signals, .events = POLLIN}};
+		int r = poll(fds, 3, -1);
 
-		if (r < 0 && errno != EINTR)
+		if ((r < 0 && errno != EINTR) || (r > 0 && fds[2].revents))
 			return -1;
 		if (cis_sandbox_dispatch(f->sb, NULL) != 0)
 			return -1;
@@ -112,9 +113,9 @@ int pool_member(const char *name, const struct pool_kind *k, int report)
 	}
 	close(report);
 	f.report = -1;
-	close(signals);
 	leave_all_behind();
-	connection = await_job(&f, listening);
+	connection = await_job(&f, listening, signals);
+	close(signals);
 	if (connection >= 0)
 		status = serve(&f, connection);
 	/* Everything is gone before anybody hears that it is over. */

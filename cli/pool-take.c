@@ -74,7 +74,7 @@ static int give(const struct front *f, const char *name, int member, int argc, c
 	int signals = session_block_signals(), r = pool_send_job(member, argc, argv);
 
 	if (!f->no_fill)
-		pool_fill_beside(name, member);
+		pool_fill_beside(name);
 	return r < 0 ? cli_usage_error("run", "send the job: %s", strerror(-r))
 		     : attend("run", member, signals);
 }
@@ -102,7 +102,7 @@ int pool_run(struct front *f, const char *name, int argc, char **argv, bool *ret
 	}
 	if (*ret_cold) {
 		if (!looked.no_fill)
-			pool_fill_beside(name, -1);
+			pool_fill_beside(name);
 		status = pool_kind_apply(&k, f);
 		if (status == 0)
 			status = opts_parse(f, FOR_JOB, argc, argv, ret_first);

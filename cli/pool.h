@@ -32,7 +32,7 @@ int pool_kind_apply(const struct pool_kind *k, struct front *f);
 /* Stale members go, missing ones are made. Exit status. */
 int pool_fill(const char *verb, const char *name);
 /* The same in a process of its own, which nobody waits for. */
-void pool_fill_beside(const char *name, int not_for_it);
+void pool_fill_beside(const char *name);
 
 /* In a process of its own: never returns before its sandbox has ended. Exit status. */
 int pool_member(const char *name, const struct pool_kind *k, int report);

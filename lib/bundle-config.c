@@ -194,7 +194,7 @@ static struct json *mounts_new(const struct bundle_config *c)
 		  open ? "nosuid,noexec,nodev,relatime,rw" : "nosuid,noexec,nodev,relatime,ro");
 	for (size_t i = 0; i < s->n_binds; i++)
 		add_mount(mounts, s->binds[i].target, "bind", c->sources->v[i],
-			  s->binds[i].readonly ? "rbind,rprivate,ro" : "rbind,rprivate,rw");
+			  s->binds[i].readonly ? "bind,rprivate,nodev,ro" : "bind,rprivate,nodev,rw");
 	return mounts;
 }
 

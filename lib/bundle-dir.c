@@ -93,6 +93,15 @@ static void sweep(const struct bundle_dir *d)
 	}
 }
 
+/* In another's directory its name may by now be that of one which he could enter. */
+static bool is_ours(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 0777) == 0700 &&
+	       is_empty(fd);
+}
+
 /* Before it is locked another's sweep may take it for litter: then once more. */
 static int make_temp(struct bundle_dir *d)
 {
@@ -108,6 +117,8 @@ static int make_temp(struct bundle_dir *d)
 			return -errno;
 		d->fd = tree_open_dir(d->parent, d->temp);
 		r = d->fd < 0 ? d->fd : store_lock_fd(d->fd, LOCK_EX | LOCK_NB);
+		if (r == 0 && !is_ours(d->fd))
+			r = -EPERM;
 		if (r == 0 && store_is_still(d->fd, d->parent, d->temp))
 			return 0;
 		d->fd = fd_close(d->fd);
@@ -150,7 +161,8 @@ int bundle_dir_finish(struct bundle_dir *d, mode_t mode, gid_t group,
 
 void bundle_dir_done(struct bundle_dir *d)
 {
-	if (d->fd >= 0)
+	/* He may have given the name to another of ours that he could not remove. */
+	if (d->fd >= 0 && store_is_still(d->fd, d->parent, d->temp))
 		tree_remove(d->parent, d->temp);
 	d->fd = fd_close(d->fd);
 	d->parent = fd_close(d->parent);

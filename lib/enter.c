@@ -29,6 +29,7 @@
 #include "base/sys.h"
 #include "describe.h"
 #include "isolate/userns.h"
+#include "pool.h"
 #include "sync.h"
 #include "tty.h"
 
@@ -312,12 +313,18 @@ static int run(struct cis_sandbox *sb, struct cis_error *err)
 
 int cis_sandbox_enter(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
 {
+	char pool[64];
 	int r;
 
 	if (sb->phase != PHASE_OPENED)
 		return cis_fail_plain(err, EBUSY, "enter: the handle was not opened by id");
 	if (err)
 		err->stage = CIS_STAGE_NONE;
+	/* It would be frozen with the rest, and run in the midst of somebody's job. */
+	pool_of(&sb->state, pool);
+	if (*pool)
+		return cis_fail_plain(err, EBUSY, "the sandbox %s waits in pool %s for a job "
+				      "(run --pool takes one)", sb->state.id, pool);
 	r = build(sb, argv, err);
 	if (r >= 0)
 		r = run(sb, err);

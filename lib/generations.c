@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "image-tree.h"
@@ -158,26 +159,47 @@ static void drop_old(const struct work *w, const char *name, uint64_t but, uint6
 	}
 }
 
+/* To be held until the name is gone: who opens one without the store's lock looks at both. */
+struct locks {
+	int *fds;
+	size_t n, room;
+};
+
+static void locks_done(struct locks *l)
+{
+	while (l->n)
+		fd_close(l->fds[--l->n]);
+	free(l->fds);
+}
+
+static int lock_one(struct locks *l, int dir, const char *name)
+{
+	cleanup_close int fd = tree_open_dir(dir, name);
+	int *fds = array_room(l->fds, l->n, &l->room, sizeof *fds);
+	int r = !fds ? -ENOMEM : fd < 0 ? fd : store_lock_fd(fd, LOCK_EX | LOCK_NB);
+
+	if (fds)
+		l->fds = fds;
+	if (r >= 0)
+		l->fds[l->n++] = steal_fd(&fd);
+	return r;
+}
+
 /* Under the lock of the store. */
 static int hide_all(const struct store *s, const char *kind, const char *name, const char *as,
 		    struct cis_error *err)
 {
 	cleanup_close int dir = tree_open_dir(s->fd, name);
 	cleanup(dir_closep) DIR *list = dir < 0 ? NULL : tree_list(dir);
+	cleanup(locks_done) struct locks held = {0};
 	struct dirent *e;
 	int r = dir;
 
 	if (r == -ENOENT)
 		return no_such(kind, name, err);
-	while (r >= 0 && list && (e = readdir(list))) {
-		cleanup_close int fd = -1;
-
-		if (!parse_number(e->d_name))
-			continue;
-		r = fd = tree_open_dir(dir, e->d_name);
-		if (r >= 0)
-			r = store_lock_fd(fd, LOCK_EX | LOCK_NB);
-	}
+	while (r >= 0 && list && (e = readdir(list)))
+		if (parse_number(e->d_name))
+			r = lock_one(&held, dir, e->d_name);
 	/* Whoever opens one from now on finds, once it is locked, that it is there no more. */
 	if (r >= 0)
 		r = store_lock_fd(dir, LOCK_EX | LOCK_NB);

@@ -8,11 +8,13 @@
 #include "image-annotations.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/io.h"
 #include "base/json.h"
 
+#define LABELS_MAX 4096 /* each is compared with all others */
 #define SPEC "org.opencontainers.image."
 
 static int add(struct strv *ret, const char *prefix, const char *key, const char *value)
@@ -47,16 +49,18 @@ static int add_ports(const struct json *config, struct strv *ret)
 {
 	const struct json *ports = config ? json_get(config, "ExposedPorts") : NULL;
 	cleanup_free char *list = NULL;
+	size_t n = 0;
+	char *at;
 
 	if (!ports || ports->type != JSON_OBJECT || !ports->n)
 		return 0;
-	json_foreach(p, ports) {
-		cleanup_free char *before = steal_ptr(&list);
-
-		if (str_format(&list, "%s%s%s", before ? before : "", before ? "," : "",
-			       p->key) < 0)
-			return -ENOMEM;
-	}
+	json_foreach(p, ports)
+		n += strlen(p->key) + 1;
+	list = at = malloc(n);
+	if (!list)
+		return -ENOMEM;
+	json_foreach(p, ports)
+		at = stpcpy(at == list ? at : stpcpy(at, ","), p->key);
 	return add(ret, SPEC, "exposedPorts", list);
 }
 
@@ -67,6 +71,8 @@ static int add_labels(const struct json *config, struct strv *ret)
 
 	if (!labels || labels->type != JSON_OBJECT)
 		return 0;
+	if (labels->n > LABELS_MAX)
+		return -E2BIG;
 	json_foreach(l, labels)
 		if (r == 0 && l->type == JSON_STRING)
 			r = add(ret, str_starts(l->key, SPEC) ? "" : IMAGE_LABEL, l->key,

@@ -21,12 +21,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/io.h"
 #include "fs/overlay.h"
 #include "image-info.h"
 #include "image-oci.h"
 #include "image-tree.h"
+#include "image-wire.h"
 
 void holds_done(struct holds *h)
 {
@@ -56,10 +58,28 @@ static int add_missing(const struct compose *c, const struct oci_layer *l,
 	return fd < 0 ? fd : layer_add(c->w, c->u, &src, err);
 }
 
+/* What is too much for one layer is not to come in as a hundred. */
+static int check_total(const struct compose *c, const struct oci_layer *l, uint64_t *all,
+		       struct cis_error *err)
+{
+	uint64_t size;
+	int r = layer_size(c->w->store, l->chain, &size, err);
+
+	if (r < 0)
+		return r;
+	*all += size;
+	return *all <= UNPACK_BYTES_MAX
+		       ? 0
+		       : cis_fail_plain(err, EFBIG, "files of more than %llu GiB in all",
+					UNPACK_BYTES_MAX >> 30);
+}
+
 static int hold(const struct compose *c, struct holds *holds, struct cis_error *err)
 {
 	const struct oci_image *img = c->img;
 	cleanup(strv_done) struct strv below = {0};
+	uint64_t all = 0;
+	int r;
 
 	for (size_t i = 0; i < img->n_layers; i++) {
 		const struct oci_layer *l = &img->layers[i];
@@ -70,12 +90,18 @@ static int hold(const struct compose *c, struct holds *holds, struct cis_error *
 				return cis_fail(err, ENOMEM, "image");
 			if (c->tell)
 				c->tell(i, c->arg);
+			if (c->deadline && now_msec() >= c->deadline)
+				return cis_fail_plain(err, ETIMEDOUT,
+						      "it is not done when the timeout is over");
 			fd = add_missing(c, l, &below, err);
 		}
 		if (fd < 0)
 			return cis_wrap(err, fd, "layer %zu of %zu (%s)", i + 1, img->n_layers,
 					l->path);
 		holds->fds[holds->n++] = fd;
+		r = check_total(c, l, &all, err);
+		if (r < 0)
+			return r;
 		if (strv_add(&below, l->chain) < 0)
 			return cis_fail(err, ENOMEM, "image");
 	}

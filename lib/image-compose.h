@@ -33,6 +33,7 @@ struct compose {
 	const char *name;
 	const char *source;     /* for image.json; may be NULL */
 	struct admit_record *admitted; /* the same, and taken over */
+	uint64_t deadline;      /* now_msec() after which no layer is begun; 0: none */
 	void (*tell)(size_t layer, void *arg); /* may be NULL */
 	void *arg;
 };

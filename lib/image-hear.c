@@ -61,6 +61,14 @@ static int take_error(char *text, bool *ret_told, struct cis_error *err)
 	return cis_fail_plain(err, errnum, "%.900s", blank + 1);
 }
 
+/* All layers' together have to fit into a number of JSON, or nobody could read the image. */
+static int take_size(const char *text, uint64_t *ret)
+{
+	int r = str_parse_u64(text, ret);
+
+	return r == 0 && *ret > UNPACK_ENTRIES_MAX * UNPACK_BYTES_MAX ? -EBADMSG : r;
+}
+
 static int take_path(struct strv *ret, const char *text)
 {
 	return is_clean_path(text) ? strv_add(ret, text) : -EBADMSG;
@@ -92,7 +100,7 @@ static int take_record(struct hearing *h, char key, char *text, struct cis_error
 	case WIRE_LIST:
 		return take_hex(ret->list, text);
 	case WIRE_FILES:
-		return str_parse_u64(text, &ret->files);
+		return take_size(text, &ret->files);
 	case WIRE_OPAQUE:
 		return take_path(&ret->opaque, text);
 	case WIRE_IMPLIED:

@@ -395,7 +395,8 @@ static int count(int dirfd, int depth, unsigned int *files, uint64_t *bytes)
 		if (++*files > FETCHED_FILES_MAX || depth > FETCHED_DEPTH_MAX)
 			return -EFBIG;
 		if (S_ISREG(st.st_mode) && st.st_blocks)
-			*bytes += MAX((uint64_t)st.st_size, 512 * (uint64_t)st.st_blocks);
+			/* XFS sets aside up to three times what was written. */
+			*bytes += MAX((uint64_t)st.st_size, 128 * (uint64_t)st.st_blocks);
 		else if (S_ISDIR(st.st_mode) &&
 			 (below = tree_open_dir(dirfd, e->d_name)) >= 0)
 			r = count(below, depth + 1, files, bytes);
@@ -453,44 +454,6 @@ static int fetch(struct pull *p, struct cis_error *err)
 	return r < 0 ? r : take_blobs(p, err);
 }
 
-/* ---- compose ------------------------------------------------------------------------ */
-
-static void tell_layer(size_t layer, void *arg)
-{
-	struct pull *p = arg;
-	uint64_t before = 0;
-
-	for (size_t i = 0; i < layer; i++)
-		before += p->had[i] ? 0 : p->img.layers[i].size;
-	p->progress.phase = CIS_IMAGE_UNPACK;
-	p->progress.layer = layer + 1;
-	p->progress.done = MIN(before, p->missing);
-	tell(p);
-}
-
-static int compose(struct pull *p, struct cis_error *err)
-{
-	cleanup(holds_done) struct holds holds = {0};
-	const struct compose c = {
-		.w = &p->work,
-		.u = &p->u,
-		.dir = p->dir,
-		.img = &p->img,
-		.name = p->name,
-		.source = p->source,
-		.admitted = &p->admitted,
-		.tell = tell_layer,
-		.arg = p,
-	};
-	int r = compose_read(&c, &holds, err);
-
-	if (r == 0)
-		return import_publish(&p->work, p->name, err);
-	r = import_explain(&p->store, NULL, false, r, err);
-	import_forget_layers(p->work.store, &holds);
-	return r;
-}
-
 /* ---- what is there ------------------------------------------------------------------ */
 
 /* The image of that name as it is; -ENOENT without a message. */
@@ -519,6 +482,50 @@ static int check_name(const struct pull *p, struct cis_error *err)
 		"that this one is to be replaced)",
 		p->name, info.source ? "from " : "no pulled one",
 		info.source ? info.source : "");
+}
+
+/* ---- compose ------------------------------------------------------------------------ */
+
+static void tell_layer(size_t layer, void *arg)
+{
+	struct pull *p = arg;
+	uint64_t before = 0;
+
+	for (size_t i = 0; i < layer; i++)
+		before += p->had[i] ? 0 : p->img.layers[i].size;
+	p->progress.phase = CIS_IMAGE_UNPACK;
+	p->progress.layer = layer + 1;
+	p->progress.done = MIN(before, p->missing);
+	tell(p);
+}
+
+static int compose(struct pull *p, struct cis_error *err)
+{
+	cleanup(holds_done) struct holds holds = {0};
+	const struct compose c = {
+		.w = &p->work,
+		.u = &p->u,
+		.dir = p->dir,
+		.img = &p->img,
+		.name = p->name,
+		.source = p->source,
+		.admitted = &p->admitted,
+		.deadline = p->reg.deadline,
+		.tell = tell_layer,
+		.arg = p,
+	};
+	int r = compose_read(&c, &holds, err);
+
+	if (r < 0)
+		r = import_explain(&p->store, NULL, false, r, err);
+	/* Again: somebody may have taken the name while bytes came. */
+	if (r == 0)
+		r = check_name(p, err);
+	if (r == 0)
+		r = import_publish(&p->work, p->name, err);
+	if (r < 0)
+		import_forget_layers(p->work.store, &holds);
+	return r;
 }
 
 /* Its manifest, and all its layers sound. */

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/str.h"
 
@@ -109,15 +110,21 @@ static size_t host_length(const char *s, size_t n)
 static int set_repo(struct image_ref *ref, const char *s, size_t n)
 {
 	size_t host = host_length(s, n);
-	bool hub = host == 0 || (host == 9 && strncmp(s, "docker.io", 9) == 0) ||
-		   (host == 15 && strncmp(s, "index.docker.io", 15) == 0);
+	bool hub = host == 0 || (host == 9 && strncasecmp(s, "docker.io", 9) == 0) ||
+		   (host == 15 && strncasecmp(s, "index.docker.io", 15) == 0);
 	const char *path = host ? s + host + 1 : s;
 	size_t len = n - (size_t)(path - s);
 
 	if (n > REPO_MAX || (host && !is_host(s, host)) || !is_path(path, len))
 		return -EINVAL;
-	if (!hub)
-		return str_format(&ref->repo, "%.*s", (int)n, s);
+	if (!hub) {
+		int r = str_format(&ref->repo, "%.*s", (int)n, s);
+
+		/* One host has one name, or a policy's prefix were got round by capitals. */
+		for (size_t i = 0; r == 0 && i < host; i++)
+			ref->repo[i] = (char)tolower((unsigned char)ref->repo[i]);
+		return r;
+	}
 	return str_format(&ref->repo, "docker.io/%s%.*s",
 			  memchr(path, '/', len) ? "" : "library/", (int)len, path);
 }

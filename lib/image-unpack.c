@@ -196,7 +196,7 @@ static const struct {
 
 struct part {
 	pid_t pid;
-	int status, r, report, go;
+	int status, r, report, go, gone; /* gone: kept, or to answer a dead one were SIGPIPE */
 	struct cis_error error;
 	struct hearing h;
 };
@@ -209,7 +209,7 @@ struct line {
 /* The caller's copies of what the part was born with are the caller's to close. */
 static int start_part(struct part *p, enum role role, struct birth *b)
 {
-	cleanup_close int told = -1, gone = -1;
+	cleanup_close int told = -1;
 	struct clone_args args = {0};
 	int report[2], turn[2];
 	pid_t pid;
@@ -220,7 +220,7 @@ static int start_part(struct part *p, enum role role, struct birth *b)
 	told = b->fds[WIRE_REPORT - WIRE_ROOT] = report[1];
 	if (pipe2(turn, O_CLOEXEC) < 0)
 		return -errno;
-	gone = b->fds[WIRE_GO - WIRE_ROOT] = turn[0];
+	p->gone = b->fds[WIRE_GO - WIRE_ROOT] = turn[0];
 	p->go = turn[1];
 	b->part = roles[role].name;
 	pid = process_clone(&args);
@@ -257,7 +257,7 @@ static int start_line(struct line *l, const struct unpack_job *job, int root, st
 		b->fds[WIRE_OUT - WIRE_ROOT] = out;
 		b->fds[WIRE_ROOT - WIRE_ROOT] = is_last ? root : -1;
 		b->fds[WIRE_LISTING - WIRE_ROOT] = is_last ? job->listing : -1;
-		l->parts[i] = (struct part){.report = -1, .go = -1};
+		l->parts[i] = (struct part){.report = -1, .go = -1, .gone = -1};
 		l->n = i + 1;
 		r = start_part(&l->parts[i], line[i], b);
 		if (r < 0)
@@ -283,6 +283,7 @@ static void end_line(struct line *l)
 		p->status = p->pid > 0 ? process_wait(p->pid) : 0;
 		p->report = fd_close(p->report);
 		p->go = fd_close(p->go);
+		p->gone = fd_close(p->gone);
 	}
 }
 

@@ -38,6 +38,16 @@ static void print_rest(FILE *f, const struct spec *s)
 		fprintf(f, "env %s\n", s->env.v[i]);
 }
 
+/* Not its time, which each file made in it changes. */
+static void print_bind(FILE *f, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0)
+		fprintf(f, "bind %s: %llx:%llu\n", path, (unsigned long long)st.st_dev,
+			(unsigned long long)st.st_ino);
+}
+
 static int print_image(FILE *f, const char *name, struct cis_error *err)
 {
 	cleanup_free char *json = NULL;
@@ -64,6 +74,8 @@ static int print_all(FILE *f, const struct plan *p, struct cis_error *err)
 	/* By its number alone, one that was removed and made anew would be the same. */
 	if (p->spec->seed)
 		print_identity(f, "seed", p->seed.g.path);
+	for (size_t i = 0; i < p->spec->n_binds; i++)
+		print_bind(f, p->spec->binds[i].source);
 	print_rest(f, p->spec);
 	return p->spec->image ? print_image(f, p->spec->image, err) : 0;
 }

@@ -54,13 +54,14 @@ int cis_pool_save(const char *name, unsigned int size, const char *directory,
 {
 	cleanup(json_freep) struct json *doc = json_object_new();
 	cleanup_free char *text = NULL;
-	struct json *words = json_array_new();
 	cleanup_close int dir = -1, fd = -1;
+	struct json *words;
 	int r;
 
 	if (!size || size > CIS_POOL_SIZE_MAX)
 		return cis_fail_plain(err, EINVAL, "a pool has 1 to %u sandboxes",
 				      CIS_POOL_SIZE_MAX);
+	words = json_array_new();
 	for (size_t i = 0; options[i]; i++)
 		json_push(words, json_string_new(options[i]));
 	json_set_int(doc, "size", size);

@@ -76,6 +76,8 @@ static int check_spec(const struct spec *s, struct cis_error *err)
 		return refuse(err, "a trapped system call", "its helper is of cisandbox run");
 	if (s->inner == CIS_INNER_CISANDBOX)
 		return refuse(err, "our runtime for engines inside", "the image's is used");
+	if (s->seed)
+		return refuse(err, "a seed", "the runtime's engine has images of its own");
 	if (s->secrets.n || s->artifacts.n)
 		return refuse(err, "a secret or an artifact", "they are of cisandbox run");
 	for (size_t i = 0; i < s->n_binds; i++)

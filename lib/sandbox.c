@@ -176,7 +176,7 @@ int cis_sandbox_set_rootfs(struct cis_sandbox *sb, const char *path)
 
 int cis_sandbox_set_seed(struct cis_sandbox *sb, const char *name)
 {
-	return str_set(&sb->spec.seed, name);
+	return sb->spec.hold ? -EBUSY : str_set(&sb->spec.seed, name);
 }
 
 int cis_sandbox_add_bind(struct cis_sandbox *sb, const struct cis_bind *bind, size_t size,

@@ -107,6 +107,9 @@ static int begin(struct cis_seed_build *b, const char *name, const char *script,
 	b->argv[2] = (char *)wrapper;
 	b->argv[3] = (char *)"seed";
 	b->argv[4] = b->script;
+	/* The wrapper is the command, whatever the image starts with. */
+	if (cis_sandbox_set_entrypoint(sb, "") < 0)
+		return cis_fail(err, ENOMEM, "seed build");
 	r = generations_open(&b->store, GENERATIONS_SEED, err);
 	if (r == 0)
 		r = work_begin(&b->work, &b->store, err);

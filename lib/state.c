@@ -272,10 +272,12 @@ int state_create(struct state *st, const char *id, struct cis_error *err)
 int state_set_born(struct state *st, struct cis_error *err)
 {
 	cleanup_close int fd = -1;
+	char random[13];
 	int r;
 
-	/* With a '+', which no id has. */
-	snprintf(st->born, sizeof st->born, "pool+%.50s", st->id);
+	/* With a '+', which no id has; not of the id, which is free for others after state_rename(). */
+	random_id(random);
+	snprintf(st->born, sizeof st->born, "pool+%s", random);
 	fd = openat(st->dir, "born", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	r = fd < 0 ? -errno : io_write_all(fd, st->born, strlen(st->born));
 	return r < 0 ? cis_fail(err, -r, "state of %s", st->id) : 0;
@@ -544,10 +546,15 @@ static int undo_disk(struct state *st, const char *journal, struct cis_error *er
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return errno == ENOENT ? 0 : cis_fail(err, errno, "open %s", path);
+	/* Of the dead nobody has a lock on it: a sweep would remove the same disk beside us. */
+	while (flock(dir, LOCK_SH) < 0)
+		if (errno != EINTR)
+			return cis_fail(err, errno, "lock %s", path);
 	r = scratch_remove(dir, st->born, err);
 	if (r < 0)
 		return r;
 	st->place = fd_close(st->place);
+	dir = fd_close(dir);
 	begin_removal(path);
 	return 0;
 }

@@ -233,7 +233,7 @@ void supervise_payload_runs(struct cis_sandbox *sb)
 /* Of a command that came late. Takes @fd. */
 static int on_tty(struct cis_sandbox *sb, int fd, struct cis_error *err)
 {
-	int r = fd < 0 || sb->tty >= 0 ? -EPROTO : 0;
+	int r = fd < 0 || sb->tty >= 0 || !sb->plan.payload.tty ? -EPROTO : 0;
 
 	if (r < 0) {
 		fd_close(fd);
@@ -259,8 +259,9 @@ static int on_service(struct cis_sandbox *sb, uint32_t index, int pidfd, struct 
 
 static int on_sync(struct cis_sandbox *sb, struct cis_error *err)
 {
+	cleanup_close int fd = -1;
 	struct sync_msg m;
-	int fd, r = sync_recv(sb->sync, &m, &fd, MSG_DONTWAIT);
+	int r = sync_recv(sb->sync, &m, &fd, MSG_DONTWAIT);
 
 	if (r == -EAGAIN)
 		return 0;
@@ -273,9 +274,12 @@ static int on_sync(struct cis_sandbox *sb, struct cis_error *err)
 	case SYNC_SERVICE:
 		return on_service(sb, m.index, fd, err);
 	case SYNC_HELD:
+		/* Once, and before there is a command. */
+		if (!sb->spec.hold || sb->is_held || sb->plan.payload.argv.n)
+			return cis_fail_plain(err, EPROTO, "the sandbox says that it is held");
 		return hold_begin(sb, err);
 	case SYNC_TTY:
-		return on_tty(sb, fd, err);
+		return on_tty(sb, steal_fd(&fd), err);
 	case SYNC_PAYLOAD:
 		supervise_payload_runs(sb);
 		return 0;

@@ -7,11 +7,14 @@
 
 void *array_room(void *v, size_t n, size_t *room, size_t size)
 {
-	const size_t wanted = *room ? 2 * *room : FIRST;
+	size_t wanted = *room ? *room : FIRST / 2, bytes;
 
 	if (n < *room)
 		return v;
-	v = reallocarray(v, wanted, size);
+	if (__builtin_mul_overflow(wanted, 2, &wanted) ||
+	    __builtin_mul_overflow(wanted, size, &bytes))
+		return NULL;
+	v = realloc(v, bytes);
 	if (v)
 		*room = wanted;
 	return v;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "group.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +10,7 @@
 #include "../base/process.h"
 #include "../base/str.h"
 #include "../base/sys.h"
+#include "place.h"
 
 #define CPU_PERIOD_USEC 100000ULL
 
@@ -291,14 +291,12 @@ int group_limit(struct group *g, const struct group_limits *l, struct cis_error 
 		return cis_fail(err, -r, "cgroups: limit swap of %s", g->name);
 	n = render(&g->hs, l, settings);
 	for (size_t i = 0; i < g->hs.n; i++) {
-		cleanup_close int same = -1;
-
 		if (g->dirs[i] < 0 && io_is_limited(&l->io))
 			return cis_fail_plain(err, EOPNOTSUPP, "io limit: not on what runs "
 					      "already (cgroup mode %s)", g->hs.mode);
 		if (g->dirs[i] < 0)
 			continue;
-		r = hierarchy_create(&g->hs.h[i], g->name, settings, n, &same, err);
+		r = hierarchy_change(&g->hs.h[i], g->dirs[i], settings, n, err);
 		if (r < 0)
 			return r;
 	}
@@ -405,43 +403,19 @@ static int signal_procs(int dir)
 	return n;
 }
 
-/* Depth first over the groups below @dir. */
-typedef int walk_fn(int parent, const char *name, int fd, void *arg);
-static int walk(int dir, walk_fn *fn, void *arg)
+static int kill_one(int parent, const char *name, void *arg)
 {
-	int sum = 0, copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = copy < 0 ? NULL : fdopendir(copy);
-	struct dirent *e;
+	cleanup_close int dir =
+		openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int *alive = arg;
 
-	if (!d)
-		return -errno;
-	while ((e = readdir(d))) {
-		cleanup_close int sub = -1;
-
-		if (e->d_type != DT_DIR || e->d_name[0] == '.')
-			continue;
-		sub = openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (sub < 0)
-			continue;
-		sum += MAX(walk(sub, fn, arg), 0);
-		sum += MAX(fn(dir, e->d_name, sub, arg), 0);
-	}
-	closedir(d);
-	return sum;
+	*alive += dir < 0 ? 0 : MAX(signal_procs(dir), 0);
+	return 0;
 }
 
-static int kill_one(int parent, const char *name, int fd, void *arg)
+static int remove_one(int parent, const char *name, void *arg)
 {
 	(void)arg;
-	(void)parent;
-	(void)name;
-	return signal_procs(fd);
-}
-
-static int remove_one(int parent, const char *name, int fd, void *arg)
-{
-	(void)arg;
-	(void)fd;
 	unlinkat(parent, name, AT_REMOVEDIR);
 	return 0;
 }
@@ -484,7 +458,7 @@ int group_kill(const struct group *g)
 				continue;
 			/* Atomic where it exists (5.14): a fork cannot slip through. */
 			io_write_file_at(g->dirs[i], "cgroup.kill", "1");
-			alive += MAX(walk(g->dirs[i], kill_one, NULL), 0);
+			place_walk(g->dirs[i], kill_one, &alive);
 			alive += MAX(signal_procs(g->dirs[i]), 0);
 		}
 		if (!alive)
@@ -506,7 +480,7 @@ static int remove_in(const struct group *g, size_t i, int root)
 		if (r == 0 || r == -ENOENT)
 			return 0;
 		if (g->dirs[i] >= 0)
-			walk(g->dirs[i], remove_one, NULL);
+			place_walk(g->dirs[i], remove_one, NULL);
 		/* The kernel has killed all that were inside; this is for the rest. */
 		if (tries == 10)
 			group_kill(g);

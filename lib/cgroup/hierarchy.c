@@ -287,9 +287,9 @@ int hierarchy_fail_taken(const struct hierarchy *h, const char *name, struct cis
 			      name, *h->mount ? h->mount : "cgroup2");
 }
 
-int hierarchy_create(const struct hierarchy *h, const char *name,
-		     const struct setting *settings, size_t n, int *ret_dir,
-		     struct cis_error *err)
+/* A directory of @h in which groups can have what @settings say. */
+static int open_ready(const struct hierarchy *h, const struct setting *settings, size_t n,
+		      struct cis_error *err)
 {
 	cleanup_close int root = hierarchy_open(h);
 	bool with_io = false;
@@ -308,8 +308,17 @@ int hierarchy_create(const struct hierarchy *h, const char *name,
 	if (r == -EBUSY && process_is_rootless())
 		cis_hint(err, "other processes are in it: DelegateSubgroup= in its unit, or "
 			      "systemd-run --user --scope -p Delegate=yes");
-	if (r < 0)
-		return r;
+	return r < 0 ? r : steal_fd(&root);
+}
+
+int hierarchy_create(const struct hierarchy *h, const char *name,
+		     const struct setting *settings, size_t n, int *ret_dir,
+		     struct cis_error *err)
+{
+	cleanup_close int root = open_ready(h, settings, n, err);
+
+	if (root < 0)
+		return root;
 	if (mkdirat(root, name, 0755) < 0)
 		return errno == EEXIST
 			       ? hierarchy_fail_taken(h, name, err)
@@ -318,4 +327,12 @@ int hierarchy_create(const struct hierarchy *h, const char *name,
 	if (*ret_dir < 0)
 		return cis_fail(err, errno, "cgroups: open %s in %s", name, h->mount);
 	return write_settings(h, *ret_dir, settings, n, err);
+}
+
+int hierarchy_change(const struct hierarchy *h, int dir, const struct setting *settings,
+		     size_t n, struct cis_error *err)
+{
+	cleanup_close int root = open_ready(h, settings, n, err);
+
+	return root < 0 ? root : write_settings(h, dir, settings, n, err);
 }

@@ -75,5 +75,8 @@ int hierarchy_fail_taken(const struct hierarchy *h, const char *name, struct cis
 int hierarchy_create(const struct hierarchy *h, const char *name,
 		     const struct setting *settings, size_t n, int *ret_dir,
 		     struct cis_error *err);
+/* The same settings for the group @dir, which has been made. */
+int hierarchy_change(const struct hierarchy *h, int dir, const struct setting *settings,
+		     size_t n, struct cis_error *err);
 
 #endif

@@ -366,16 +366,9 @@ static void copy_path(struct copy *c)
 	copy_tree(c);
 }
 
-static int be_confined(const struct artifact_job *job)
+/* Before anything is waited for: in a clone the other end of @go is ours, too. */
+static int close_others(const struct artifact_job *job)
 {
-	const struct confinement all = {
-		.id = 0,
-		.caps = 1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_DAC_READ_SEARCH |
-			1ULL << CAP_CHOWN,
-		.files = 2 * ARTIFACT_DEPTH_MAX + 64,
-		.file_size = job->max,
-		.filter = SECCOMP_ARTIFACT,
-	};
 	int keep[3], r;
 	size_t n = 0;
 
@@ -386,9 +379,22 @@ static int be_confined(const struct artifact_job *job)
 	for (int i = 0; i < 3; i++)
 		if (i != job->go && i != job->root && i != job->dest)
 			fd_close(i);
+	return r;
+}
+
+static int be_confined(const struct artifact_job *job)
+{
+	const struct confinement all = {
+		.id = 0,
+		.caps = 1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_DAC_READ_SEARCH |
+			1ULL << CAP_CHOWN,
+		.files = 2 * ARTIFACT_DEPTH_MAX + 64,
+		.file_size = job->max,
+		.filter = SECCOMP_ARTIFACT,
+	};
 	/* Its ".." is itself: the mount is attached nowhere. */
-	if (r >= 0)
-		r = SYS(fchdir, job->dest);
+	int r = SYS(fchdir, job->dest);
+
 	if (r >= 0)
 		r = SYS(chroot, ".");
 	return r < 0 ? r : confine_child(&all);
@@ -404,10 +410,12 @@ void artifact_copy_main(const struct artifact_job *job)
 	c->report = job->report;
 	SYS(prctl, PR_SET_NAME, "cis:artifact", 0, 0, 0);
 	umask(0);
+	r = close_others(job);
 	/* Not before the ids are mapped. */
 	if (SYS(read, job->go, &byte, 1) != 1)
 		_exit(1);
-	r = be_confined(job);
+	if (r >= 0)
+		r = be_confined(job);
 	if (r < 0)
 		give_up(c, ARTIFACT_SETUP, r);
 	copy_path(c);

@@ -390,7 +390,8 @@ int collector_finish(struct collector *c, const struct artifacts *a,
 	drop_report(c);
 	if (info.si_code == CLD_EXITED && info.si_status == 0 && !ret->error) {
 		r = put_in_place(c, one, parent, err);
-		c->bytes += ret->bytes;
+		/* The helper's word: no more than what it may say. */
+		c->bytes += MIN(ret->bytes, (a->max ? a->max : ARTIFACT_MAX_DEFAULT) - c->bytes);
 	} else if (ret->error) {
 		r = explain(one, a, ret, err);
 	} else {

@@ -48,15 +48,20 @@ int confine_caps_child(uint64_t caps)
 
 static int drop_privilege(const struct confinement *c)
 {
-	int r = SYS(prctl, PR_SET_KEEPCAPS, c->caps != 0, 0, 0, 0);
+	int death = 0, r = SYS(prctl, PR_GET_PDEATHSIG, &death, 0, 0, 0);
 
+	if (r >= 0)
+		r = SYS(prctl, PR_SET_KEEPCAPS, c->caps != 0, 0, 0, 0);
 	if (r >= 0)
 		r = sys_setgroups(0, NULL);
 	if (r >= 0)
 		r = sys_setresgid(c->id, c->id, c->id);
 	if (r >= 0)
 		r = sys_setresuid(c->id, c->id, c->id);
-	return r < 0 ? r : confine_caps_child(c->caps);
+	if (r >= 0)
+		r = confine_caps_child(c->caps);
+	/* Again: a change of ids clears it. */
+	return r < 0 ? r : SYS(prctl, PR_SET_PDEATHSIG, death, 0, 0, 0);
 }
 
 int confine_child(const struct confinement *c)
