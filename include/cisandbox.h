@@ -886,7 +886,8 @@ int cis_pool_offer(struct cis_sandbox *sb, const char *pool, const char *like,
 		   struct cis_error *err);
 /*
  * Takes the offer back. Returns a connection to who has taken it, the caller's, and closes
- * @listening; -EAGAIN: nobody has, and it stays offered.
+ * @listening; -EAGAIN: nobody has, and it stays offered; -ESRCH: a service of it has died, which
+ * whoever asks is told as if it were none.
  */
 int cis_pool_accept(struct cis_sandbox *sb, int listening, struct cis_error *err);
 /*

@@ -112,16 +112,17 @@ int disk_hold(pid_t init, int mount)
 
 /*
  * What is dirty is written before a file system goes, and all that is cached of it freed:
- * 100,000 files take most of a second, data as long as the host's disk does. The other
+ * 100,000 files take most of a second, data as long as the host's disk does. A device's
+ * takes longer than to start a process even when nobody has written to it. The other
  * process ends when it reads the end of a pipe, after we have closed ours.
  */
-void disk_let_go(int *mount, int *held)
+void disk_let_go(enum cis_disk kind, int *mount, int *held)
 {
 	char *const argv[] = {"cat", NULL};
 	cleanup_close int rd = -1, wr = -1;
 	int ends[2];
 
-	if (*held < 0 && holds_much(*mount)) {
+	if (*held < 0 && (kind == CIS_DISK_LOOP || holds_much(*mount))) {
 		*held = *mount;
 		*mount = -1;
 	}

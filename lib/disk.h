@@ -33,10 +33,10 @@ int disk_usage_of(const struct state *st, pid_t init, struct scratch_usage *ret)
 int disk_hold(pid_t init, int mount);
 
 /*
- * Closes both: the mount of a disk that is over, and disk_hold()'s. If much is on it another
- * process is the last to do so.
+ * Closes both: the mount of a disk of @kind that is over, and disk_hold()'s. If it is a loop
+ * device's, or much is on it, another process is the last to do so.
  */
-void disk_let_go(int *mount, int *held);
+void disk_let_go(enum cis_disk kind, int *mount, int *held);
 
 /*
  * Removes disks that are nobody's: of earlier boots, of state roots that are gone. With @wait

@@ -16,7 +16,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -24,6 +27,7 @@
 #include "describe.h"
 #include "job.h"
 #include "sandbox.h"
+#include "supervise.h"
 #include "sync.h"
 
 int hold_begin(struct cis_sandbox *sb, struct cis_error *err)
@@ -40,6 +44,53 @@ int hold_begin(struct cis_sandbox *sb, struct cis_error *err)
 	supervise_post(sb, CIS_EVENT_HELD, 0, "held", "all is up, and waits");
 	return 0;
 }
+
+/* ---- services ------------------------------------------------------------------------- */
+
+/* init is frozen as they are: it would find out when the job has begun. */
+int hold_service(struct cis_sandbox *sb, uint32_t index, int pidfd, struct cis_error *err)
+{
+	size_t n = sb->plan.n_services;
+	int r;
+
+	if (pidfd < 0)
+		return 0;
+	if (!sb->services) {
+		sb->services = malloc(n * sizeof *sb->services);
+		for (size_t i = 0; sb->services && i < n; i++)
+			sb->services[i] = -1;
+	}
+	r = sb->services ? supervise_watch(sb, pidfd, EPOLLIN, SRC_SERVICE) : -ENOMEM;
+	if (r < 0) {
+		fd_close(pidfd);
+		return cis_fail(err, -r, "watch service %s", sb->plan.services[index].name);
+	}
+	fd_close(sb->services[index]);
+	sb->services[index] = pidfd;
+	return 0;
+}
+
+int hold_check(const struct cis_sandbox *sb, struct cis_error *err)
+{
+	for (size_t i = 0; sb->services && i < sb->plan.n_services; i++) {
+		struct pollfd p = {.fd = sb->services[i], .events = POLLIN};
+
+		if (poll(&p, 1, 0) > 0)
+			return cis_fail_plain(err, ESRCH, "service %s died while %s waited",
+					      sb->plan.services[i].name, sb->state.id);
+	}
+	return 0;
+}
+
+void hold_forget_services(struct cis_sandbox *sb)
+{
+	for (size_t i = 0; sb->services && i < sb->plan.n_services; i++)
+		fd_close(sb->services[i]);
+	free(sb->services);
+	sb->services = NULL;
+}
+
+/* ---- what is the job's own -------------------------------------------------------------- */
 
 /* As enter() looks at it: what services have changed since counts, and leads nowhere. */
 static int plan_command(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
@@ -130,7 +181,11 @@ int hold_start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err
 	sb->is_held = false;
 	if (sb->sync < 0)
 		return cis_fail_plain(err, ESRCH, "the sandbox %s ended", sb->state.id);
-	r = spec_validate(&sb->spec, err);
+	r = hold_check(sb, err);
+	/* From now on they are the job's, as in one that was not held. */
+	hold_forget_services(sb);
+	if (r >= 0)
+		r = spec_validate(&sb->spec, err);
 	if (r >= 0 && sb->spec.id)
 		r = state_rename(&sb->state, sb->spec.id, err);
 	if (r >= 0)

@@ -191,10 +191,27 @@ static void service_failed(struct pid1 *s, int errnum, int status)
 	}
 }
 
+/*
+ * While we are frozen somebody else has to see whether it dies. Not by that of a step of
+ * preparation, which has ended.
+ */
+static void say_service(struct pid1 *s)
+{
+	const struct sync_msg m = {.kind = SYNC_SERVICE, .index = (uint32_t)s->service};
+	cleanup_close int fd = -1;
+
+	if (s->l->plan->spec->hold && s->l->plan->services[s->service].ready_unix)
+		fd = sys_pidfd_open(s->service_pid);
+	if (fd >= 0)
+		sync_send_fd(s->l->sync[1], &m, fd);
+	else
+		sync_send(s->l->sync[1], &m);
+}
+
 static void service_is_up(struct pid1 *s)
 {
 	s->probe = fd_close(s->probe);
-	say(s, SYNC_SERVICE, (unsigned int)s->service, 0, 0);
+	say_service(s);
 	s->service++;
 	start_next(s);
 }

@@ -71,6 +71,9 @@ static int print_all(FILE *f, const struct plan *p, struct cis_error *err)
 		print_identity(f, "runtime", p->inner_path);
 	if (!p->spec->image)
 		print_identity(f, "root", p->spec->rootfs);
+	/* By its number alone, one that was removed and made anew would be the same. */
+	if (p->spec->seed)
+		print_identity(f, "seed", p->seed.g.path);
 	for (size_t i = 0; i < p->spec->n_binds; i++)
 		print_bind(f, p->spec->binds[i].source);
 	print_rest(f, p->spec);

@@ -89,6 +89,7 @@ int cis_pool_offer(struct cis_sandbox *sb, const char *pool, const char *like,
 int cis_pool_accept(struct cis_sandbox *sb, int listening, struct cis_error *err)
 {
 	cleanup_close int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+	int r;
 
 	if (fd < 0)
 		return errno == EAGAIN || errno == ECONNABORTED || errno == EINTR
@@ -98,6 +99,10 @@ int cis_pool_accept(struct cis_sandbox *sb, int listening, struct cis_error *err
 	close(listening);
 	unlinkat(sb->state.dir, POOL_FILE, 0);
 	unlinkat(sb->state.dir, POOL_SOCKET, 0);
+	/* Who hears nothing goes to the next; one that is broken is good for no job. */
+	r = hold_check(sb, err);
+	if (r < 0)
+		return r;
 	/* From here on it is this one's, and no other's again. */
 	if (send(fd, "", 1, MSG_NOSIGNAL) != 1)
 		return cis_fail(err, errno, "pool: who took %s is gone", sb->state.id);

@@ -68,6 +68,7 @@ struct cis_sandbox {
 	int watched[N_RELAYS]; /* what of relays[i] is in the epoll set */
 
 	bool is_held;      /* it waits for its command, frozen */
+	int *services;     /* pidfds of the plan's, while it is held; or -1 */
 	int secrets_later; /* where those of the command are written, or -1 */
 	struct collector collector; /* of artifacts */
 	int held; /* disk_hold()'s, or -1 */
@@ -114,6 +115,11 @@ int prepare_limits(const struct cis_sandbox *sb, struct group_limits *ret,
 
 /* hold.c: all is up, and stops until there is a command. */
 int hold_begin(struct cis_sandbox *sb, struct cis_error *err);
+/* The plan's service @index answers; @pidfd is taken, -1: it is none that stays. */
+int hold_service(struct cis_sandbox *sb, uint32_t index, int pidfd, struct cis_error *err);
+/* Of one that is held: -ESRCH if a service of it has died. */
+int hold_check(const struct cis_sandbox *sb, struct cis_error *err);
+void hold_forget_services(struct cis_sandbox *sb);
 /* Which it gets. What fails leaves the rest for supervise_finish(). */
 int hold_start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err);
 

@@ -246,6 +246,17 @@ static int on_tty(struct cis_sandbox *sb, int fd, struct cis_error *err)
 	return r < 0 ? cis_fail(err, -r, "terminal") : 0;
 }
 
+/* Takes @pidfd. */
+static int on_service(struct cis_sandbox *sb, uint32_t index, int pidfd, struct cis_error *err)
+{
+	if (index >= sb->plan.n_services) {
+		fd_close(pidfd);
+		return cis_fail_plain(err, EPROTO, "service %u answers", index);
+	}
+	audit_line(sb, "service", sb->plan.services[index].name, NULL);
+	return hold_service(sb, index, pidfd, err);
+}
+
 static int on_sync(struct cis_sandbox *sb, struct cis_error *err)
 {
 	cleanup_close int fd = -1;
@@ -261,10 +272,7 @@ static int on_sync(struct cis_sandbox *sb, struct cis_error *err)
 	}
 	switch ((enum sync_kind)m.kind) {
 	case SYNC_SERVICE:
-		if (m.index >= sb->plan.n_services)
-			return cis_fail_plain(err, EPROTO, "service %u answers", m.index);
-		audit_line(sb, "service", sb->plan.services[m.index].name, NULL);
-		return 0;
+		return on_service(sb, m.index, fd, err);
 	case SYNC_HELD:
 		/* Once, and before there is a command. */
 		if (!sb->spec.hold || sb->is_held || sb->plan.payload.argv.n)
@@ -565,6 +573,8 @@ static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err
 	case SRC_PASTA:
 		helpers_pasta_died(sb);
 		return 0;
+	case SRC_SERVICE:
+		return hold_check(sb, err);
 	default:
 		break;
 	}
@@ -628,8 +638,9 @@ void supervise_finish(struct cis_sandbox *sb)
 		return;
 	figures_last(sb);
 	release_children(sb);
+	hold_forget_services(sb);
 	if (sb->plan.n_fds)
-		disk_let_go(&sb->plan.fds[SLOT_SCRATCH], &sb->held);
+		disk_let_go(sb->plan.disk, &sb->plan.fds[SLOT_SCRATCH], &sb->held);
 	if (!sb->entered) {
 		undo(sb);
 		if (sb->started_msec)

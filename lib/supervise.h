@@ -22,6 +22,7 @@ enum source {
 	SRC_MASK,
 	SRC_ARTIFACT,
 	SRC_PASTA,
+	SRC_SERVICE, /* one that others wait with: hold.c */
 	SRC_TRAPS, /* one for each helper */
 	SRC_TRAP_PAUSE = SRC_TRAPS + N_ANSWERERS,
 	SRC_RELAY = SRC_TRAP_PAUSE + N_ANSWERERS,
