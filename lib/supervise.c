@@ -272,7 +272,7 @@ static int on_sync(struct cis_sandbox *sb, struct cis_error *err)
 	}
 	switch ((enum sync_kind)m.kind) {
 	case SYNC_SERVICE:
-		return on_service(sb, m.index, fd, err);
+		return on_service(sb, m.index, steal_fd(&fd), err);
 	case SYNC_HELD:
 		/* Once, and before there is a command. */
 		if (!sb->spec.hold || sb->is_held || sb->plan.payload.argv.n)
