@@ -16,7 +16,7 @@ enum sync_kind {
 	SYNC_TTY,            /* with the terminal's master */
 	SYNC_KEEP,           /* with a clone of a mount; index: enum slot */
 	SYNC_TRAP,           /* with the listener of the filter */
-	SYNC_SERVICE,        /* index: that service answers; held: with a pidfd of it, if it stays */
+	SYNC_SERVICE,        /* index: it answers; held: with its pidfd, if it stays */
 	SYNC_SERVICE_FAILED, /* index; value: errno, or 0 and status */
 	SYNC_HELD,           /* all is up, and the command may be sent */
 	SYNC_LOCK_FAILED,    /* value: errno; index: enum sync_lock_step */
