@@ -122,16 +122,11 @@ int layer_size(const struct store *s, const char *hex, uint64_t *ret, struct cis
 
 /* ---- finding one ------------------------------------------------------------------------ */
 
-static bool is_marked(int dir)
-{
-	return faccessat(dir, "corrupt", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 bool layer_is_corrupt(const struct store *s, const char *hex)
 {
 	cleanup_close int dir = tree_open_dir(s->layers, hex);
 
-	return dir < 0 || is_marked(dir);
+	return dir < 0 || store_is_marked(dir);
 }
 
 int layer_hold(const struct store *s, const char *hex, struct cis_error *err)
@@ -146,7 +141,7 @@ int layer_hold(const struct store *s, const char *hex, struct cis_error *err)
 			return cis_fail(err, -r, "layer sha256:%.12s", hex);
 		if (!store_is_still(fd, s->layers, hex))
 			continue; /* pruned, or repaired, before we had the lock */
-		return is_marked(fd) ? -ENOENT : steal_fd(&fd);
+		return store_is_marked(fd) ? -ENOENT : steal_fd(&fd);
 	}
 }
 
@@ -219,7 +214,7 @@ static int publish(const struct work *w, const char *hex, struct cis_error *err)
 	}
 	if (old < 0)
 		return cis_fail(err, -old, "layer sha256:%.12s", hex);
-	if (!is_marked(old))
+	if (!store_is_marked(old))
 		return 0;
 	r = image_layer_is_idle(w->store, hex, err);
 	if (r == 0 && renameat2(w->fd, "layer", w->store->layers, hex, RENAME_EXCHANGE) < 0)
@@ -285,15 +280,15 @@ static int compare(const struct store *s, const struct unpacker *u, int dir, con
 int layer_verify(const struct store *s, const struct unpacker *u, const char *hex,
 		 struct cis_error *err)
 {
-	cleanup_close int dir = tree_open_dir(s->layers, hex), mark = -1;
+	cleanup_close int dir = tree_open_dir(s->layers, hex);
 	int r = dir < 0 ? cis_fail(err, EIO, "open it") : 0;
 
-	if (r == 0 && is_marked(dir))
+	if (r == 0 && store_is_marked(dir))
 		r = cis_fail_plain(err, EIO, "it was found corrupt before");
 	if (r == 0)
 		r = compare(s, u, dir, hex, err);
 	if (r == -EIO && dir >= 0)
-		mark = openat(dir, "corrupt", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		store_mark(dir);
 	return r < 0 ? cis_wrap(err, r, "layer sha256:%.12s", hex) : 0;
 }
 

@@ -5,6 +5,7 @@
  *	images/NAME/image.json    name, digest, size, created; of layers, which
  *	images/NAME/rootfs/       a tree; owners and modes as they are inside
  *	images/NAME/config.json   or, of layers: image-compose.c
+ *	images/NAME/corrupt       only if verify found the tree so
  *	layers/HEX/               a layer, of any number of images: image-layer.c
  *	images/.tmp-XXXXXX/       where an import makes it, and a removal unmakes it
  *
@@ -315,7 +316,7 @@ int cis_image_prune(uint64_t *ret_layers, uint64_t *ret_bytes, struct cis_error 
 }
 
 /* The tree of an image that has no layers. */
-static int verify_tree(const struct image_info *info, struct cis_error *err)
+static int verify_tree(const struct image_info *info, int dir, struct cis_error *err)
 {
 	cleanup_free char *path = NULL;
 	struct cis_image now = {0};
@@ -323,14 +324,16 @@ static int verify_tree(const struct image_info *info, struct cis_error *err)
 
 	if (r < 0)
 		return cis_fail(err, -r, "image");
-	r = tree_digest(path, &now, err);
+	r = tree_digest(path, false, &now, err);
 	if (r == 0 && strcmp(now.digest, info->img.digest) != 0)
 		r = cis_fail_plain(err, EIO, "its digest is %s, not %s", now.digest,
 				   info->img.digest);
+	if (r == -EIO)
+		store_mark(dir);
 	return r;
 }
 
-static int verify_all(const struct work *w, const struct image_info *info,
+static int verify_all(const struct work *w, const struct image_info *info, int dir,
 		      struct cis_error *err)
 {
 	cleanup(unpacker_done) struct unpacker u = {.userns = -1};
@@ -338,7 +341,7 @@ static int verify_all(const struct work *w, const struct image_info *info,
 	int r = 0, worst = 0;
 
 	if (!info->layers.n)
-		return verify_tree(info, err);
+		return verify_tree(info, dir, err);
 	r = unpacker_init(&u, work_name(w), err);
 	for (size_t i = 0; r == 0 && i < info->layers.n; i++) {
 		struct cis_error *to = worst ? &later : err;
@@ -365,7 +368,7 @@ int cis_image_verify(const char *name, struct cis_error *err)
 	if (r >= 0)
 		r = image_info_read(&s, lock, name, &info, err);
 	if (r >= 0)
-		r = verify_all(&w, &info, err);
+		r = verify_all(&w, &info, lock, err);
 	return r < 0 ? cis_wrap(err, r, "image \"%s\"", name) : 0;
 }
 
@@ -391,6 +394,10 @@ static int tree_paths(const char *name, int dir, struct strv *ret, struct cis_er
 	if (str_format(&path, "%s/images/%s/rootfs", state_data_root(), name) < 0 ||
 	    strv_add(ret, path) < 0)
 		return cis_fail(err, ENOMEM, "image \"%s\"", name);
+	if (store_is_marked(dir)) {
+		cis_fail_plain(err, EIO, "image \"%s\" is corrupt", name);
+		return cis_hint(err, "importing or building it again replaces it");
+	}
 	if (fstatat(dir, "rootfs", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return cis_fail(err, errno, "image %s", path);
 	return 0;

@@ -5,7 +5,7 @@
  *
  *	"TYPE MODE UID GID SIZE ATTRIBUTES CONTENT PATH" NUL
  *
- * TYPE is one of d f l p c; MODE octal; ATTRIBUTES the SHA-256 over "NAME NUL VALUE" of the
+ * TYPE is one of d f l p c; SIZE a file's, or a device's number; MODE octal; ATTRIBUTES the SHA-256 over "NAME NUL VALUE" of the
  * extended ones in the order of their names, CONTENT that of a file's bytes or a link's
  * target; "-" where there is nothing. Times do not count. What marks a directory opaque only
  * the host's root sees: lib/image-layer.c looks after that.
@@ -92,7 +92,7 @@ static void end_hex(char ret[static HEX_SIZE])
 static void hash_attributes(int fd, const char *path, char ret[static HEX_SIZE])
 {
 	static char names[65536];
-	static char *sorted[8192];
+	static char *sorted[sizeof names / sizeof "user.x" + 1];
 	ssize_t n = flistxattr(fd, names, sizeof names);
 	size_t count = 0;
 
@@ -165,6 +165,14 @@ static char type_of(mode_t mode)
 	}
 }
 
+/* A whiteout is the device 0:0. */
+static unsigned long long size_of(const struct stat *st)
+{
+	if (S_ISREG(st->st_mode))
+		return (unsigned long long)st->st_size;
+	return S_ISCHR(st->st_mode) ? (unsigned long long)st->st_rdev : 0;
+}
+
 /* The length with the NUL. */
 static size_t describe(const FTSENT *e, char *ret, size_t size, uint64_t *files)
 {
@@ -188,8 +196,7 @@ static size_t describe(const FTSENT *e, char *ret, size_t size, uint64_t *files)
 	}
 	return 1 + (size_t)snprintf(ret, size, "%c %04o %u %u %llu %s %s %s", type,
 				    st->st_mode & 07777, st->st_uid, st->st_gid,
-				    type == 'f' ? (unsigned long long)st->st_size : 0ULL,
-				    attributes, content, path);
+				    size_of(st), attributes, content, path);
 }
 
 /* ---- the whole tree --------------------------------------------------------------- */
