@@ -25,6 +25,7 @@
 #include "base/str.h"
 #include "base/sys.h"
 #include "fs/hardlinks.h"
+#include "fs/verity.h"
 
 DIR *tree_list(int dirfd)
 {
@@ -151,8 +152,8 @@ struct tree {
 	const char *path;
 	int fd;
 	int out;       /* where records go */
-	bool clean;    /* what has no business in an image goes; else it is an error */
-	uint64_t size; /* bytes of regular files so far */
+	bool is_new;   /* what has no business in an image goes; else it is an error */
+	uint64_t size, verity; /* bytes of regular files so far; of those with fs-verity */
 	struct hardlinks linked;
 };
 
@@ -303,6 +304,14 @@ static int write_file(struct tree *t, struct record *rec)
 		return -errno;
 	rec->n_capability = n < 0 ? 0 : (size_t)n;
 	rec->n_body = (uint64_t)rec->st->st_size;
+	if (t->is_new) {
+		bool has;
+		int k = verity_give(fd, rec->n_body, &has);
+
+		if (k < 0)
+			return k;
+		t->verity += has ? rec->n_body : 0;
+	}
 	t->size += rec->n_body;
 	r = write_record(t, rec);
 	if (r == 0)
@@ -357,7 +366,7 @@ static int take_tree(struct tree *t, FTS *walk, struct cis_error *err)
 			continue;
 		if (e->fts_errno) /* FTS_DNR, FTS_ERR, FTS_NS */
 			r = -e->fts_errno;
-		else if (!t->clean && !is_of_image(e->fts_statp->st_mode))
+		else if (!t->is_new && !is_of_image(e->fts_statp->st_mode))
 			return cis_fail_plain(err, EIO, "%s is no file that an image has", path);
 		else
 			r = take_entry(t, path, e->fts_statp);
@@ -385,11 +394,12 @@ static int feed_digest(int out, void *arg, struct cis_error *err)
 	return r;
 }
 
-int tree_digest(const char *path, bool clean, struct cis_image *ret, struct cis_error *err)
+int tree_digest(const char *path, struct cis_image *ret, uint64_t *ret_verity,
+		struct cis_error *err)
 {
 	cleanup(tree_done) struct tree t = {
 		.path = path,
-		.clean = clean,
+		.is_new = ret_verity,
 		.fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
 	};
 	char *const argv[] = {"sha256sum", NULL};
@@ -405,5 +415,7 @@ int tree_digest(const char *path, bool clean, struct cis_image *ret, struct cis_
 		return cis_fail_plain(err, EIO, "sha256sum said \"%.80s\"", text);
 	snprintf(ret->digest, sizeof ret->digest, "sha256:%.64s", text);
 	ret->size = t.size;
+	if (ret_verity)
+		*ret_verity = t.verity;
 	return 0;
 }

@@ -5,7 +5,7 @@
 
 #include <cisandbox.h>
 #include <dirent.h>
-#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/error.h"
 
@@ -23,9 +23,11 @@ int tree_open_dir(int dirfd, const char *name);
 /* Removes the directory @name with all that is in it. 0 or -errno. */
 int tree_remove(int dirfd, const char *name);
 /*
- * Digest and size of the tree @path into *ret. Devices and sockets are no part of an image: with
- * @clean they go, without it they are -EIO.
+ * Digest and size of the tree @path into *ret. With @ret_verity it is a new one: files get
+ * fs-verity, *ret_verity is how many bytes have it; devices and sockets, no part of an image, go.
+ * Without, they are -EIO.
  */
-int tree_digest(const char *path, bool clean, struct cis_image *ret, struct cis_error *err);
+int tree_digest(const char *path, struct cis_image *ret, uint64_t *ret_verity,
+		struct cis_error *err);
 
 #endif

@@ -274,6 +274,7 @@ static void test_digest(void **state)
 	char digest[80];
 
 	NEEDS_ROOT;
+	make_tree();
 	import_ok("x", "tree");
 	strcpy(digest, find("x").digest);
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
