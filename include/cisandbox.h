@@ -596,7 +596,7 @@ int cis_image_pull(const char *ref, const struct cis_image_pull *options, size_t
 int cis_image_inspect_json(const char *name, char **ret, struct cis_error *err);
 /*
  * Compares every file of the image with what was unpacked. -EIO: it, or a layer, is corrupt:
- * such a layer is of no more use to any image until one that has it is imported again.
+ * such an image runs no more, nor does any with such a layer, until one is imported again.
  */
 int cis_image_verify(const char *name, struct cis_error *err);
 /* Deletes layers that no image refers to: how many, and bytes of their files. */

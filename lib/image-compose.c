@@ -113,8 +113,8 @@ static int list_layers(const struct store *s, const struct oci_image *img,
 		       struct image_info *info, struct cis_error *err)
 {
 	for (size_t i = img->n_layers; i-- > 0;) {
-		uint64_t size;
-		int r = layer_size(s, img->layers[i].chain, &size, err);
+		uint64_t size, verity;
+		int r = layer_size(s, img->layers[i].chain, &size, &verity, err);
 
 		if (r < 0)
 			return r;

@@ -101,6 +101,8 @@ static int take_record(struct hearing *h, char key, char *text, struct cis_error
 		return take_hex(ret->list, text);
 	case WIRE_FILES:
 		return take_size(text, &ret->files);
+	case WIRE_VERITY:
+		return take_size(text, &ret->verity);
 	case WIRE_OPAQUE:
 		return take_path(&ret->opaque, text);
 	case WIRE_IMPLIED:

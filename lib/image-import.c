@@ -146,7 +146,7 @@ static int finish_tree(const struct work *w, const char *name, struct cis_error 
 		return cis_fail(err, errno, "rename in %s", w->store->path);
 	if (str_format(&rootfs, "%s/image/rootfs", w->path) < 0)
 		return cis_fail(err, ENOMEM, "image");
-	r = tree_digest(rootfs, &info.img, err);
+	r = tree_digest(rootfs, &info.img, &info.verity, err);
 	if (r < 0)
 		return r;
 	snprintf(info.img.name, sizeof info.img.name, "%s", name);

@@ -33,6 +33,8 @@ struct json *image_info_json(const struct image_info *info)
 		json_set_string(doc, "source", info->source);
 	json_set_int(doc, "size", (int64_t)info->img.size);
 	json_set_int(doc, "created", info->img.created);
+	if (info->verity)
+		json_set_int(doc, "verity_bytes", (int64_t)info->verity);
 	if (info->layers.n)
 		json_set_strv(doc, "layers", &info->layers);
 	/* One that cannot be made fails the whole: without it the image would be an import's. */
@@ -99,6 +101,15 @@ static int parse_source(const struct json *v, struct image_info *ret, struct cis
 	return r;
 }
 
+static int parse_verity(const struct json *v, struct image_info *ret, struct cis_error *err)
+{
+	int64_t bytes = 0;
+	int r = v ? json_want_int(v, 0, INT64_MAX, &bytes, err) : 0;
+
+	ret->verity = (uint64_t)bytes;
+	return r;
+}
+
 static int parse(const struct json *doc, const char *name, struct image_info *ret,
 		 struct cis_error *err)
 {
@@ -132,6 +143,8 @@ static int parse(const struct json *doc, const char *name, struct image_info *re
 	memcpy(ret->img.digest, digest, strlen(digest) + 1);
 	ret->img.size = (uint64_t)size;
 	r = parse_source(json_get(doc, "source"), ret, err);
+	if (r == 0)
+		r = parse_verity(json_get(doc, "verity_bytes"), ret, err);
 	if (r == 0)
 		r = parse_layers(json_get(doc, "layers"), ret, err);
 	return r == 0 && admitted ? admit_record_read(admitted, &ret->admitted, err) : r;

@@ -14,6 +14,7 @@
 struct image_info {
 	struct cis_image img;
 	struct strv layers; /* chain ids in hex, the topmost first; none: it has a tree */
+	uint64_t verity;    /* of a tree: bytes of its files that have fs-verity */
 	char *source;       /* what was pulled: "docker.io/library/debian:12"; NULL: it was not */
 	struct admit_record admitted;
 };

@@ -3,7 +3,8 @@
  *	layers/HEX/root/        what the layer with the chain id sha256:HEX holds, whiteouts
  *	                        as overlayfs has them
  *	layers/HEX/listing      unpack/listing.c
- *	layers/HEX/layer.json   blob, digest of the listing, size, opaque directories
+ *	layers/HEX/layer.json   blob, digest of the listing, size, how much of that has
+ *	                        fs-verity, opaque directories
  *	layers/HEX/corrupt      only if verify found it so: as good as not there
  *
  * A chain id is made of the layer's diff_id and those below it, as the OCI says: what a
@@ -36,7 +37,7 @@
 
 struct info {
 	char list[UNPACK_HEX];
-	uint64_t files;
+	uint64_t files, verity;
 	struct strv opaque;
 };
 
@@ -57,6 +58,7 @@ static int write_info(int dir, const struct unpacked *u)
 	json_set_string(doc, "blob", u->blob);
 	json_set_string(doc, "listing", u->list);
 	json_set_int(doc, "size", (int64_t)u->files);
+	json_set_int(doc, "verity", (int64_t)u->verity);
 	json_set_strv(doc, "opaque", &u->opaque);
 	r = doc ? json_write(doc, JSON_PRETTY, &text) : -ENOMEM;
 	if (r == 0 && strlen(text) > INFO_MAX)
@@ -69,9 +71,9 @@ static int write_info(int dir, const struct unpacked *u)
 
 static int parse_info(const struct json *doc, struct info *ret, struct cis_error *err)
 {
-	const struct json *list_v, *size_v, *opaque_v;
+	const struct json *list_v, *size_v, *opaque_v, *verity_v = json_get(doc, "verity");
+	int64_t size, verity = 0;
 	const char *list;
-	int64_t size;
 	int r = json_need(doc, "listing", &list_v, err);
 
 	if (r == 0)
@@ -82,6 +84,8 @@ static int parse_info(const struct json *doc, struct info *ret, struct cis_error
 		r = json_want_string(list_v, &list, err);
 	if (r == 0)
 		r = json_want_int(size_v, 0, INT64_MAX, &size, err);
+	if (r == 0 && verity_v)
+		r = json_want_int(verity_v, 0, INT64_MAX, &verity, err);
 	if (r == 0)
 		r = json_want_strv(opaque_v, &ret->opaque, err);
 	if (r < 0)
@@ -90,6 +94,7 @@ static int parse_info(const struct json *doc, struct info *ret, struct cis_error
 		return json_fail(list_v, err, EINVAL, "is no digest");
 	memcpy(ret->list, list, UNPACK_HEX);
 	ret->files = (uint64_t)size;
+	ret->verity = (uint64_t)verity;
 	return 0;
 }
 
@@ -108,30 +113,28 @@ static int read_info(int dir, const char *hex, struct info *ret, struct cis_erro
 	return r == 0 ? parse_info(doc, ret, err) : r;
 }
 
-int layer_size(const struct store *s, const char *hex, uint64_t *ret, struct cis_error *err)
+int layer_size(const struct store *s, const char *hex, uint64_t *ret, uint64_t *ret_verity,
+	       struct cis_error *err)
 {
 	cleanup_close int dir = tree_open_dir(s->layers, hex);
 	cleanup(info_done) struct info info = {0};
 	int r = dir < 0 ? cis_fail(err, -dir, "layer sha256:%.12s", hex)
 			: read_info(dir, hex, &info, err);
 
-	if (r == 0)
+	if (r == 0) {
 		*ret = info.files;
+		*ret_verity = info.verity;
+	}
 	return r;
 }
 
 /* ---- finding one ------------------------------------------------------------------------ */
 
-static bool is_marked(int dir)
-{
-	return faccessat(dir, "corrupt", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 bool layer_is_corrupt(const struct store *s, const char *hex)
 {
 	cleanup_close int dir = tree_open_dir(s->layers, hex);
 
-	return dir < 0 || is_marked(dir);
+	return dir < 0 || store_is_marked(dir);
 }
 
 int layer_hold(const struct store *s, const char *hex, struct cis_error *err)
@@ -146,7 +149,7 @@ int layer_hold(const struct store *s, const char *hex, struct cis_error *err)
 			return cis_fail(err, -r, "layer sha256:%.12s", hex);
 		if (!store_is_still(fd, s->layers, hex))
 			continue; /* pruned, or repaired, before we had the lock */
-		return is_marked(fd) ? -ENOENT : steal_fd(&fd);
+		return store_is_marked(fd) ? -ENOENT : steal_fd(&fd);
 	}
 }
 
@@ -219,7 +222,7 @@ static int publish(const struct work *w, const char *hex, struct cis_error *err)
 	}
 	if (old < 0)
 		return cis_fail(err, -old, "layer sha256:%.12s", hex);
-	if (!is_marked(old))
+	if (!store_is_marked(old))
 		return 0;
 	r = image_layer_is_idle(w->store, hex, err);
 	if (r == 0 && renameat2(w->fd, "layer", w->store->layers, hex, RENAME_EXCHANGE) < 0)
@@ -285,15 +288,15 @@ static int compare(const struct store *s, const struct unpacker *u, int dir, con
 int layer_verify(const struct store *s, const struct unpacker *u, const char *hex,
 		 struct cis_error *err)
 {
-	cleanup_close int dir = tree_open_dir(s->layers, hex), mark = -1;
+	cleanup_close int dir = tree_open_dir(s->layers, hex);
 	int r = dir < 0 ? cis_fail(err, EIO, "open it") : 0;
 
-	if (r == 0 && is_marked(dir))
+	if (r == 0 && store_is_marked(dir))
 		r = cis_fail_plain(err, EIO, "it was found corrupt before");
 	if (r == 0)
 		r = compare(s, u, dir, hex, err);
 	if (r == -EIO && dir >= 0)
-		mark = openat(dir, "corrupt", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		store_mark(dir);
 	return r < 0 ? cis_wrap(err, r, "layer sha256:%.12s", hex) : 0;
 }
 
@@ -324,14 +327,14 @@ static int hide(const struct store *s, const char *hex, struct hidden_layers *h)
 {
 	cleanup_close int fd = tree_open_dir(s->layers, hex);
 	int r = fd < 0 ? fd : store_lock_fd(fd, LOCK_EX | LOCK_NB);
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, verity;
 	char name[96];
 
 	if (r == -EWOULDBLOCK || r == -ENOENT)
 		return 0;
 	if (r < 0)
 		return r;
-	layer_size(s, hex, &bytes, NULL);
+	layer_size(s, hex, &bytes, &verity, NULL);
 	name_hidden(hex, name);
 	if (renameat(s->layers, hex, s->fd, name) < 0)
 		return -errno;

@@ -32,8 +32,9 @@ struct layer_source {
 int layer_add(const struct work *w, const struct unpacker *u, const struct layer_source *src,
 	      struct cis_error *err);
 
-/* Bytes of its files. */
-int layer_size(const struct store *s, const char *hex, uint64_t *ret, struct cis_error *err);
+/* Bytes of its files; of those that have fs-verity. */
+int layer_size(const struct store *s, const char *hex, uint64_t *ret, uint64_t *ret_verity,
+	       struct cis_error *err);
 
 /* Compares it with what was unpacked; -EIO: it is corrupt, and from now on marked so. */
 int layer_verify(const struct store *s, const struct unpacker *u, const char *hex,

@@ -77,6 +77,16 @@ int store_open_other(struct store *s, const char *dir, struct cis_error *err)
 	return MIN(r, 0);
 }
 
+void store_mark(int dir)
+{
+	fd_close(openat(dir, "corrupt", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+}
+
+bool store_is_marked(int dir)
+{
+	return faccessat(dir, "corrupt", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 int store_lock(const struct store *s, struct cis_error *err)
 {
 	int r = store_lock_fd(s->fd, LOCK_EX);

@@ -26,6 +26,9 @@ int store_open(struct store *s, struct cis_error *err);
 /* Of what has no layers: the directory @dir of the data root, with locks and sweeping alike. */
 int store_open_other(struct store *s, const char *dir, struct cis_error *err);
 void store_done(struct store *s);
+/* An image's or layer's directory: verify found it corrupt, which only making it anew mends. */
+void store_mark(int dir);
+bool store_is_marked(int dir);
 /* The lock under which names change. */
 int store_lock(const struct store *s, struct cis_error *err);
 void store_unlock(const struct store *s);

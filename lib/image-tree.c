@@ -10,7 +10,7 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <limits.h>
-#include <stdbool.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +25,7 @@
 #include "base/str.h"
 #include "base/sys.h"
 #include "fs/hardlinks.h"
+#include "fs/verity.h"
 
 DIR *tree_list(int dirfd)
 {
@@ -138,17 +139,21 @@ int tree_remove(int dirfd, const char *name)
  *	M bytes                    f: content, l: target, h: PATH of the first of the
  *	                           names which the same file has
  *
- * after the line "cisandbox-tree-1\n". Times and other attributes do not count.
+ * after the line "cisandbox-tree-1\n". One like it follows for each attribute "user.*" of a
+ * file or directory, in the order of their names: "x 0000 0 0 N M\n", PATH NUL, its name,
+ * its value. Times and other attributes do not count.
  */
 static const char digest_head[] = "cisandbox-tree-1\n";
 
 #define CAPABILITY "security.capability"
+#define ATTRIBUTES_MAX (XATTR_LIST_MAX / sizeof "user.x" + 1)
 
 struct tree {
 	const char *path;
 	int fd;
 	int out;       /* where records go */
-	uint64_t size; /* bytes of regular files so far */
+	bool is_new;   /* what has no business in an image goes; else it is an error */
+	uint64_t size, verity; /* bytes of regular files so far; of those with fs-verity */
 	struct hardlinks linked;
 };
 
@@ -203,6 +208,64 @@ static int write_link(const struct tree *t, struct record *rec)
 	return write_text(t, rec, target);
 }
 
+static int write_attribute(const struct tree *t, const char *path, int fd, const char *name)
+{
+	char value[XATTR_SIZE_MAX];
+	ssize_t n = fgetxattr(fd, name, value, sizeof value);
+	char head[64];
+	int k, r;
+
+	if (n < 0)
+		return -errno;
+	k = snprintf(head, sizeof head, "x 0000 0 0 %zu %zd\n", strlen(name), n);
+	r = io_write_all(t->out, head, (size_t)k);
+	if (r == 0)
+		r = io_write_all(t->out, path, strlen(path) + 1);
+	if (r == 0)
+		r = io_write_all(t->out, name, strlen(name));
+	return r == 0 ? io_write_all(t->out, value, (size_t)n) : r;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int write_attributes(const struct tree *t, const char *path, int fd)
+{
+	char names[XATTR_LIST_MAX];
+	char *sorted[ATTRIBUTES_MAX];
+	ssize_t n = flistxattr(fd, names, sizeof names);
+	size_t count = 0;
+	int r = 0;
+
+	if (n < 0)
+		return errno == ENOTSUP ? 0 : -errno;
+	for (char *p = names; p < names + n && count < ARRAY_SIZE(sorted); p += strlen(p) + 1)
+		if (str_starts(p, "user."))
+			sorted[count++] = p;
+	if (count == 0)
+		return 0;
+	qsort(sorted, count, sizeof *sorted, by_text);
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = write_attribute(t, path, fd, sorted[i]);
+	return r;
+}
+
+static int open_inside(const struct tree *t, const char *path, uint64_t flags)
+{
+	return sys_openat2(t->fd, path, flags | O_NOFOLLOW, 0,
+			   RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
+static int write_dir(const struct tree *t, struct record *rec)
+{
+	cleanup_close int fd = open_inside(t, rec->path, O_RDONLY | O_DIRECTORY);
+	int r = fd < 0 ? fd : write_record(t, rec);
+
+	return r == 0 ? write_attributes(t, rec->path, fd) : r;
+}
+
 /* Straight from the page cache into the pipe. */
 static int send_content(const struct tree *t, int fd, uint64_t left)
 {
@@ -233,8 +296,7 @@ static int write_file(struct tree *t, struct record *rec)
 		rec->type = 'h';
 		return write_text(t, rec, first);
 	}
-	fd = sys_openat2(t->fd, rec->path, O_RDONLY | O_NOFOLLOW, 0,
-			 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	fd = open_inside(t, rec->path, O_RDONLY);
 	if (fd < 0)
 		return fd;
 	n = fgetxattr(fd, CAPABILITY, rec->capability, sizeof rec->capability);
@@ -242,9 +304,24 @@ static int write_file(struct tree *t, struct record *rec)
 		return -errno;
 	rec->n_capability = n < 0 ? 0 : (size_t)n;
 	rec->n_body = (uint64_t)rec->st->st_size;
+	if (t->is_new) {
+		bool has;
+		int k = verity_give(fd, rec->n_body, &has);
+
+		if (k < 0)
+			return k;
+		t->verity += has ? rec->n_body : 0;
+	}
 	t->size += rec->n_body;
 	r = write_record(t, rec);
-	return r == 0 ? send_content(t, fd, rec->n_body) : r;
+	if (r == 0)
+		r = send_content(t, fd, rec->n_body);
+	return r == 0 ? write_attributes(t, rec->path, fd) : r;
+}
+
+static bool is_of_image(mode_t mode)
+{
+	return S_ISDIR(mode) || S_ISFIFO(mode) || S_ISLNK(mode) || S_ISREG(mode);
 }
 
 /* One entry into the digest, or, what has no business in an image, out of the tree. */
@@ -255,7 +332,7 @@ static int take_entry(struct tree *t, const char *path, const struct stat *st)
 	switch (st->st_mode & S_IFMT) {
 	case S_IFDIR:
 		rec.type = 'd';
-		return write_record(t, &rec);
+		return write_dir(t, &rec);
 	case S_IFIFO:
 		rec.type = 'p';
 		return write_record(t, &rec);
@@ -289,6 +366,8 @@ static int take_tree(struct tree *t, FTS *walk, struct cis_error *err)
 			continue;
 		if (e->fts_errno) /* FTS_DNR, FTS_ERR, FTS_NS */
 			r = -e->fts_errno;
+		else if (!t->is_new && !is_of_image(e->fts_statp->st_mode))
+			return cis_fail_plain(err, EIO, "%s is no file that an image has", path);
 		else
 			r = take_entry(t, path, e->fts_statp);
 		if (r < 0)
@@ -315,10 +394,12 @@ static int feed_digest(int out, void *arg, struct cis_error *err)
 	return r;
 }
 
-int tree_digest(const char *path, struct cis_image *ret, struct cis_error *err)
+int tree_digest(const char *path, struct cis_image *ret, uint64_t *ret_verity,
+		struct cis_error *err)
 {
 	cleanup(tree_done) struct tree t = {
 		.path = path,
+		.is_new = ret_verity,
 		.fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
 	};
 	char *const argv[] = {"sha256sum", NULL};
@@ -334,5 +415,7 @@ int tree_digest(const char *path, struct cis_image *ret, struct cis_error *err)
 		return cis_fail_plain(err, EIO, "sha256sum said \"%.80s\"", text);
 	snprintf(ret->digest, sizeof ret->digest, "sha256:%.64s", text);
 	ret->size = t.size;
+	if (ret_verity)
+		*ret_verity = t.verity;
 	return 0;
 }

@@ -5,6 +5,7 @@
 
 #include <cisandbox.h>
 #include <dirent.h>
+#include <stdint.h>
 
 #include "base/error.h"
 
@@ -21,7 +22,12 @@ int tree_open_dir(int dirfd, const char *name);
 
 /* Removes the directory @name with all that is in it. 0 or -errno. */
 int tree_remove(int dirfd, const char *name);
-/* Takes devices and sockets out of the tree @path; its digest and size into *ret. */
-int tree_digest(const char *path, struct cis_image *ret, struct cis_error *err);
+/*
+ * Digest and size of the tree @path into *ret. With @ret_verity it is a new one: files get
+ * fs-verity, *ret_verity is how many bytes have it; devices and sockets, no part of an image, go.
+ * Without, they are -EIO.
+ */
+int tree_digest(const char *path, struct cis_image *ret, uint64_t *ret_verity,
+		struct cis_error *err);
 
 #endif

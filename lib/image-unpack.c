@@ -183,8 +183,9 @@ static const enum role lines[][LINE_MAX_PARTS + 1] = {
 /* Only who reads no archive is believed about digests. */
 static const char sum_says[] = {WIRE_SUM, WIRE_SIZE, WIRE_ERROR, WIRE_DONE, '\0'};
 static const char plain_says[] = {WIRE_ERROR, WIRE_DONE, '\0'};
-static const char tree_says[] = {WIRE_LIST,   WIRE_FILES, WIRE_OPAQUE, WIRE_IMPLIED, WIRE_LINK,
-				 WIRE_TARGET, WIRE_WAIT,  WIRE_ERROR,  WIRE_DONE,    '\0'};
+static const char tree_says[] = {WIRE_LIST, WIRE_FILES,  WIRE_VERITY, WIRE_OPAQUE, WIRE_IMPLIED,
+				 WIRE_LINK, WIRE_TARGET, WIRE_WAIT,   WIRE_ERROR,  WIRE_DONE,
+				 '\0'};
 
 static const struct {
 	const char *name, *says;

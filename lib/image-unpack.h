@@ -34,7 +34,7 @@ struct unpacked {
 	char blob[UNPACK_HEX], diff[UNPACK_HEX];
 	uint64_t size;
 	char list[UNPACK_HEX];
-	uint64_t files;
+	uint64_t files, verity; /* bytes; of those with fs-verity */
 	/* Clean relative paths without ".."; "" is the root. */
 	struct strv opaque, implied;
 	struct strv links; /* by twos: a name, and the file below that it is to be */

@@ -31,6 +31,7 @@ enum { WIRE_ROOT = 3, WIRE_IN, WIRE_REPORT, WIRE_LISTING, WIRE_GO, WIRE_OUT, WIR
 #define WIRE_SIZE 'z'    /* its bytes */
 #define WIRE_LIST 'l'    /* sha256 of the listing */
 #define WIRE_FILES 's'   /* bytes of its files */
+#define WIRE_VERITY 'v'  /* bytes of those that have fs-verity */
 #define WIRE_OPAQUE 'o'  /* a directory that hides those below it; "" is the root */
 #define WIRE_IMPLIED 'i' /* a directory that no entry told of, only of what is in it */
 #define WIRE_LINK 'h'    /* a hard link that is to be made to a file of a layer below, */

@@ -5,6 +5,7 @@
  *	images/NAME/image.json    name, digest, size, created; of layers, which
  *	images/NAME/rootfs/       a tree; owners and modes as they are inside
  *	images/NAME/config.json   or, of layers: image-compose.c
+ *	images/NAME/corrupt       only if verify found the tree so
  *	layers/HEX/               a layer, of any number of images: image-layer.c
  *	images/.tmp-XXXXXX/       where an import makes it, and a removal unmakes it
  *
@@ -173,19 +174,61 @@ static int add_config(int dir, struct json *doc, struct cis_error *err)
 	return r;
 }
 
+/* Of what may not be there; makes nothing. */
+static int open_stores(struct store *s, struct cis_error *err)
+{
+	int r = store_path(&s->path, err);
+
+	if (r < 0)
+		return r;
+	s->fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->fd < 0)
+		return errno == ENOENT ? 0 : cis_fail(err, errno, "image store %s", s->path);
+	s->layers = openat(s->fd, "../layers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return s->layers < 0 && errno != ENOENT ? cis_fail(err, errno, "image store %s", s->path)
+						: 0;
+}
+
+/* Of an image of layers, which may have been unpacked again since. */
+static int sum_verity(const struct store *s, struct image_info *info, struct cis_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < info->layers.n && r == 0; i++) {
+		uint64_t size, verity;
+
+		r = layer_size(s, info->layers.v[i], &size, &verity, err);
+		info->verity += r == 0 ? verity : 0;
+	}
+	return r;
+}
+
+/* Only of files that are big enough: mostly it is "partial". */
+static void set_verity(struct json *doc, const struct image_info *info)
+{
+	if (info->verity == 0 || info->verity >= info->img.size)
+		json_set_bool(doc, "verity", info->verity > 0);
+	else
+		json_set_string(doc, "verity", "partial");
+}
+
 int cis_image_inspect_json(const char *name, char **ret, struct cis_error *err)
 {
 	cleanup(image_info_done) struct image_info info = {0};
 	cleanup(json_freep) struct json *doc = NULL;
 	cleanup(store_done) struct store s = STORE_CLOSED;
 	cleanup_close int dir = image_lock(name, err);
-	int r = dir < 0 ? dir : store_path(&s.path, err);
+	int r = dir < 0 ? dir : open_stores(&s, err);
 
 	if (r == 0)
 		r = image_info_read(&s, dir, name, &info, err);
 	if (r < 0)
 		return r;
+	r = sum_verity(&s, &info, err);
+	if (r < 0)
+		return cis_wrap(err, r, "image \"%s\"", name);
 	doc = image_info_json(&info);
+	set_verity(doc, &info);
 	r = add_config(dir, doc, err);
 	if (r < 0)
 		return cis_wrap(err, r, "image \"%s\"", name);
@@ -315,7 +358,7 @@ int cis_image_prune(uint64_t *ret_layers, uint64_t *ret_bytes, struct cis_error 
 }
 
 /* The tree of an image that has no layers. */
-static int verify_tree(const struct image_info *info, struct cis_error *err)
+static int verify_tree(const struct image_info *info, int dir, struct cis_error *err)
 {
 	cleanup_free char *path = NULL;
 	struct cis_image now = {0};
@@ -323,14 +366,16 @@ static int verify_tree(const struct image_info *info, struct cis_error *err)
 
 	if (r < 0)
 		return cis_fail(err, -r, "image");
-	r = tree_digest(path, &now, err);
+	r = tree_digest(path, &now, NULL, err);
 	if (r == 0 && strcmp(now.digest, info->img.digest) != 0)
 		r = cis_fail_plain(err, EIO, "its digest is %s, not %s", now.digest,
 				   info->img.digest);
+	if (r == -EIO)
+		store_mark(dir);
 	return r;
 }
 
-static int verify_all(const struct work *w, const struct image_info *info,
+static int verify_all(const struct work *w, const struct image_info *info, int dir,
 		      struct cis_error *err)
 {
 	cleanup(unpacker_done) struct unpacker u = {.userns = -1};
@@ -338,7 +383,7 @@ static int verify_all(const struct work *w, const struct image_info *info,
 	int r = 0, worst = 0;
 
 	if (!info->layers.n)
-		return verify_tree(info, err);
+		return verify_tree(info, dir, err);
 	r = unpacker_init(&u, work_name(w), err);
 	for (size_t i = 0; r == 0 && i < info->layers.n; i++) {
 		struct cis_error *to = worst ? &later : err;
@@ -365,7 +410,7 @@ int cis_image_verify(const char *name, struct cis_error *err)
 	if (r >= 0)
 		r = image_info_read(&s, lock, name, &info, err);
 	if (r >= 0)
-		r = verify_all(&w, &info, err);
+		r = verify_all(&w, &info, lock, err);
 	return r < 0 ? cis_wrap(err, r, "image \"%s\"", name) : 0;
 }
 
@@ -391,6 +436,10 @@ static int tree_paths(const char *name, int dir, struct strv *ret, struct cis_er
 	if (str_format(&path, "%s/images/%s/rootfs", state_data_root(), name) < 0 ||
 	    strv_add(ret, path) < 0)
 		return cis_fail(err, ENOMEM, "image \"%s\"", name);
+	if (store_is_marked(dir)) {
+		cis_fail_plain(err, EIO, "image \"%s\" is corrupt", name);
+		return cis_hint(err, "importing or building it again replaces it");
+	}
 	if (fstatat(dir, "rootfs", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return cis_fail(err, errno, "image %s", path);
 	return 0;
@@ -424,20 +473,6 @@ static int check_admitted(const struct image_info *info, struct cis_error *err)
 		cis_hint(err, "\"cisandbox image pull --name %s %s\" verifies it anew",
 			 info->img.name, info->source);
 	return r < 0 ? cis_wrap(err, r, "image \"%s\"", info->img.name) : 0;
-}
-
-static int open_stores(struct store *s, struct cis_error *err)
-{
-	int r = store_path(&s->path, err);
-
-	if (r < 0)
-		return r;
-	s->fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s->fd < 0)
-		return errno == ENOENT ? 0 : cis_fail(err, errno, "image store %s", s->path);
-	s->layers = openat(s->fd, "../layers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return s->layers < 0 && errno != ENOENT ? cis_fail(err, errno, "image store %s", s->path)
-						: 0;
 }
 
 int image_open(const char *name, struct strv *ret_paths, int *ret_dir, struct cis_error *err)

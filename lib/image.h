@@ -12,8 +12,8 @@
 /*
  * Host paths of the directories of which an overlay makes the image's root, the topmost
  * first; and the image's own directory (image-compose.h). -EINVAL for a name no image can
- * have, -ENOENT; -EIO: a layer is known to be corrupt; -EACCES: the host's policy of now does
- * not admit it.
+ * have, -ENOENT; -EIO: it, or a layer, is known to be corrupt; -EACCES: the host's policy of
+ * now does not admit it.
  */
 int image_open(const char *name, struct strv *ret_paths, int *ret_dir, struct cis_error *err);
 

@@ -359,6 +359,7 @@ CASES = {
     "foreign": foreign, "artifact": artifact, "counts": counts, "layers129": layers129,
     "digest-path": digest_path, "other-platform": other_platform, "platforms": platforms, "loop": loop,
     "big-json": big_json,
+    "stdin": lambda path: Layout(path).layer(sys.stdin.buffer.read()).end(),
     "plain": lambda path: Layout(path).layer(base().end()).end(),
 }
 

@@ -5,9 +5,10 @@
  *
  *	"TYPE MODE UID GID SIZE ATTRIBUTES CONTENT PATH" NUL
  *
- * TYPE is one of d f l p c; MODE octal; ATTRIBUTES the SHA-256 over "NAME NUL VALUE" of the
+ * TYPE is one of d f l p c; SIZE a file's, or a device's number; MODE octal; ATTRIBUTES the SHA-256 over "NAME NUL VALUE" of the
  * extended ones in the order of their names, CONTENT that of a file's bytes or a link's
- * target; "-" where there is nothing. Times do not count. What marks a directory opaque only
+ * target, or "v" and the digest that the kernel has of a file with fs-verity; "-" where there
+ * is nothing. Times do not count. What marks a directory opaque only
  * the host's root sees: lib/image-layer.c looks after that.
  */
 #include <errno.h>
@@ -23,6 +24,7 @@
 
 #include "base/fd.h"
 #include "base/io.h"
+#include "fs/verity.h"
 #include "unpack.h"
 
 /* ---- sums of files just written --------------------------------------------------- */
@@ -92,7 +94,7 @@ static void end_hex(char ret[static HEX_SIZE])
 static void hash_attributes(int fd, const char *path, char ret[static HEX_SIZE])
 {
 	static char names[65536];
-	static char *sorted[8192];
+	static char *sorted[sizeof names / sizeof "user.x" + 1];
 	ssize_t n = flistxattr(fd, names, sizeof names);
 	size_t count = 0;
 
@@ -117,23 +119,44 @@ static void hash_attributes(int fd, const char *path, char ret[static HEX_SIZE])
 	end_hex(ret);
 }
 
-static void hash_file(int fd, const char *path, const struct stat *st, char ret[static HEX_SIZE])
+/* Into the buffer; 0 at the end. */
+static ssize_t read_some(int fd, const char *path)
 {
-	const struct known *k = room ? find_known(known, room, st->st_ino) : NULL;
 	ssize_t n;
 
+	do
+		n = read(fd, buffer, sizeof buffer);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		fail_errno(errno, "read %s", path);
+	return n;
+}
+
+/* True: it has fs-verity. */
+static bool hash_file(int fd, const char *path, const struct stat *st, bool is_new,
+		      char ret[static HEX_SIZE + 1])
+{
+	const struct known *k = room ? find_known(known, room, st->st_ino) : NULL;
+	unsigned char sum[32];
+	ssize_t n;
+
+	if (verity_measure(fd, sum)) {
+		*ret = 'v';
+		hash_hex(sum, ret + 1);
+		/* What is not as it was cannot be read; what was compared and is cached is cheap. */
+		while (!is_new && read_some(fd, path) > 0)
+			;
+		return true;
+	}
 	if (k && k->ino) {
 		hash_hex(k->sum, ret);
-		return;
+		return false;
 	}
 	hash_reset(hash);
-	while ((n = read(fd, buffer, sizeof buffer)) != 0) {
-		if (n < 0 && errno != EINTR)
-			fail_errno(errno, "read %s", path);
-		if (n > 0)
-			hash_add(hash, buffer, (size_t)n);
-	}
+	while ((n = read_some(fd, path)) > 0)
+		hash_add(hash, buffer, (size_t)n);
 	end_hex(ret);
+	return false;
 }
 
 static void hash_link(const char *path, char ret[static HEX_SIZE])
@@ -165,10 +188,32 @@ static char type_of(mode_t mode)
 	}
 }
 
-/* The length with the NUL. */
-static size_t describe(const FTSENT *e, char *ret, size_t size, uint64_t *files)
+/* A whiteout is the device 0:0. */
+static unsigned long long size_of(const struct stat *st)
 {
-	char attributes[HEX_SIZE] = "-", content[HEX_SIZE] = "-";
+	if (S_ISREG(st->st_mode))
+		return (unsigned long long)st->st_size;
+	return S_ISCHR(st->st_mode) ? (unsigned long long)st->st_rdev : 0;
+}
+
+struct total {
+	uint64_t files, verity; /* bytes; of those with fs-verity */
+	bool is_new;            /* it is to have it where it can */
+};
+
+static void give_verity(int fd, const char *path, off_t size)
+{
+	bool has;
+	int r = verity_give(fd, (uint64_t)size, &has);
+
+	if (r < 0)
+		fail_errno(-r, "fs-verity of %s", path);
+}
+
+/* The length with the NUL. */
+static size_t describe(const FTSENT *e, char *ret, size_t size, struct total *total)
+{
+	char attributes[HEX_SIZE] = "-", content[HEX_SIZE + 1] = "-";
 	const struct stat *st = e->fts_statp;
 	const char *path = e->fts_path;
 	cleanup_close int fd = -1;
@@ -181,15 +226,17 @@ static size_t describe(const FTSENT *e, char *ret, size_t size, uint64_t *files)
 		hash_attributes(fd, path, attributes);
 	}
 	if (type == 'f') {
-		hash_file(fd, path, st, content);
-		*files += (uint64_t)st->st_size;
+		if (total->is_new)
+			give_verity(fd, path, st->st_size);
+		total->files += (uint64_t)st->st_size;
+		if (hash_file(fd, path, st, total->is_new, content))
+			total->verity += (uint64_t)st->st_size;
 	} else if (type == 'l') {
 		hash_link(path, content);
 	}
 	return 1 + (size_t)snprintf(ret, size, "%c %04o %u %u %llu %s %s %s", type,
 				    st->st_mode & 07777, st->st_uid, st->st_gid,
-				    type == 'f' ? (unsigned long long)st->st_size : 0ULL,
-				    attributes, content, path);
+				    size_of(st), attributes, content, path);
 }
 
 /* ---- the whole tree --------------------------------------------------------------- */
@@ -227,14 +274,23 @@ static const FTSENT *next(FTS *walk)
 
 #define RECORD_MAX (UNPACK_PATH_MAX + 512)
 
+static void report_listing(const unsigned char sum[static 32], const struct total *total)
+{
+	char hex[HEX_SIZE];
+
+	hash_hex(sum, hex);
+	report(WIRE_LIST, "%s", hex);
+	report(WIRE_FILES, "%llu", (unsigned long long)total->files);
+	report(WIRE_VERITY, "%llu", (unsigned long long)total->verity);
+}
+
 void listing_write(int fd)
 {
 	static char out[1 << 16];
 	EVP_MD_CTX *all = hash_new();
 	unsigned char sum[32];
-	char hex[HEX_SIZE];
 	FTS *walk = begin();
-	uint64_t files = 0;
+	struct total total = {.is_new = true};
 	size_t n = 0;
 	const FTSENT *e;
 	int r = 0;
@@ -246,7 +302,7 @@ void listing_write(int fd)
 			r = io_write_all(fd, out, n);
 			n = 0;
 		}
-		k = describe(e, out + n, sizeof out - n, &files);
+		k = describe(e, out + n, sizeof out - n, &total);
 		hash_add(all, out + n, k);
 		n += k;
 	}
@@ -255,9 +311,7 @@ void listing_write(int fd)
 	if (r < 0)
 		fail_errno(-r, "write the listing");
 	hash_end(all, sum);
-	hash_hex(sum, hex);
-	report(WIRE_LIST, "%s", hex);
-	report(WIRE_FILES, "%llu", (unsigned long long)files);
+	report_listing(sum, &total);
 }
 
 /* Records out of a file, one after the other. */
@@ -301,16 +355,15 @@ void listing_compare(int fd)
 	static struct records rec;
 	static char now[RECORD_MAX];
 	unsigned char sum[32];
-	char hex[HEX_SIZE];
 	FTS *walk = begin();
-	uint64_t files = 0;
+	struct total total = {.is_new = false};
 	const FTSENT *e;
 	const char *then;
 
 	rec.fd = fd;
 	rec.all = hash_new();
 	while ((e = next(walk))) {
-		describe(e, now, sizeof now, &files);
+		describe(e, now, sizeof now, &total);
 		then = next_record(&rec);
 		if (!then || strcmp(now, then) != 0)
 			fail(EIO, "%s is not as it was unpacked", e->fts_path);
@@ -319,7 +372,5 @@ void listing_compare(int fd)
 	if (then)
 		fail(EIO, "a file is missing that was there when it was unpacked");
 	hash_end(rec.all, sum);
-	hash_hex(sum, hex);
-	report(WIRE_LIST, "%s", hex);
-	report(WIRE_FILES, "%llu", (unsigned long long)files);
+	report_listing(sum, &total);
 }

@@ -100,7 +100,7 @@ void entries_take(struct stream *s, bool is_layer);
 
 /* Of a file that was just written: the listing need not read it again. */
 void listing_remember(ino_t ino, const unsigned char sum[static 32]);
-/* Writes it, and reports its digest and the size of the files. */
+/* Gives files fs-verity, writes it, and reports its digest and the size of the files. */
 void listing_write(int fd);
 /* Compares the tree with it; fails naming the first file that differs. */
 void listing_compare(int fd);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fsverity.h>
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -200,11 +201,15 @@ static int add_unpack_rules(scmp_filter_ctx ctx)
 		SCMP_SYS(utimensat),	SCMP_SYS(write)};
 	/* Not F_SETOWN and F_SETSIG: any signal to any process of one's id. */
 	static const int commands[] = {F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL};
+	static const uint32_t ioctls[] = {FS_IOC_ENABLE_VERITY, FS_IOC_MEASURE_VERITY};
 	int r = allow_data_memory(ctx);
 
 	for (size_t i = 0; i < ARRAY_SIZE(commands) && r >= 0; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
 				     SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(ioctls) && r >= 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				     SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, ioctls[i]));
 	for (size_t i = 0; i < ARRAY_SIZE(calls) && r >= 0; i++) {
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
 		if (r == -EDOM) /* readlink, where there is only readlinkat */

@@ -269,10 +269,12 @@ static void test_digest(void **state)
 		"rm tree/a/hard; cp -p tree/usr/bin/su tree/a/hard",
 		"rm tree/a/fifo; touch tree/a/fifo",
 		"truncate -s +1 tree/a/sparse",
+		"setfattr -n user.x -v y tree/etc/motd", "setfattr -n user.x -v y tree/a",
 	};
 	char digest[80];
 
 	NEEDS_ROOT;
+	make_tree();
 	import_ok("x", "tree");
 	strcpy(digest, find("x").digest);
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
@@ -295,11 +297,13 @@ static void test_digest_format(void **state)
 	NEEDS_ROOT;
 	shell("rm -rf small && mkdir -m 755 small small/etc && echo hi >small/etc/b && "
 	      "chmod 644 small/etc/b && ln small/etc/b small/etc/c && "
-	      "ln -s b small/etc/a");
+	      "ln -s b small/etc/a && setfattr -n user.b -v 1 small/etc/b && "
+	      "setfattr -n user.a -v 23 small/etc/b && setfattr -n user.c small/etc");
 	import_ok("small", "small");
 	shell("{ printf 'cisandbox-tree-1\\n'; printf 'd 0755 0 0 0 0\\n.\\0'; "
-	      "printf 'd 0755 0 0 0 0\\netc\\0'; printf 'l 0000 0 0 0 1\\netc/a\\0b'; "
+	      "printf 'd 0755 0 0 0 0\\netc\\0x 0000 0 0 6 0\\netc\\0user.c'; printf 'l 0000 0 0 0 1\\netc/a\\0b'; "
 	      "printf 'f 0644 0 0 0 3\\netc/b\\0hi\\n'; "
+	      "printf 'x 0000 0 0 6 2\\netc/b\\0user.a23x 0000 0 0 6 1\\netc/b\\0user.b1'; "
 	      "printf 'h 0644 0 0 0 5\\netc/c\\0etc/b'; } | "
 	      "sha256sum | grep -q %s", find("small").digest + 7);
 }
