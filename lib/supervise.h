@@ -21,6 +21,7 @@ enum source {
 	SRC_INBOUND,
 	SRC_MASK,
 	SRC_ARTIFACT,
+	SRC_CACHE,
 	SRC_PASTA,
 	SRC_TRAPS, /* one for each helper */
 	SRC_TRAP_PAUSE = SRC_TRAPS + N_ANSWERERS,
