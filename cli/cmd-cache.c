@@ -11,16 +11,16 @@
 #define PATTERNS_MAX 128 /* the library has less */
 
 static const char usage[] =
-	"Usage: cisandbox cache create NAME --writers SCOPE[,SCOPE]... [--readers SCOPE[,SCOPE]...]\n"
-	"                              [--max SIZE]\n"
+	"Usage: cisandbox cache create NAME --writers SCOPE[,SCOPE]...\n"
+	"                              [--readers SCOPE[,SCOPE]...] [--max SIZE]\n"
 	"       cisandbox cache list [--json]\n"
 	"       cisandbox cache inspect NAME\n"
 	"       cisandbox cache rm NAME...\n"
 	"       cisandbox cache prune [--max SIZE] [--json]\n"
 	"\n"
-	"  create   Make an empty cache, for runs with that --cache. Those with a --scope of its\n"
-	"           writers leave what they have made of it, others find it and leave nothing.\n"
-	"           A scope may end, each part of it, in *: release/*, pr-*\n"
+	"  create   Make an empty cache. Jobs that run for a scope of its writers leave what\n"
+	"           they have made of it, others find it and leave nothing. Each part of a\n"
+	"           scope may end in *: release/*, pr-*\n"
 	"  list     Show the caches of this host\n"
 	"  inspect  Show one as JSON\n"
 	"  rm       Remove caches that no sandbox uses\n"

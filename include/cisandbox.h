@@ -668,7 +668,7 @@ void cis_seed_build_free(struct cis_seed_build *b);
  */
 struct cis_cache_policy {
 	const char *const *writers; /* scopes whose jobs publish; ends with NULL, one at least */
-	const char *const *readers; /* scopes whose jobs find it; NULL: any. Writers do in any case */
+	const char *const *readers; /* scopes whose jobs find it, beside these; NULL: any */
 	uint64_t max;               /* bytes of a generation; 0: 10 GiB */
 };
 /* Makes one, which is empty. -EEXIST. */

@@ -172,8 +172,8 @@ static int explain(const struct spec_cache *c, const struct cache *cache,
 				c->path, r->at);
 	case COPIER_SIZE:
 		return cis_fail_plain(err, EFBIG,
-				      "cache %s: not published: with %s%s it is more than its %lluM "
-				      "(cache create --max says how much)",
+				      "cache %s: not published: with %s%s it is more than its "
+				      "%lluM (cache create --max says how much)",
 				      c->name, c->path, r->at,
 				      (unsigned long long)cache->policy.max >> 20);
 	case COPIER_ENTRIES:
@@ -245,8 +245,8 @@ void cache_publish_ended(struct cis_sandbox *sb)
 		r = explain(c, &sb->plan.caches[p->next], &report, &err);
 	else
 		r = cis_fail_plain(&err, EIO,
-				   "cache %s: not published: the helper that copies it died (%s %d)",
-				   c->name, info.si_code == CLD_EXITED ? "status" : "signal",
+				   "cache %s: not published: the helper that copies it died "
+				   "(%s %d)", c->name, info.si_code == CLD_EXITED ? "status" : "signal",
 				   info.si_status);
 	end_work(p);
 	sb->plan.fds[slot] = fd_close(sb->plan.fds[slot]);

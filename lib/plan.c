@@ -789,32 +789,6 @@ static int open_seed(struct plan *p, struct cis_error *err)
 	return r;
 }
 
-static int open_caches(struct plan *p, struct cis_error *err)
-{
-	const struct spec *s = p->spec;
-
-	if (!s->n_caches)
-		return 0;
-	p->caches = calloc(s->n_caches, sizeof *p->caches);
-	p->cache_writes = calloc(s->n_caches, sizeof *p->cache_writes);
-	if (!p->caches || !p->cache_writes)
-		return cis_fail(err, ENOMEM, "plan");
-	for (; p->n_caches < s->n_caches; p->n_caches++) {
-		const struct spec_cache *c = &s->caches[p->n_caches];
-		int r = cache_open(c->name, &p->caches[p->n_caches], err);
-
-		if (r < 0)
-			return r;
-		r = cache_admit(&p->caches[p->n_caches], c->name, s->scope, err);
-		if (r < 0) {
-			cache_done(&p->caches[p->n_caches]);
-			return r;
-		}
-		p->cache_writes[p->n_caches] = r && !c->readonly;
-	}
-	return 0;
-}
-
 int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	       struct cis_error *err)
 {
@@ -839,7 +813,7 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 		return rootfd;
 	r = open_seed(p, err);
 	if (r >= 0)
-		r = open_caches(p, err);
+		r = plan_open_caches(p, err);
 	if (r < 0)
 		return r;
 	r = plan_payload(p, spec, argv, rootfd, err);

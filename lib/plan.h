@@ -185,6 +185,9 @@ void plan_exec_done(struct plan_exec *e);
  */
 int plan_open_root(struct plan *p, struct cis_error *err);
 
+/* plan-cache.c: p->caches, held until plan_done(). */
+int plan_open_caches(struct plan *p, struct cis_error *err);
+
 /* The payload part alone: @rootfd is that, or, for enter(), the root of the live sandbox. */
 int plan_payload(struct plan *p, const struct spec *spec, char *const argv[], int rootfd,
 		 struct cis_error *err);

@@ -49,9 +49,9 @@ struct copier_order {
 	uint64_t entries;    /* the most: files, directories and links */
 	uint32_t base, count; /* the sandbox's ids */
 	/*
-	 * Owners, links, and modes without set-id bits are as they were, the owners 0-based on
-	 * disk, and all is written out. Else all is the caller's, for no one else to write, and links
-	 * that lead out of the tree are left out.
+	 * Owners, links, and modes without set-id bits are as they were, the owners 0-based
+	 * on disk, and all is written out. Else all is the caller's, for no one else to
+	 * write, and links that lead out of the tree are left out.
 	 */
 	bool faithful;
 };
