@@ -246,7 +246,8 @@ void cache_publish_ended(struct cis_sandbox *sb)
 	else
 		r = cis_fail_plain(&err, EIO,
 				   "cache %s: not published: the helper that copies it died "
-				   "(%s %d)", c->name, info.si_code == CLD_EXITED ? "status" : "signal",
+				   "(%s %d)", c->name,
+				   info.si_code == CLD_EXITED ? "status" : "signal",
 				   info.si_status);
 	end_work(p);
 	sb->plan.fds[slot] = fd_close(sb->plan.fds[slot]);
