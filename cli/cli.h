@@ -46,6 +46,7 @@ int cmd_reap(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_image(int argc, char **argv);
 int cmd_seed(int argc, char **argv);
+int cmd_cache(int argc, char **argv);
 int cmd_bundle(int argc, char **argv);
 int cmd_pool(int argc, char **argv);
 

@@ -23,6 +23,7 @@ static const struct {
 	{"bundle", cmd_bundle, "Make an OCI bundle of an image, for any runtime"},
 	{"pool", cmd_pool, "Keep sandboxes that are up already, for run --pool"},
 	{"image", cmd_image, "Build, import, list and remove root file systems"},
+	{"cache", cmd_cache, "Make, list and empty what jobs leave for later ones"},
 	{"seed", cmd_seed, "Build, list and remove what docker inside has from the start"},
 };
 

@@ -104,6 +104,37 @@ int job_set_artifact_max(struct front *f, const char *v)
 	return cis_sandbox_set_artifact_max(f->sb, bytes);
 }
 
+/* NAME:/PATH[:ro] */
+int job_add_cache(struct front *f, const char *v)
+{
+	const char *path = strchr(v, ':'), *end;
+	struct cis_error err = {0};
+	uint64_t flags = 0;
+	char *name, *at;
+	int r;
+
+	if (!path || path == v || path[1] != '/')
+		return -EINVAL;
+	end = strchr(++path, ':');
+	if (end && strcmp(end, ":ro") != 0)
+		return -EINVAL;
+	if (end)
+		flags = CIS_CACHE_READONLY;
+	name = strndup(v, (size_t)(path - 1 - v));
+	at = end ? strndup(path, (size_t)(end - path)) : strdup(path);
+	r = name && at ? cis_sandbox_add_cache(f->sb, name, at, flags, &err) : -ENOMEM;
+	if (r < 0 && name && at)
+		r = (cli_error(f->verb, &err), 1);
+	free(name);
+	free(at);
+	return r;
+}
+
+int job_set_scope(struct front *f, const char *v)
+{
+	return cis_sandbox_set_scope(f->sb, v);
+}
+
 int job_check(const struct front *f)
 {
 	if (f->stdin_is_secret && f->interactive)

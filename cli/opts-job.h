@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What options about secrets and artifacts do: rows of the table in opts.c. */
+/* What options about secrets, artifacts and caches do: rows of the table in opts.c. */
 #ifndef CIS_CLI_OPTS_JOB_H
 #define CIS_CLI_OPTS_JOB_H
 
@@ -13,6 +13,8 @@ int job_add_env_file(struct front *f, const char *v);
 int job_set_mask(struct front *f, const char *v);
 int job_add_artifact(struct front *f, const char *v);
 int job_set_artifact_max(struct front *f, const char *v);
+int job_add_cache(struct front *f, const char *v);
+int job_set_scope(struct front *f, const char *v);
 
 /* What no single option shows. 0 or an exit status, the reason printed. */
 int job_check(const struct front *f);

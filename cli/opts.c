@@ -484,6 +484,8 @@ static const struct opt {
 	{"mask", 0, LATE, "on|off", job_set_mask, "[MASKED] for values of secrets in output (on)"},
 	{"artifact", 0, LATE, "PATH[:DEST]", job_add_artifact, "copied out at the end"},
 	{"artifact-max", 0, LATE, "SIZE", job_set_artifact_max, "limit of all artifacts (1G)"},
+	{"cache", 0, RUN, "NAME:PATH[:ro]", job_add_cache, "what earlier jobs left there"},
+	{"scope", 0, RUN, "SCOPE", job_set_scope, "for whom it runs, as in main or pr-17"},
 	{"timeout", 0, LATE, "DURATION", set_timeout, "end it after that; exit status 124"},
 	{"name", 0, LATE, "ID", set_name, "its name (default random)"},
 	{"hostname", 'h', LATE | BUNDLE, "NAME", set_hostname, "its host name (default the ID)"},

@@ -203,6 +203,23 @@ int cis_sandbox_add_artifact(struct cis_sandbox *sb, const char *path, const cha
 /* Bytes of all artifacts, holes included; 0 is the default, 1 GiB. */
 int cis_sandbox_set_artifact_max(struct cis_sandbox *sb, uint64_t bytes);
 
+/*
+ * For whom the job runs: "main", "release/1.2", "pr-17". It decides what of caches the job may
+ * write, so it must come from who starts jobs and never from a job, nor be the name that somebody
+ * gave to a branch of his own. Up to 255 of [A-Za-z0-9._/@+=#-]. -EINVAL.
+ */
+int cis_sandbox_set_scope(struct cis_sandbox *sb, const char *scope);
+/*
+ * The cache @name (below: caches) at @path inside, as its newest generation is at start(): what the
+ * job writes there is on its own disk. Is the scope a writer's, and the payload's status 0, that
+ * becomes the next generation, unless there is one already: then it is refused as stale.
+ * CIS_EVENT_CACHE says which; exit_status() does not change. At most 16. -EEXIST. start():
+ * -ENOENT; -EACCES: the scope may not read it; -EINVAL: no scope.
+ */
+#define CIS_CACHE_READONLY 1ULL /* and nothing is published */
+int cis_sandbox_add_cache(struct cis_sandbox *sb, const char *name, const char *path,
+			  uint64_t flags, struct cis_error *err);
+
 /* "K=V" sets, "K" copies the caller's value (nothing if it has none). */
 int cis_sandbox_add_env(struct cis_sandbox *sb, const char *assignment);
 /*
@@ -440,6 +457,8 @@ enum cis_event_kind {
 	CIS_EVENT_HOST_DISK,
 	CIS_EVENT_UNHELD,       /* limits of a built-in profile that do not hold without root */
 	CIS_EVENT_HELD,         /* after hold(): it is up and frozen, and start() may be called */
+	/* What the job left in a cache is its next generation; value: which. Or why not: errno. */
+	CIS_EVENT_CACHE,
 };
 struct cis_event {
 	int kind; /* enum cis_event_kind */
@@ -641,6 +660,39 @@ int cis_seed_build_publish(struct cis_seed_build *b, uint64_t *ret_generation,
 			   struct cis_error *err);
 /* Removes what was not published. */
 void cis_seed_build_free(struct cis_seed_build *b);
+
+/* ---- caches ------------------------------------------------------------- */
+
+/*
+ * Patterns are labels with "/" between them, and a label may end in "*": one or more characters
+ * of it, none of them a "/". "release/" and an asterisk are release/1 and not release/1/x.
+ */
+struct cis_cache_policy {
+	const char *const *writers; /* scopes whose jobs publish; ends with NULL, one at least */
+	const char *const *readers; /* scopes whose jobs find it, beside these; NULL: any */
+	uint64_t max;               /* bytes of a generation; 0: 10 GiB */
+};
+/* Makes one, which is empty. -EEXIST. */
+int cis_cache_create(const char *name, const struct cis_cache_policy *policy, size_t size,
+		     struct cis_error *err);
+struct cis_cache {
+	char name[128];
+	uint64_t generation;
+	uint64_t size, files, max; /* size: bytes of its files */
+	int64_t created, used;     /* used: when a sandbox last started with it */
+};
+int cis_cache_list(struct cis_cache **ret, size_t *ret_n, struct cis_error *err);
+int cis_cache_list_json(char **ret, struct cis_error *err);
+int cis_cache_inspect_json(const char *name, char **ret, struct cis_error *err);
+/* -EBUSY: a sandbox uses it. */
+int cis_cache_remove(const char *name, struct cis_error *err);
+/*
+ * Deletes generations that are neither the newest nor in use: how many. With @max the caches
+ * that were used longest ago, and are not in use, are emptied, names and policies staying, until
+ * all together have no more than *max bytes.
+ */
+int cis_cache_prune(const uint64_t *max, uint64_t *ret_generations, uint64_t *ret_emptied,
+		    struct cis_error *err);
 
 /* ---- bundles ------------------------------------------------------------ */
 

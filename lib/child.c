@@ -263,6 +263,16 @@ static unsigned int overlay_flags(const struct op *op)
 	       (op->flags & OP_OVERLAY_USER ? OVERLAY_USER : 0);
 }
 
+static int mount_cache(const struct launch *l, const struct op *op)
+{
+	int *fds = l->plan->fds;
+	const struct overlay_lowers lower = {.top = fds[op->slot]};
+
+	fds[op->value] = overlay_mount_stage(&lower, fds[SLOT_SCRATCH], op->source,
+					     overlay_flags(op));
+	return fds[op->value] < 0 ? fds[op->value] : 0;
+}
+
 static int stage_op(struct launch *l, const struct op *op)
 {
 	int *fds = l->plan->fds;
@@ -297,6 +307,8 @@ static int stage_op(struct launch *l, const struct op *op)
 		return fds[op->slot] < 0 ? fds[op->slot]
 					 : attach(fds[op->slot], fds[SLOT_SCRATCH],
 						  ROOT_PLACE, false);
+	case OP_CACHE:
+		return mount_cache(l, op);
 	case OP_SHELVE:
 		return attach(fds[op->slot], fds[SLOT_SCRATCH], op->target, false);
 	case OP_KEEP:

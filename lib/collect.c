@@ -33,7 +33,7 @@ static void tell_size(uint64_t bytes, char *buf, size_t room)
 }
 
 static void tell(struct cis_sandbox *sb, const struct artifact *a,
-		 const struct artifact_report *r)
+		 const struct copier_report *r)
 {
 	char size[32], text[512]; /* of which an event has the beginning */
 	int n;
@@ -82,7 +82,7 @@ int collect_next(struct cis_sandbox *sb)
 void collect_ended(struct cis_sandbox *sb)
 {
 	const struct artifact *a = &sb->spec.artifacts.v[sb->collector.next];
-	struct artifact_report report;
+	struct copier_report report;
 	struct cis_error err = {0};
 
 	if (collector_finish(&sb->collector, &sb->spec.artifacts, &report, &err) < 0)

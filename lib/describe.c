@@ -61,6 +61,22 @@ static const char *user_of(const struct cis_sandbox *sb)
 	return sb->plan.config.user ? sb->plan.config.user : "0:0";
 }
 
+static struct json *caches(const struct cis_sandbox *sb)
+{
+	struct json *list = json_array_new();
+
+	for (size_t i = 0; i < sb->plan.n_caches; i++) {
+		struct json *o = json_object_new();
+
+		json_set_string(o, "name", sb->spec.caches[i].name);
+		json_set_string(o, "target", sb->spec.caches[i].path);
+		json_set_int(o, "generation", (int64_t)sb->plan.caches[i].g.number);
+		json_set_bool(o, "publish", sb->plan.cache_writes[i]);
+		json_push(list, o);
+	}
+	return list;
+}
+
 int describe_write_state(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
 {
 	cleanup(json_freep) struct json *o = json_object_new();
@@ -80,6 +96,10 @@ int describe_write_state(struct cis_sandbox *sb, char *const argv[], struct cis_
 	if (s->seed) {
 		json_set_string(o, "seed", s->seed);
 		json_set_int(o, "seed_generation", (int64_t)sb->plan.seed.g.number);
+	}
+	if (s->n_caches) {
+		json_set_string(o, "scope", s->scope);
+		json_set(o, "caches", caches(sb));
 	}
 	json_set_string(o, "rootfs", sb->is_bundle ? sb->container.rootfs : first_layer(sb));
 	if (sb->is_bundle)

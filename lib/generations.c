@@ -276,25 +276,31 @@ int generations_prune(const char *kind, uint64_t *ret, struct cis_error *err)
 
 /* ---- making ------------------------------------------------------------------------- */
 
-static int put(const struct work *w, const char *from, const char *name, uint64_t *ret)
+/* Under the lock of the store. */
+static int put(const struct work *w, const char *from, const char *name, uint64_t after,
+	       uint64_t *ret)
 {
 	cleanup_close int dir = -1;
 	char number[NUMBER_MAX + 1];
 	int r;
 
-	if (mkdirat(w->store->fd, name, 0700) < 0 && errno != EEXIST)
+	if (after == GENERATION_ANY && mkdirat(w->store->fd, name, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	r = dir = tree_open_dir(w->store->fd, name);
+	if (r == -ENOENT)
+		return -ESTALE;
 	if (r >= 0)
 		r = find_newest(dir, ret);
 	if (r < 0)
 		return r;
+	if (after != GENERATION_ANY && *ret != after)
+		return -ESTALE;
 	snprintf(number, sizeof number, "%llu", (unsigned long long)++*ret);
 	return renameat(w->fd, from, dir, number) < 0 ? -errno : 0;
 }
 
 int generation_publish(const struct work *w, const char *from, const char *kind,
-		       const char *name, uint64_t *ret, struct cis_error *err)
+		       const char *name, uint64_t after, uint64_t *ret, struct cis_error *err)
 {
 	uint64_t dropped = 0;
 	int r = check_name(kind, name, err);
@@ -306,10 +312,12 @@ int generation_publish(const struct work *w, const char *from, const char *kind,
 		r = store_lock(w->store, err);
 	if (r < 0)
 		return r;
-	r = put(w, from, name, ret);
+	r = put(w, from, name, after, ret);
 	if (r == 0)
 		drop_old(w, name, *ret, &dropped);
 	store_unlock(w->store);
+	if (r == -ESTALE)
+		return r;
 	return r < 0 ? cis_fail(err, -r, "rename to %s/%s", w->store->path, name) : 0;
 }
 

@@ -2,7 +2,8 @@
 /*
  * What has a name and changes, while sandboxes use what it was before:
  *
- *	seeds/NAME/N/         generation N; the highest is the one that is given out
+ *	seeds/NAME/N/         generation N; the highest is the one that is given out; what else
+ *	                      is in NAME/ goes with the name
  *	seeds/.tmp-XXXXXX/    one in the making, or one that goes: see image-store.h
  *
  * A generation appears by one rename and is never changed. A lock on its directory, shared, is
@@ -19,6 +20,7 @@
 
 /* The kinds of things, each with a directory of that name, and an "s", in the data root. */
 #define GENERATIONS_SEED "seed"
+#define GENERATIONS_CACHE "cache"
 
 struct generation {
 	int fd; /* its directory, and the lock */
@@ -39,11 +41,14 @@ int generation_open(const char *kind, const char *name, struct generation *ret,
 int generations_open(struct store *s, const char *kind, struct cis_error *err);
 
 /*
- * The directory @from of @w becomes the newest of @name, which may be new. Those before it go
- * into @w, unless they are in use. *ret: its number.
+ * The directory @from of @w becomes the newest of @name, if the one before it is @after; with
+ * GENERATION_ANY whatever it is, and @name may be new. -ESTALE, without a message: it is another,
+ * or @name is gone. Those before it go into @w, unless they are in use. *ret: its number.
  */
 int generation_publish(const struct work *w, const char *from, const char *kind,
-		       const char *name, uint64_t *ret, struct cis_error *err);
+		       const char *name, uint64_t after, uint64_t *ret,
+		       struct cis_error *err);
+#define GENERATION_ANY 0u
 
 /* All of @name: -EBUSY while one is in use. */
 int generations_remove(const char *kind, const char *name, struct cis_error *err);

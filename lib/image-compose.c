@@ -62,8 +62,8 @@ static int add_missing(const struct compose *c, const struct oci_layer *l,
 static int check_total(const struct compose *c, const struct oci_layer *l, uint64_t *all,
 		       struct cis_error *err)
 {
-	uint64_t size;
-	int r = layer_size(c->w->store, l->chain, &size, err);
+	uint64_t size, verity;
+	int r = layer_size(c->w->store, l->chain, &size, &verity, err);
 
 	if (r < 0)
 		return r;

@@ -360,6 +360,13 @@ static void keep(int *where, int fd)
 	*where = fd;
 }
 
+static int *kept_by(struct launch *l, uint32_t slot, struct launched *ret)
+{
+	if (slot >= SLOT_BIND && slot < l->plan->n_fds)
+		return &l->plan->fds[slot];
+	return slot == SLOT_SECRETS ? &ret->secrets : &ret->root;
+}
+
 /* Until the command runs; with services until they are about to start. */
 static int converse(struct launch *l, struct launched *ret, struct cis_error *err)
 {
@@ -378,7 +385,7 @@ static int converse(struct launch *l, struct launched *ret, struct cis_error *er
 			ret->tty = fd;
 			break;
 		case SYNC_KEEP:
-			keep(m.index == SLOT_SECRETS ? &ret->secrets : &ret->root, fd);
+			keep(kept_by(l, m.index, ret), fd);
 			break;
 		case SYNC_TRAP:
 			ret->listener = fd;

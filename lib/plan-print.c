@@ -17,6 +17,13 @@ static const char *slot_name(const struct plan *p, unsigned int slot, char buf[s
 
 	if (slot < SLOT_BIND)
 		return names[slot];
+	if (slot >= plan_cache_slot(p, 0)) {
+		if (slot >= plan_cache_root_slot(p, 0))
+			snprintf(buf, 16, "view%u", slot - plan_cache_root_slot(p, 0));
+		else
+			snprintf(buf, 16, "cache%u", slot - plan_cache_slot(p, 0));
+		return buf;
+	}
 	if (slot >= plan_layer_slot(p, 1))
 		snprintf(buf, 16, "layer%u", slot - plan_layer_slot(p, 1) + 1);
 	else
@@ -186,7 +193,9 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 		break;
 	case OP_KEEP:
 		snprintf(buf, n, "hand a clone of the %s to the caller, for %s", slot,
-			 op->slot == SLOT_ROOT ? "artifacts" : "those to come");
+			 op->slot == SLOT_ROOT	    ? "artifacts"
+			 : op->slot == SLOT_SECRETS ? "those to come"
+						    : "what is published at the end");
 		break;
 	case OP_CPUS:
 		snprintf(buf, n, "run on as many cpus as %llu.%03llu come to", value / 1000,
@@ -225,6 +234,10 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 		break;
 	case OP_OVERLAY:
 		describe_overlay(op, buf, n);
+		break;
+	case OP_CACHE:
+		snprintf(buf, n, "mount the overlay of %s and scratch%s%s", slot, op->source,
+			 op->flags & OP_OVERLAY_USER ? ", marked by user.overlay.*" : "");
 		break;
 	case OP_DEV:
 		snprintf(buf, n, "make /dev%s",
@@ -283,6 +296,11 @@ int plan_print(const struct plan *p, char **ret)
 		p->spec->flags & CIS_ALLOW_IO_URING ? ", io_uring allowed" : "",
 		p->spec->flags & CIS_NO_NEW_PRIVS ? ", no_new_privs" : "");
 	print_exec(f, "payload", &p->payload);
+	for (size_t i = 0; i < p->n_caches; i++)
+		if (p->cache_writes[i])
+			fprintf(f, "%-7s publish %s to cache %s after generation %llu\n", "at end",
+				p->spec->caches[i].path, p->spec->caches[i].name,
+				(unsigned long long)p->caches[i].g.number);
 	for (size_t i = 0; i < p->spec->artifacts.n; i++)
 		fprintf(f, "%-7s copy %s to %s\n", "at end", p->spec->artifacts.v[i].path,
 			p->spec->artifacts.v[i].dest);

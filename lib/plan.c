@@ -254,6 +254,17 @@ static int plan_seed_host(struct plan *p)
 	return r;
 }
 
+static int plan_cache_host(struct plan *p, size_t i)
+{
+	cleanup_free char *tree = NULL;
+	int r = str_format(&tree, "%s/" CACHE_TREE, p->caches[i].g.path);
+
+	return r < 0 ? r
+		     : add(p, (struct op){OP_CLONE_TREE, BY_CALLER,
+					  .slot = (uint16_t)plan_cache_slot(p, i),
+					  .source = keep(p, tree), .flags = OP_TREE_READONLY});
+}
+
 static int plan_host(struct plan *p)
 {
 	const struct spec *s = p->spec;
@@ -281,6 +292,8 @@ static int plan_host(struct plan *p)
 				       .slot = (uint16_t)(SLOT_BIND + i),
 				       .source = s->binds[i].source,
 				       .flags = s->binds[i].readonly ? OP_TREE_READONLY : 0});
+	for (size_t i = 0; i < p->n_caches && r >= 0; i++)
+		r = plan_cache_host(p, i);
 	if (r >= 0)
 		r = add(p, (struct op){OP_SCRATCH, BY_CALLER, .slot = SLOT_SCRATCH,
 				       .value = disk_size(s), .flags = p->disk});
@@ -395,6 +408,27 @@ static int plan_overlay(struct plan *p)
 
 #define SEED_SHELF "seed"
 
+/* In the scratch: what all have in common, and the job's own layer, whose top is its user's. */
+static int plan_cache_layers(struct plan *p, size_t i)
+{
+	char lower[48], upper[48], work[48];
+	int r;
+
+	snprintf(lower, sizeof lower, "caches/%zu/lower", i);
+	snprintf(upper, sizeof upper, PLAN_CACHE_UPPER, i);
+	snprintf(work, sizeof work, "caches/%zu/work", i);
+	r = add(p, (struct op){OP_SHELVE, BY_STAGE, .slot = (uint16_t)plan_cache_slot(p, i),
+			       .target = keep(p, lower)});
+	if (r >= 0)
+		r = add(p, (struct op){OP_MKDIR, BY_STAGE, .slot = SLOT_SCRATCH,
+				       .target = keep(p, upper), .value = 0755,
+				       .uid = p->payload.uid, .gid = p->payload.gid});
+	if (r >= 0)
+		r = add(p, (struct op){OP_MKDIR, BY_STAGE, .slot = SLOT_SCRATCH,
+				       .target = keep(p, work), .value = 0755});
+	return r;
+}
+
 /* From the host's side: ids, layers. */
 static int plan_root(struct plan *p, int rootfd)
 {
@@ -417,11 +451,16 @@ static int plan_root(struct plan *p, int rootfd)
 		r = add_idmap(p, SLOT_BIND + (unsigned int)i);
 	if (r >= 0 && p->spec->seed && !p->rootless)
 		r = add_idmap(p, SLOT_SEED);
+	for (size_t i = 0; i < p->n_caches && r >= 0 && !p->rootless; i++)
+		r = add_idmap(p, plan_cache_slot(p, i));
 	if (r >= 0)
 		r = add(p, (struct op){OP_ATTACH_LAYERS, BY_STAGE});
 	if (r >= 0 && p->spec->seed)
 		r = add(p, (struct op){OP_SHELVE, BY_STAGE, .slot = SLOT_SEED,
 				       .target = SEED_SHELF});
+	for (size_t i = 0; i < p->n_caches && r >= 0; i++)
+		if (!p->spec->caches[i].readonly)
+			r = plan_cache_layers(p, i);
 	if (r >= 0)
 		r = add_scratch_dir(p, rootfd, "root/upper", ".");
 	if (r >= 0)
@@ -504,6 +543,42 @@ static int plan_secrets(struct plan *p, int rootfd, struct cis_error *err)
 		r = add(p, (struct op){OP_KEEP, BY_STAGE, .slot = SLOT_SECRETS,
 				       .flags = OP_TREE_READONLY});
 	return r < 0 ? cis_fail(err, -r, "plan") : 0;
+}
+
+/* Read-only it is what all have in common, else an overlay of the job's own over that. */
+static int plan_cache(struct plan *p, size_t i, const char *target)
+{
+	bool readonly = p->spec->caches[i].readonly;
+	uint16_t slot = (uint16_t)(readonly ? plan_cache_slot(p, i) : plan_cache_root_slot(p, i));
+	char place[48];
+	int r = 0;
+
+	snprintf(place, sizeof place, "/caches/%zu", i);
+	if (!readonly)
+		r = add(p, (struct op){OP_CACHE, BY_STAGE,
+				       .slot = (uint16_t)plan_cache_slot(p, i), .value = slot,
+				       .source = keep(p, place),
+				       .flags = p->rootless ? OP_OVERLAY_USER : 0});
+	if (r >= 0)
+		r = add(p, (struct op){OP_ATTACH, BY_STAGE, .slot = slot, .target = target});
+	if (r >= 0 && p->cache_writes[i])
+		r = add(p, (struct op){OP_KEEP, BY_STAGE, .slot = slot});
+	return r;
+}
+
+static int plan_caches(struct plan *p, int rootfd, struct cis_error *err)
+{
+	for (size_t i = 0; i < p->n_caches; i++) {
+		const char *target = NULL;
+		int r = resolve_target(p, rootfd, p->spec->caches[i].path, &target, err);
+
+		if (r < 0)
+			return cis_wrap(err, r, "cache %s", p->spec->caches[i].name);
+		r = plan_cache(p, i, target);
+		if (r < 0)
+			return cis_fail(err, -r, "plan");
+	}
+	return 0;
 }
 
 static int plan_binds(struct plan *p, int rootfd, struct cis_error *err)
@@ -737,6 +812,8 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	if (rootfd < 0)
 		return rootfd;
 	r = open_seed(p, err);
+	if (r >= 0)
+		r = plan_open_caches(p, err);
 	if (r < 0)
 		return r;
 	r = plan_payload(p, spec, argv, rootfd, err);
@@ -764,6 +841,8 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	if (r >= 0)
 		r = plan_secrets(p, rootfd, err);
 	if (r >= 0)
+		r = plan_caches(p, rootfd, err);
+	if (r >= 0)
 		r = plan_binds(p, rootfd, err);
 	if (r < 0)
 		return r;
@@ -771,7 +850,7 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	if (r < 0)
 		return cis_fail(err, -r, "plan");
 
-	p->n_fds = plan_layer_slot(p, p->layers.n);
+	p->n_fds = plan_cache_root_slot(p, p->n_caches);
 	p->fds = calloc(p->n_fds, sizeof *p->fds);
 	if (!p->fds)
 		return cis_fail(err, ENOMEM, "plan");
@@ -796,6 +875,10 @@ void plan_done(struct plan *p)
 	strv_done(&p->layers);
 	image_config_done(&p->config);
 	seed_done(&p->seed);
+	for (size_t i = 0; i < p->n_caches; i++)
+		cache_done(&p->caches[i]);
+	free(p->caches);
+	free(p->cache_writes);
 	free(p->inner_path);
 	*p = (struct plan)PLAN_EMPTY;
 }

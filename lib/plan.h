@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/str.h"
+#include "cache.h"
 #include "image-config.h"
 #include "seed.h"
 #include "spec.h"
@@ -52,6 +53,8 @@ enum op_kind {
 	OP_MKDIR,       /* slot, target: on the scratch, parents too; value: mode; uid, gid */
 	OP_FILE,        /* slot, target, text: a small file of root's, 0644 */
 	OP_SHELVE,      /* slot at target on the scratch, where init finds it */
+	OP_CACHE,       /* slot, which is attached, under directories of the scratch, source; value:
+			 * the slot that gets the overlay; flags: OP_OVERLAY_USER */
 	OP_OVERLAY,     /* source: where on the scratch; slot: gets the root; flags: OP_NODES,
 			 * OP_OVERLAY_USER */
 	OP_KEEP,        /* slot: a clone of it, with nothing attached, goes to the caller; flags:
@@ -81,7 +84,10 @@ enum op_kind {
 #define OP_NODES 1u /* device nodes count, and the groups say which may be opened */
 #define OP_OVERLAY_USER 2u  /* its marks are user.overlay.*: trusted.* is the host's */
 
-/* Descriptors that ops hand on; binds follow from SLOT_BIND, then layers below the image's top. */
+/*
+ * Descriptors that ops hand on; binds follow from SLOT_BIND, then layers below the image's top,
+ * then caches, then the overlays over these.
+ */
 enum slot {
 	SLOT_NONE, SLOT_IMAGE, SLOT_SCRATCH, SLOT_ROOT, SLOT_DEV, SLOT_VFS, SLOT_INNER,
 	SLOT_SECRETS, SLOT_SEED, SLOT_BIND
@@ -136,6 +142,9 @@ struct plan {
 	struct strv layers; /* host paths of the read-only root's, the topmost first */
 	struct image_config config; /* the image's own wishes */
 	struct seed seed;  /* g.fd is -1 without one; held until plan_done() */
+	struct cache *caches; /* one for each of the spec; held until plan_done() */
+	bool *cache_writes;   /* what it leaves in each may be published */
+	size_t n_caches;
 	char *inner_path;  /* and of the runtime for engines inside; NULL: none */
 };
 /* What plan_done() may be called for; all zeroes are not. */
@@ -155,6 +164,19 @@ static inline unsigned int plan_layer_slot(const struct plan *p, size_t i)
 	return i == 0 ? SLOT_IMAGE
 		      : SLOT_BIND + (unsigned int)(p->spec->n_binds + i - 1);
 }
+static inline unsigned int plan_cache_slot(const struct plan *p, size_t i)
+{
+	return plan_layer_slot(p, p->layers.n) + (unsigned int)i;
+}
+
+/* What the job sees of cache @i. In the caller: a clone of it, if the job may publish. */
+static inline unsigned int plan_cache_root_slot(const struct plan *p, size_t i)
+{
+	return plan_cache_slot(p, p->n_caches) + (unsigned int)i;
+}
+/* Of cache @i, what the job writes, on the scratch. */
+#define PLAN_CACHE_UPPER "caches/%zu/upper"
+
 void plan_exec_done(struct plan_exec *e);
 
 /*
@@ -162,6 +184,9 @@ void plan_exec_done(struct plan_exec *e);
  * only the spec need be set.
  */
 int plan_open_root(struct plan *p, struct cis_error *err);
+
+/* plan-cache.c: p->caches, held until plan_done(). */
+int plan_open_caches(struct plan *p, struct cis_error *err);
 
 /* The payload part alone: @rootfd is that, or, for enter(), the root of the live sandbox. */
 int plan_payload(struct plan *p, const struct spec *spec, char *const argv[], int rootfd,

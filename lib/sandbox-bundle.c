@@ -78,8 +78,8 @@ static int check_spec(const struct spec *s, struct cis_error *err)
 		return refuse(err, "our runtime for engines inside", "the image's is used");
 	if (s->seed)
 		return refuse(err, "a seed", "the runtime's engine has images of its own");
-	if (s->secrets.n || s->artifacts.n)
-		return refuse(err, "a secret or an artifact", "they are of cisandbox run");
+	if (s->secrets.n || s->artifacts.n || s->n_caches)
+		return refuse(err, "a secret, an artifact or a cache", "they are of cisandbox run");
 	for (size_t i = 0; i < s->n_binds; i++)
 		if (strspn(s->binds[i].target, "/") == strlen(s->binds[i].target))
 			return cis_fail_plain(err, EINVAL, "bind %s: %s is the root itself",

@@ -58,6 +58,7 @@ static int refuse_others(const struct spec *s, struct cis_error *err)
 			   : s->flags				 ? "flags"
 			   : s->secrets.n			 ? "secrets"
 			   : s->artifacts.n			 ? "artifacts"
+			   : s->n_caches || s->scope		 ? "caches"
 			   : s->vfs == CIS_VFS_ON		 ? "virtual files"
 			   : s->inner == CIS_INNER_CISANDBOX	 ? "a runtime for engines inside"
 								 : NULL;

@@ -45,6 +45,7 @@ int cis_sandbox_new(struct cis_sandbox **ret)
 	gate_init(&sb->gate);
 	notify_init(&sb->notify);
 	collector_init(&sb->collector);
+	cache_publisher_init(&sb->publisher);
 	sb->plan = (struct plan)PLAN_EMPTY;
 	sb->audit = sb->sync = sb->pidfd = sb->tty = -1;
 	sb->timeout = sb->grace = sb->tick = sb->image_lock = sb->bundle = sb->respawn = -1;
@@ -79,6 +80,7 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 	gate_done(&sb->gate);
 	secrets_end(sb);
 	collector_done(&sb->collector);
+	cache_publisher_done(&sb->publisher);
 	fd_close(sb->held);
 	fd_close(sb->respawn);
 	notify_done(&sb->notify);
@@ -429,7 +431,7 @@ static int launch(struct cis_sandbox *sb, struct launch *l, struct launched *ret
 	/* Attached by now. Closing the last descriptor of a mount takes the kernel a while:
 	 * here the command runs meanwhile, at the end somebody would wait. */
 	for (size_t i = 0; i < sb->plan.n_fds; i++)
-		if (i != SLOT_SCRATCH)
+		if (i != SLOT_SCRATCH && i < plan_cache_root_slot(&sb->plan, 0))
 			sb->plan.fds[i] = fd_close(sb->plan.fds[i]);
 	return r < 0 ? r : supervise_begin(sb, err);
 }
@@ -498,6 +500,8 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 	if (r < 0)
 		return r;
 	sb->phase = PHASE_RUNNING;
+	for (size_t i = 0; i < sb->plan.n_caches; i++)
+		cache_note_use(&sb->plan.caches[i]);
 	/* It is told of when there is a command. */
 	if (sb->spec.hold)
 		return done.is_held ? hold_begin(sb, err) : 0;
@@ -594,8 +598,10 @@ int cis_sandbox_signal(struct cis_sandbox *sb, int sig, struct cis_error *err)
 
 	if (sb->phase == PHASE_OPENED || sb->phase == PHASE_RUNNING) {
 		/* Everybody is dead, but for who copies what they have left. */
-		if (sb->collector.pidfd >= 0)
-			r = sig == SIGKILL ? sys_pidfd_send_signal(sb->collector.pidfd, sig) : 0;
+		int copier = MAX(sb->collector.copier.pidfd, sb->publisher.copier.pidfd);
+
+		if (copier >= 0)
+			r = sig == SIGKILL ? sys_pidfd_send_signal(copier, sig) : 0;
 		else if (sb->draining)
 			r = sig == SIGKILL ? supervise_drain_no_more(sb) : 0;
 		/* SIGKILL cannot be passed on: it is for init, and so for all. */

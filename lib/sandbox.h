@@ -71,6 +71,7 @@ struct cis_sandbox {
 	int *services;     /* pidfds of the plan's, while it is held; or -1 */
 	int secrets_later; /* where those of the command are written, or -1 */
 	struct collector collector; /* of artifacts */
+	struct cache_publisher publisher;
 	int held; /* disk_hold()'s, or -1 */
 
 	struct mask *mask;     /* of the secrets, or NULL */
@@ -131,6 +132,10 @@ int service_failed(struct cis_sandbox *sb, uint32_t index, int errnum, int statu
 int collect_next(struct cis_sandbox *sb);
 /* When it has. */
 void collect_ended(struct cis_sandbox *sb);
+
+/* cache-publish.c: the same for caches: 1: publisher.copier.pidfd tells; 0: all is done. */
+int cache_publish_next(struct cis_sandbox *sb);
+void cache_publish_ended(struct cis_sandbox *sb);
 
 /* sandbox-secrets.c: before anything is cloned. */
 int secrets_begin(struct cis_sandbox *sb, struct cis_error *err);

@@ -33,6 +33,7 @@ void spec_done(struct spec *s)
 	free(s->hostname);
 	free(s->seed);
 	free(s->entrypoint);
+	free(s->scope);
 	strv_done(&s->env);
 	strv_done(&s->labels);
 	strv_done(&s->scratch_dirs);
@@ -44,6 +45,10 @@ void spec_done(struct spec *s)
 		free(s->binds[i].target);
 	}
 	free(s->binds);
+	for (size_t i = 0; i < s->n_caches; i++) {
+		free(s->caches[i].name);
+		free(s->caches[i].path);
+	}
 	free(s->ulimits);
 	for (size_t i = 0; i < s->n_services; i++)
 		spec_service_done(&s->services[i]);
@@ -265,6 +270,10 @@ int spec_validate(const struct spec *s, struct cis_error *err)
 	if (s->egress.is_set && s->net != CIS_NET_EGRESS)
 		return cis_fail_plain(err, EINVAL,
 				      "egress rules without a network (say --net egress)");
+	if (s->hold && s->n_caches)
+		return cis_fail_plain(err, EINVAL, "cache %s: a sandbox that waits for its job has "
+						   "none, for it would be old by then",
+				      s->caches[0].name);
 	if (s->workdir && s->workdir[0] != '/')
 		return cis_fail_plain(err, EINVAL, "workdir \"%s\" is not absolute",
 				      s->workdir);

@@ -23,6 +23,14 @@ struct spec_bind {
 	bool readonly;
 };
 
+#define CACHES_MAX 16
+
+struct spec_cache {
+	char *name;
+	char *path; /* inside */
+	bool readonly;
+};
+
 struct spec_ulimit {
 	int resource;
 	struct rlimit limit;
@@ -62,7 +70,10 @@ struct spec {
 	struct spec_service *services;
 	size_t n_services;
 	struct secrets secrets; /* no profile has them, */
-	struct artifacts artifacts; /* nor these */
+	struct artifacts artifacts; /* nor these, */
+	struct spec_cache caches[CACHES_MAX]; /* nor these, */
+	size_t n_caches;
+	char *scope; /* nor for whom the job runs (cache-scope.h); or NULL */
 	uint64_t memory, cpus_milli, pids, disk, ids, timeout_ms;
 	uint64_t disk_inodes; /* 0: the back end's ratio */
 	enum cis_disk disk_kind;

@@ -406,14 +406,19 @@ static int reap(struct cis_sandbox *sb, struct cis_error *err)
 	return 0;
 }
 
-/* Artifacts, one after another; then it is over. */
+/* Artifacts, then caches, one after another; then it is over. */
 static int collect(struct cis_sandbox *sb, struct cis_error *err)
 {
 	int r = collect_next(sb);
 
 	if (r > 0) {
-		r = supervise_watch(sb, sb->collector.pidfd, EPOLLIN, SRC_ARTIFACT);
+		r = supervise_watch(sb, sb->collector.copier.pidfd, EPOLLIN, SRC_ARTIFACT);
 		return r < 0 ? cis_fail(err, -r, "watch who copies artifacts") : 0;
+	}
+	r = cache_publish_next(sb);
+	if (r > 0) {
+		r = supervise_watch(sb, sb->publisher.copier.pidfd, EPOLLIN, SRC_CACHE);
+		return r < 0 ? cis_fail(err, -r, "watch who copies caches") : 0;
 	}
 	supervise_finish(sb);
 	return 1;
@@ -562,6 +567,9 @@ static int handle(struct cis_sandbox *sb, uint32_t source, struct cis_error *err
 	case SRC_ARTIFACT:
 		collect_ended(sb);
 		return collect(sb, err);
+	case SRC_CACHE:
+		cache_publish_ended(sb);
+		return collect(sb, err);
 	case SRC_MASK:
 		return let_go(sb, err);
 	case SRC_KEEPER:
@@ -614,6 +622,7 @@ static void release_children(struct cis_sandbox *sb)
 		launch_reap(sb->pidfd, &info);
 	notify_done(&sb->notify);
 	collector_drop(&sb->collector);
+	cache_publisher_done(&sb->publisher);
 	for (size_t i = 0; i < N_RELAYS; i++)
 		end_relay(sb, i);
 	vfs_done(&sb->vfs);
@@ -639,6 +648,11 @@ void supervise_finish(struct cis_sandbox *sb)
 	figures_last(sb);
 	release_children(sb);
 	hold_forget_services(sb);
+	for (size_t i = 0; sb->plan.n_fds && i < sb->plan.n_caches; i++) {
+		int *view = &sb->plan.fds[plan_cache_root_slot(&sb->plan, i)];
+
+		*view = fd_close(*view);
+	}
 	if (sb->plan.n_fds)
 		disk_let_go(sb->plan.disk, &sb->plan.fds[SLOT_SCRATCH], &sb->held);
 	if (!sb->entered) {

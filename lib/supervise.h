@@ -21,6 +21,7 @@ enum source {
 	SRC_INBOUND,
 	SRC_MASK,
 	SRC_ARTIFACT,
+	SRC_CACHE,
 	SRC_PASTA,
 	SRC_SERVICE, /* one that others wait with: hold.c */
 	SRC_TRAPS, /* one for each helper */

@@ -7,18 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../base/fd.h"
-#include "../base/process.h"
 #include "../base/spawn.h"
 #include "../base/str.h"
-#include "../base/sys.h"
 #include "../fs/move.h"
-#include "../isolate/userns.h"
 
 /* ---- what is asked for --------------------------------------------------------- */
 
@@ -95,7 +91,7 @@ void artifacts_done(struct artifacts *a)
 
 void collector_init(struct collector *c)
 {
-	*c = (struct collector){.root = -1, .pidfd = -1, .go = -1, .temp = -1};
+	*c = (struct collector){.root = -1, .copier = COPIER_CLOSED, .temp = -1};
 }
 
 static const char *dest_name(const struct artifact *a)
@@ -197,78 +193,22 @@ static void remove_temp(struct collector *c, int parent)
 	c->temp = fd_close(c->temp);
 }
 
-/* What the helper may see of the host: as a mount that is nowhere, it has no outside. */
-static int clone_temp(const struct collector *c)
-{
-	struct mount_attr attr = {
-		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-		.propagation = MS_PRIVATE,
-	};
-	cleanup_close int fd = sys_open_tree(c->temp, "", AT_EMPTY_PATH | OPEN_TREE_CLONE);
-	int r = fd < 0 ? fd : sys_mount_setattr(fd, 0, &attr);
-
-	return r < 0 ? r : steal_fd(&fd);
-}
-
 /* ---- the helper ---------------------------------------------------------------- */
-
-static void *map(size_t size, int flags)
-{
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
-static int clone_helper(struct collector *c, struct artifact_job *job, uint32_t base)
-{
-	struct clone_args args = {
-		.flags = CLONE_PIDFD | CLONE_NEWUSER,
-		.pidfd = (uint64_t)(uintptr_t)&c->pidfd,
-	};
-	int fds[2], r;
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return -errno;
-	job->go = fds[0];
-	c->go = fds[1];
-	r = process_clone(&args);
-	if (r == 0)
-		artifact_copy_main(job);
-	fd_close(fds[0]);
-	if (r < 0) {
-		c->pidfd = -1;
-		return r;
-	}
-	r = userns_write_maps_with(r, base, job->owner, geteuid(), getegid());
-	/* It holds no end of this but the one it reads. */
-	if (r >= 0 && write(c->go, "", 1) != 1)
-		r = -EIO;
-	return r;
-}
 
 static int start(struct collector *c, const struct artifacts *a, uint32_t base, uint32_t count)
 {
-	cleanup_close int dest = -1;
-	struct artifact_job job = {
+	const struct copier_order order = {
 		.root = c->root,
 		.path = a->v[c->next].path,
+		.top = ARTIFACT_TOP,
 		.max = (a->max ? a->max : ARTIFACT_MAX_DEFAULT) - c->bytes,
-		.owner = count,
+		.entries = ARTIFACT_ENTRIES_MAX,
+		.base = base,
+		.count = count,
 	};
 	int r = make_temp(c, c->parents[c->next]);
 
-	if (r >= 0)
-		r = dest = clone_temp(c);
-	if (r < 0)
-		return r;
-	c->report = map(sizeof *c->report, MAP_SHARED);
-	job.room = map(artifact_copy_room(), MAP_PRIVATE | MAP_NORESERVE);
-	job.report = c->report;
-	job.dest = dest;
-	r = job.room && c->report ? clone_helper(c, &job, base) : -ENOMEM;
-	if (job.room)
-		munmap(job.room, artifact_copy_room());
-	return r;
+	return r < 0 ? r : copier_start(&c->copier, &order, c->temp);
 }
 
 int collector_start(struct collector *c, const struct artifacts *a, uint32_t base,
@@ -289,77 +229,42 @@ int collector_start(struct collector *c, const struct artifacts *a, uint32_t bas
 
 /* ---- its end ------------------------------------------------------------------- */
 
-static void reap(struct collector *c, siginfo_t *ret)
-{
-	process_reap(c->pidfd, ret);
-	c->pidfd = fd_close(c->pidfd);
-	c->go = fd_close(c->go);
-}
-
-static void drop_report(struct collector *c)
-{
-	if (c->report)
-		munmap(c->report, sizeof *c->report);
-	c->report = NULL;
-}
-
 void collector_drop(struct collector *c)
 {
-	siginfo_t info;
-
-	if (c->pidfd >= 0) {
-		sys_pidfd_send_signal(c->pidfd, SIGKILL);
-		reap(c, &info);
-	}
+	copier_drop(&c->copier);
 	if (c->temp >= 0)
 		remove_temp(c, c->parents[c->next]);
-	drop_report(c);
-}
-
-/* It was the helper's memory: neither its end nor what it says can be relied upon. */
-static struct artifact_report take_report(const struct collector *c)
-{
-	struct artifact_report r = *c->report;
-
-	r.at[sizeof r.at - 1] = r.left[sizeof r.left - 1] = '\0';
-	for (size_t i = 0; i < sizeof r.at; i++) {
-		if ((unsigned char)r.at[i] < ' ' && r.at[i])
-			r.at[i] = '?';
-		if ((unsigned char)r.left[i] < ' ' && r.left[i])
-			r.left[i] = '?';
-	}
-	return r;
 }
 
 static int explain(const struct artifact *a, const struct artifacts *all,
-		   const struct artifact_report *r, struct cis_error *err)
+		   const struct copier_report *r, struct cis_error *err)
 {
 	const char *path = strcmp(a->path, "/") == 0 ? "" : a->path;
 	unsigned long long max = all->max ? all->max : ARTIFACT_MAX_DEFAULT;
 	int errnum = r->error > 0 && r->error < 4096 ? r->error : EIO;
 
-	switch ((enum artifact_step)r->step) {
-	case ARTIFACT_FIND:
+	switch ((enum copier_step)r->step) {
+	case COPIER_FIND:
 		return cis_fail(err, errnum, "artifact %s", a->path);
-	case ARTIFACT_KIND:
+	case COPIER_KIND:
 		return cis_fail_plain(err, EINVAL, "artifact %s: neither a file nor a directory",
 				      a->path);
-	case ARTIFACT_READ:
+	case COPIER_READ:
 		return cis_fail(err, errnum, "artifact %s: read %s%s", a->path, path, r->at);
-	case ARTIFACT_WRITE:
+	case COPIER_WRITE:
 		return cis_fail(err, errnum, "artifact %s: write %s%s", a->path, a->dest, r->at);
-	case ARTIFACT_SIZE:
+	case COPIER_SIZE:
 		return cis_fail_plain(err, EFBIG,
 				      "artifact %s: with %s%s more than %lluM (raise "
 				      "--artifact-max)",
 				      a->path, path, r->at, max >> 20);
-	case ARTIFACT_ENTRIES:
+	case COPIER_ENTRIES:
 		return cis_fail_plain(err, E2BIG, "artifact %s: more than %u files (pack them)",
 				      a->path, ARTIFACT_ENTRIES_MAX);
-	case ARTIFACT_DEPTH:
+	case COPIER_DEPTH:
 		return cis_fail_plain(err, ELOOP,
 				      "artifact %s: deeper than %d directories (pack it)", a->path,
-				      ARTIFACT_DEPTH_MAX);
+				      COPIER_DEPTH_MAX);
 	default:
 		return cis_fail(err, errnum, "artifact %s: confine the helper", a->path);
 	}
@@ -379,16 +284,14 @@ static int put_in_place(const struct collector *c, const struct artifact *a, int
 }
 
 int collector_finish(struct collector *c, const struct artifacts *a,
-		     struct artifact_report *ret, struct cis_error *err)
+		     struct copier_report *ret, struct cis_error *err)
 {
 	const struct artifact *one = &a->v[c->next];
 	int parent = c->parents[c->next], r;
 	siginfo_t info = {0};
 
-	reap(c, &info);
-	*ret = take_report(c);
-	drop_report(c);
-	if (info.si_code == CLD_EXITED && info.si_status == 0 && !ret->error) {
+	copier_finish(&c->copier, ret, &info);
+	if (copier_is_well(ret, &info)) {
 		r = put_in_place(c, one, parent, err);
 		/* The helper's word: no more than what it may say. */
 		c->bytes += MIN(ret->bytes, (a->max ? a->max : ARTIFACT_MAX_DEFAULT) - c->bytes);

@@ -151,7 +151,7 @@ static int add_inbound_rules(scmp_filter_ctx ctx)
 	return r < 0 ? r : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(recvmsg), 0);
 }
 
-/* lib/guard/artifact-copy.c: files below the two descriptors it was born with. */
+/* lib/guard/copier-child.c: files below the two descriptors it was born with. */
 static int add_artifact_rules(scmp_filter_ctx ctx)
 {
 	static const int calls[] = {
@@ -161,7 +161,8 @@ static int add_artifact_rules(scmp_filter_ctx ctx)
 		SCMP_SYS(lseek),      SCMP_SYS(mkdirat),   SCMP_SYS(newfstatat),
 		SCMP_SYS(openat),     SCMP_SYS(openat2),   SCMP_SYS(ppoll),
 		SCMP_SYS(pread64),    SCMP_SYS(pwrite64),  SCMP_SYS(readlinkat),
-		SCMP_SYS(restart_syscall), SCMP_SYS(symlinkat), SCMP_SYS(utimensat)};
+		SCMP_SYS(restart_syscall), SCMP_SYS(symlinkat), SCMP_SYS(syncfs),
+		SCMP_SYS(utimensat)};
 
 	return allow_calls(ctx, calls, ARRAY_SIZE(calls), 0);
 }

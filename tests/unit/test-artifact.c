@@ -41,7 +41,7 @@ static void test_links(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		if (artifact_link_stays(cases[i].target, cases[i].depth) != cases[i].stays)
+		if (copier_link_stays(cases[i].target, cases[i].depth) != cases[i].stays)
 			fail_msg("%s at %u", cases[i].target, cases[i].depth);
 }
 

@@ -321,7 +321,8 @@ static void test_artifact_helper(void **state)
 		SCMP_SYS(setxattr),	SCMP_SYS(fsetxattr),  SCMP_SYS(open_by_handle_at),
 		SCMP_SYS(socket),	SCMP_SYS(chroot),     SCMP_SYS(fchdir),
 		SCMP_SYS(move_mount),	SCMP_SYS(open_tree),  SCMP_SYS(fcntl),
-		SCMP_SYS(mmap),		SCMP_SYS(sendmsg),    SCMP_SYS(write)};
+		SCMP_SYS(mmap),		SCMP_SYS(sendmsg),    SCMP_SYS(write),
+		SCMP_SYS(sync)};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(never); i++)

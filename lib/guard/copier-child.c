@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The helper that copies an artifact; see artifact.h. Raw calls only: it is a clone of a
+ * The helper that copies; see copier.h. Raw calls only: it is a clone of a
  * program that may be threaded. Nobody is left who could change the tree meanwhile, so what
  * was looked at is what is opened; that links are not followed does not rest on it.
  *
- * Mustn't: follow a link below the artifact's own path; make anything but directories, files
- * and links; keep set-id bits, attributes or owners.
+ * Mustn't: follow a link below the path that was asked for; make anything but directories,
+ * files and links; keep set-id bits or attributes.
  */
 #include <dirent.h>
 #include <linux/capability.h>
@@ -17,42 +17,42 @@
 #include "../base/fd.h"
 #include "../base/sys.h"
 #include "../isolate/confine.h"
-#include "artifact.h"
+#include "copier.h"
 
 #define ENTRIES_AT_ONCE 4096
 #define BYTES_AT_ONCE 262144
 #define BELOW (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
 #define INSIDE (RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
-#define TOP ARTIFACT_TOP
 
 /* A directory that is being copied. */
 struct level {
 	int from, to;
-	mode_t mode;
+	struct stat st;
 	size_t path_len;
 	long at, n; /* of entries */
 	char entries[ENTRIES_AT_ONCE] __attribute__((aligned(8)));
 };
 
 struct copy {
-	const struct artifact_job *job;
-	struct artifact_report *report;
+	const struct copier_job *job;
+	const struct copier_order *order;
+	struct copier_report *report;
 	unsigned int depth; /* levels in use */
 	size_t path_len;    /* of report->at; what does not fit is not written */
-	struct level levels[ARTIFACT_DEPTH_MAX];
+	struct level levels[COPIER_DEPTH_MAX];
 	char bytes[BYTES_AT_ONCE];
 };
 
-size_t artifact_copy_room(void)
+size_t copier_room(void)
 {
 	return sizeof(struct copy);
 }
 
 /* ---- words ---------------------------------------------------------------------------- */
 
-static void give_up(const struct copy *c, enum artifact_step step, int r)
+static void give_up(const struct copy *c, enum copier_step step, int r)
 	__attribute__((noreturn));
-static void give_up(const struct copy *c, enum artifact_step step, int r)
+static void give_up(const struct copy *c, enum copier_step step, int r)
 {
 	c->report->step = step;
 	c->report->error = -r;
@@ -115,11 +115,11 @@ static void look_up(const struct copy *c)
 
 static void count(struct copy *c, uint64_t bytes)
 {
-	if (++c->report->entries > ARTIFACT_ENTRIES_MAX)
-		give_up(c, ARTIFACT_ENTRIES, -E2BIG);
+	if (++c->report->entries > c->order->entries)
+		give_up(c, COPIER_ENTRIES, -E2BIG);
 	/* Holes count: who unpacks it may not know of them. */
-	if (bytes > c->job->max || c->report->bytes > c->job->max - bytes)
-		give_up(c, ARTIFACT_SIZE, -EFBIG);
+	if (bytes > c->order->max || c->report->bytes > c->order->max - bytes)
+		give_up(c, COPIER_SIZE, -EFBIG);
 	c->report->bytes += bytes;
 }
 
@@ -132,11 +132,11 @@ static void copy_part(struct copy *c, int from, int to, off_t at, off_t end)
 		if (r == 0)
 			return;
 		if (r < 0)
-			give_up(c, ARTIFACT_READ, r);
+			give_up(c, COPIER_READ, r);
 		for (n = (size_t)r; done < n; done += (size_t)r) {
 			r = SYS(pwrite64, to, c->bytes + done, n - done, at + (off_t)done);
 			if (r < 0)
-				give_up(c, ARTIFACT_WRITE, r);
+				give_up(c, COPIER_WRITE, r);
 		}
 		at += (off_t)n;
 		look_up(c);
@@ -163,20 +163,25 @@ static void copy_data(struct copy *c, int from, int to, off_t size)
 	}
 }
 
-/* As with a umask of 022, and never closed to who gets it. */
-static mode_t mode_of(mode_t mode, mode_t owners)
+/* Else as with a umask of 022, and never closed to who gets it. */
+static mode_t mode_of(const struct copy *c, const struct stat *st, mode_t owners)
 {
-	return (mode & 0755) | owners;
+	return c->order->faithful ? st->st_mode & 01777 : (st->st_mode & 0755) | owners;
 }
 
-static void give_away(const struct copy *c, int fd, mode_t mode)
+static uid_t owner_of(const struct copy *c, uid_t was)
 {
-	int r = SYS(fchmod, fd, mode);
+	return c->order->faithful ? was : c->job->owner;
+}
+
+static void give_away(const struct copy *c, int fd, const struct stat *st, mode_t owners)
+{
+	int r = SYS(fchmod, fd, mode_of(c, st, owners));
 
 	if (r >= 0)
-		r = SYS(fchown, fd, c->job->owner, c->job->owner);
+		r = SYS(fchown, fd, owner_of(c, st->st_uid), owner_of(c, st->st_gid));
 	if (r < 0)
-		give_up(c, ARTIFACT_WRITE, r);
+		give_up(c, COPIER_WRITE, r);
 }
 
 /* Takes @from. */
@@ -187,18 +192,18 @@ static void copy_file(struct copy *c, int from, int dir, const char *name,
 	int to, r;
 
 	if (from < 0)
-		give_up(c, ARTIFACT_READ, from);
+		give_up(c, COPIER_READ, from);
 	count(c, (uint64_t)st->st_size);
 	to = r = SYS(openat, dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (r >= 0)
 		r = SYS(ftruncate, to, st->st_size);
 	if (r < 0)
-		give_up(c, ARTIFACT_WRITE, r);
+		give_up(c, COPIER_WRITE, r);
 	copy_data(c, from, to, st->st_size);
 	r = SYS(utimensat, to, NULL, times, 0);
 	if (r < 0)
-		give_up(c, ARTIFACT_WRITE, r);
-	give_away(c, to, mode_of(st->st_mode, 0600));
+		give_up(c, COPIER_WRITE, r);
+	give_away(c, to, st, 0600);
 	c->report->files++;
 	fd_close(from);
 	fd_close(to);
@@ -208,7 +213,7 @@ static void copy_file(struct copy *c, int from, int dir, const char *name,
  * Only up, and then only down: names that are followed by a ".." may be links themselves.
  * Links in what it goes down through obey the same rule.
  */
-bool artifact_link_stays(const char *target, unsigned int depth)
+bool copier_link_stays(const char *target, unsigned int depth)
 {
 	bool down = false;
 
@@ -227,48 +232,49 @@ bool artifact_link_stays(const char *target, unsigned int depth)
 	return true;
 }
 
-static void copy_link(struct copy *c, const struct level *l, const char *name)
+static void copy_link(struct copy *c, const struct level *l, const char *name,
+		      const struct stat *st)
 {
 	char target[PATH_MAX];
 	int r = SYS(readlinkat, l->from, name, target, sizeof target - 1);
 
 	if (r < 0)
-		give_up(c, ARTIFACT_READ, r);
+		give_up(c, COPIER_READ, r);
 	target[r] = '\0';
-	if (!artifact_link_stays(target, c->depth - 1)) {
+	if (!c->order->faithful && !copier_link_stays(target, c->depth - 1)) {
 		leave_out(c, "a link that leads elsewhere");
 		return;
 	}
 	count(c, 0);
 	r = SYS(symlinkat, target, l->to, name);
 	if (r >= 0)
-		r = SYS(fchownat, l->to, name, c->job->owner, c->job->owner,
+		r = SYS(fchownat, l->to, name, owner_of(c, st->st_uid), owner_of(c, st->st_gid),
 			AT_SYMLINK_NOFOLLOW);
 	if (r < 0)
-		give_up(c, ARTIFACT_WRITE, r);
+		give_up(c, COPIER_WRITE, r);
 }
 
 /* ---- the tree -------------------------------------------------------------------------- */
 
 /* Takes @from. */
-static void enter(struct copy *c, int from, int dir, const char *name, mode_t mode,
-		  size_t path_len)
+static void enter(struct copy *c, int from, int dir, const char *name,
+		  const struct stat *st, size_t path_len)
 {
 	struct level *l = &c->levels[c->depth];
 	int r;
 
 	if (from < 0)
-		give_up(c, ARTIFACT_READ, from);
-	if (c->depth == ARTIFACT_DEPTH_MAX)
-		give_up(c, ARTIFACT_DEPTH, -ELOOP);
+		give_up(c, COPIER_READ, from);
+	if (c->depth == COPIER_DEPTH_MAX)
+		give_up(c, COPIER_DEPTH, -ELOOP);
 	count(c, 0);
 	r = SYS(mkdirat, dir, name, 0700);
 	if (r >= 0)
 		r = l->to = sys_openat2(dir, name, O_RDONLY | O_DIRECTORY, 0, BELOW);
 	if (r < 0)
-		give_up(c, ARTIFACT_WRITE, r);
+		give_up(c, COPIER_WRITE, r);
 	l->from = from;
-	l->mode = mode;
+	l->st = *st;
 	l->path_len = path_len;
 	l->at = l->n = 0;
 	c->depth++;
@@ -278,7 +284,7 @@ static void leave(struct copy *c)
 {
 	struct level *l = &c->levels[--c->depth];
 
-	give_away(c, l->to, mode_of(l->mode, 0700));
+	give_away(c, l->to, &l->st, 0700);
 	l->from = fd_close(l->from);
 	l->to = fd_close(l->to);
 	pop_name(c, l->path_len);
@@ -301,16 +307,16 @@ static void copy_entry(struct copy *c, struct level *l, const char *name)
 	before = push_name(c, name);
 	if (fstatat(l->from, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
 		r = -errno;
-		give_up(c, ARTIFACT_READ, r);
+		give_up(c, COPIER_READ, r);
 	}
 	if (S_ISDIR(st.st_mode)) {
-		enter(c, open_below(l, name, O_DIRECTORY), l->to, name, st.st_mode, before);
+		enter(c, open_below(l, name, O_DIRECTORY), l->to, name, &st, before);
 		return; /* its name stays until leave() */
 	}
 	if (S_ISREG(st.st_mode))
 		copy_file(c, open_below(l, name, 0), l->to, name, &st);
 	else if (S_ISLNK(st.st_mode))
-		copy_link(c, l, name);
+		copy_link(c, l, name, &st);
 	else
 		leave_out(c, S_ISFIFO(st.st_mode)   ? "a FIFO"
 			     : S_ISSOCK(st.st_mode) ? "a socket"
@@ -329,7 +335,7 @@ static void copy_tree(struct copy *c)
 			l->at = 0;
 			l->n = SYS(getdents64, l->from, l->entries, sizeof l->entries);
 			if (l->n < 0)
-				give_up(c, ARTIFACT_READ, (int)l->n);
+				give_up(c, COPIER_READ, (int)l->n);
 			if (l->n == 0)
 				leave(c);
 			continue;
@@ -344,52 +350,52 @@ static void copy_tree(struct copy *c)
 
 static void copy_path(struct copy *c)
 {
-	const struct artifact_job *job = c->job;
+	const struct copier_order *o = c->order;
 	struct stat st;
-	int fd = sys_openat2(job->root, job->path, O_PATH, 0, INSIDE), r;
+	int fd = sys_openat2(o->root, o->path, O_PATH, 0, INSIDE), r;
 
 	if (fd < 0)
-		give_up(c, ARTIFACT_FIND, fd);
+		give_up(c, COPIER_FIND, fd);
 	if (fstat(fd, &st) < 0) {
 		r = -errno;
-		give_up(c, ARTIFACT_FIND, r);
+		give_up(c, COPIER_FIND, r);
 	}
 	fd_close(fd);
 	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-		give_up(c, ARTIFACT_KIND, -EINVAL);
-	fd = sys_openat2(job->root, job->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, INSIDE);
+		give_up(c, COPIER_KIND, -EINVAL);
+	fd = sys_openat2(o->root, o->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, INSIDE);
 	if (S_ISREG(st.st_mode)) {
-		copy_file(c, fd, job->dest, TOP, &st);
+		copy_file(c, fd, c->job->dest, o->top, &st);
 		return;
 	}
-	enter(c, fd, job->dest, TOP, st.st_mode, 0);
+	enter(c, fd, c->job->dest, o->top, &st, 0);
 	copy_tree(c);
 }
 
 /* Before anything is waited for: in a clone the other end of @go is ours, too. */
-static int close_others(const struct artifact_job *job)
+static int close_others(const struct copier_job *job)
 {
 	int keep[3], r;
 	size_t n = 0;
 
 	fd_keep(keep, &n, job->go);
-	fd_keep(keep, &n, job->root);
+	fd_keep(keep, &n, job->order->root);
 	fd_keep(keep, &n, job->dest);
 	r = fd_close_others(keep, n);
 	for (int i = 0; i < 3; i++)
-		if (i != job->go && i != job->root && i != job->dest)
+		if (i != job->go && i != job->order->root && i != job->dest)
 			fd_close(i);
 	return r;
 }
 
-static int be_confined(const struct artifact_job *job)
+static int be_confined(const struct copier_job *job)
 {
 	const struct confinement all = {
 		.id = 0,
 		.caps = 1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_DAC_READ_SEARCH |
 			1ULL << CAP_CHOWN,
-		.files = 2 * ARTIFACT_DEPTH_MAX + 64,
-		.file_size = job->max,
+		.files = 2 * COPIER_DEPTH_MAX + 64,
+		.file_size = job->order->max,
 		.filter = SECCOMP_ARTIFACT,
 	};
 	/* Its ".." is itself: the mount is attached nowhere. */
@@ -400,15 +406,24 @@ static int be_confined(const struct artifact_job *job)
 	return r < 0 ? r : confine_child(&all);
 }
 
-void artifact_copy_main(const struct artifact_job *job)
+/* Our root is where it goes to; the mount's own descriptor is one of no file. */
+static int write_out(void)
+{
+	cleanup_close int fd = SYS(openat, AT_FDCWD, "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? fd : SYS(syncfs, fd);
+}
+
+void copier_main(const struct copier_job *job)
 {
 	struct copy *c = (struct copy *)(void *)job->room;
 	char byte;
 	int r;
 
 	c->job = job;
+	c->order = job->order;
 	c->report = job->report;
-	SYS(prctl, PR_SET_NAME, "cis:artifact", 0, 0, 0);
+	SYS(prctl, PR_SET_NAME, "cis:copier", 0, 0, 0);
 	umask(0);
 	r = close_others(job);
 	/* Not before the ids are mapped. */
@@ -417,8 +432,11 @@ void artifact_copy_main(const struct artifact_job *job)
 	if (r >= 0)
 		r = be_confined(job);
 	if (r < 0)
-		give_up(c, ARTIFACT_SETUP, r);
+		give_up(c, COPIER_SETUP, r);
 	copy_path(c);
+	/* Here nobody waits for the disk but us. */
+	if (c->order->faithful && (r = write_out()) < 0)
+		give_up(c, COPIER_WRITE, r);
 	/* Not _exit(): in front of that the sanitizers make a call which the filter kills. */
 	for (;;)
 		SYS(exit_group, 0);
