@@ -9,6 +9,7 @@
 
 #include "base/io.h"
 #include "base/num.h"
+#include "fs/path.h"
 #include "image-wire.h"
 
 #define REPORT_MAX (UNPACK_TOLD_MAX + 65536)
@@ -24,19 +25,6 @@ static void make_printable(char *s)
 	for (; *s; s++)
 		if ((unsigned char)*s < ' ' || *s == 127)
 			*s = '?';
-}
-
-static bool is_clean_path(const char *s)
-{
-	if (!*s)
-		return true;
-	for (const char *p = s; p; p = strchr(p, '/') ? strchr(p, '/') + 1 : NULL) {
-		size_t n = strcspn(p, "/");
-
-		if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
-			return false;
-	}
-	return true;
 }
 
 static int take_hex(char ret[static UNPACK_HEX], const char *text)
@@ -71,7 +59,7 @@ static int take_size(const char *text, uint64_t *ret)
 
 static int take_path(struct strv *ret, const char *text)
 {
-	return is_clean_path(text) ? strv_add(ret, text) : -EBADMSG;
+	return !*text || path_is_below(text) ? strv_add(ret, text) : -EBADMSG;
 }
 
 static int take_turn(struct hearing *h, struct cis_error *err)

@@ -160,7 +160,8 @@ int seed_index_write(int from, int to, const char *name, struct seed_room *room,
 	if (r < 0)
 		return r;
 	write_head(out, 0, 0, LAST);
-	return fflush(out) < 0 || ferror(out) ? -EIO : 0;
+	errno = EIO;
+	return fflush(out) < 0 || ferror(out) ? -errno : 0;
 }
 
 /* ---- reading -------------------------------------------------------------------------- */
@@ -218,7 +219,7 @@ static bool next_entry(struct reader *r, struct entry *e)
 	e->mode = (mode_t)mode;
 	e->name = take(r, name_size, HEAD);
 	e->data = e->name ? take(r, e->size, 0) : NULL;
-	return e->data && strlen(e->name) == name_size - 1;
+	return e->data && strnlen(e->name, name_size) == name_size - 1;
 }
 
 /* The caller's umask is nothing to the engine. */
@@ -277,7 +278,7 @@ static int make_all(struct reader *r)
 			return -EBADMSG;
 		if (strcmp(e.name, LAST) == 0)
 			return 0;
-		k = make_entry(r, &e);
+		k = path_is_below(e.name) ? make_entry(r, &e) : -EBADMSG;
 	}
 	return k;
 }

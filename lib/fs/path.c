@@ -180,3 +180,14 @@ int path_make(int rootfd, const char *target, bool file)
 	}
 	return dir < 0 ? dir : 0;
 }
+
+bool path_is_below(const char *s)
+{
+	for (const char *p = s; p; p = strchr(p, '/') ? strchr(p, '/') + 1 : NULL) {
+		size_t n = strcspn(p, "/");
+
+		if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
+			return false;
+	}
+	return true;
+}

@@ -34,4 +34,7 @@ int path_open_in(int rootfd, const char *path);
  */
 int path_make(int rootfd, const char *target, bool file);
 
+/* Relative, and without ".", ".." or empty parts: by its words alone, whatever links there are. */
+bool path_is_below(const char *s);
+
 #endif
