@@ -758,7 +758,8 @@ int cis_pool_offer(struct cis_sandbox *sb, const char *pool, const char *like,
 		   struct cis_error *err);
 /*
  * Takes the offer back. Returns a connection to who has taken it, the caller's, and closes
- * @listening; -EAGAIN: nobody has, and it stays offered.
+ * @listening; -EAGAIN: nobody has, and it stays offered. -ESRCH: a service has died meanwhile;
+ * the sandbox is to be freed, and who wanted it finds another.
  */
 int cis_pool_accept(struct cis_sandbox *sb, int listening, struct cis_error *err);
 /*

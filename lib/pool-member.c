@@ -17,6 +17,7 @@
 #include "sandbox.h"
 
 #define LIKE_MAX (1u << 20)
+#define CHILDREN_MAX (1u << 20)
 #define TAKE_MSEC 5000 /* for its supervisor to say that it has heard */
 
 /* Who asks must be able to trust it; and a path would be too long for some. */
@@ -86,6 +87,33 @@ int cis_pool_offer(struct cis_sandbox *sb, const char *pool, const char *like,
 		     : steal_fd(&fd);
 }
 
+/*
+ * Frozen, init cannot tell that a service has died: but the kernel does. What it would have
+ * reaped in a moment without harm is taken for one too, and costs a member.
+ */
+static bool has_dead(pid_t init)
+{
+	cleanup_free char *children = NULL;
+	char path[64], *save = NULL;
+
+	snprintf(path, sizeof path, "/proc/%d/task/%d/children", init, init);
+	if (io_read_file_at(AT_FDCWD, path, CHILDREN_MAX, &children, NULL) < 0)
+		return false;
+	for (char *pid = strtok_r(children, " \n", &save); pid; pid = strtok_r(NULL, " \n", &save)) {
+		cleanup_free char *stat = NULL;
+		char *state;
+
+		snprintf(path, sizeof path, "/proc/%.20s/stat", pid);
+		if (io_read_file_at(AT_FDCWD, path, CHILDREN_MAX, &stat, NULL) < 0)
+			return true;
+		/* Behind its name, which may have parentheses. */
+		state = strrchr(stat, ')');
+		if (!state || state[1] != ' ' || state[2] == 'Z' || state[2] == 'X')
+			return true;
+	}
+	return false;
+}
+
 int cis_pool_accept(struct cis_sandbox *sb, int listening, struct cis_error *err)
 {
 	cleanup_close int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
@@ -98,6 +126,9 @@ int cis_pool_accept(struct cis_sandbox *sb, int listening, struct cis_error *err
 	close(listening);
 	unlinkat(sb->state.dir, POOL_FILE, 0);
 	unlinkat(sb->state.dir, POOL_SOCKET, 0);
+	/* Whoever has connected hears nothing, and looks for another. */
+	if (has_dead(sb->pid))
+		return cis_fail_plain(err, ESRCH, "pool: a service of %s has died", sb->state.id);
 	/* From here on it is this one's, and no other's again. */
 	if (send(fd, "", 1, MSG_NOSIGNAL) != 1)
 		return cis_fail(err, errno, "pool: who took %s is gone", sb->state.id);
