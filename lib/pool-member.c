@@ -99,7 +99,8 @@ static bool has_dead(pid_t init)
 	snprintf(path, sizeof path, "/proc/%d/task/%d/children", init, init);
 	if (io_read_file_at(AT_FDCWD, path, CHILDREN_MAX, &children, NULL) < 0)
 		return false;
-	for (char *pid = strtok_r(children, " \n", &save); pid; pid = strtok_r(NULL, " \n", &save)) {
+	for (char *pid = strtok_r(children, " \n", &save); pid;
+	     pid = strtok_r(NULL, " \n", &save)) {
 		cleanup_free char *stat = NULL;
 		char *state;
 
