@@ -189,24 +189,40 @@ static int explain(const struct spec_cache *c, const struct cache *cache,
 	}
 }
 
+/*
+ * The helper, which is dead, had that directory as its root, and may have been the job's: a
+ * link in the place of the tree would be followed by whoever mounts it for the next job.
+ */
+static int seal(int dir)
+{
+	cleanup_close int tree = tree_open_dir(dir, CACHE_TREE);
+
+	if (tree < 0)
+		return tree;
+	return fchown(dir, geteuid(), getegid()) < 0 || fchmod(dir, 0700) < 0 ? -errno : 0;
+}
+
 static int publish(struct cis_sandbox *sb, size_t i, const struct copier_report *report,
 		   uint64_t *ret, struct cis_error *err)
 {
 	struct cache_publisher *p = &sb->publisher;
 	const struct spec_cache *c = &sb->spec.caches[i];
 	struct cache *cache = &sb->plan.caches[i];
-	const struct cache_info info = {.created = time(NULL), .size = report->bytes,
-					.files = report->files, .scope = sb->spec.scope};
+	/* The helper's word: no more than what it may say, or nobody could read the cache. */
+	const struct cache_info info = {.created = time(NULL),
+					.size = MIN(report->bytes, cache->policy.max),
+					.files = MIN(report->files, CACHE_ENTRIES_MAX),
+					.scope = sb->spec.scope};
 	cleanup_close int dir = tree_open_dir(p->work.fd, MADE);
-	int r = dir < 0 ? dir : cache_write_info(dir, &info);
+	int r = dir < 0 ? dir : seal(dir);
 
+	if (r >= 0)
+		r = cache_write_info(dir, &info);
 	if (r < 0)
 		return cis_fail(err, -r, "cache %s: not published: write to %s", c->name,
 				p->store.path);
-	/* Or ours, which is in the way, would stay until the next one is published. */
-	generation_done(&cache->g);
-	r = generation_publish(&p->work, MADE, GENERATIONS_CACHE, c->name, cache->g.number, ret,
-			       err);
+	r = generation_publish(&p->work, MADE, GENERATIONS_CACHE, c->name, cache->g.number,
+			       &cache->g, ret, err);
 	if (r == -ESTALE)
 		return stale(c->name, err);
 	return r < 0 ? cis_wrap(err, r, "cache %s: not published", c->name) : 0;

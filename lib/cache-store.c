@@ -265,7 +265,8 @@ static int empty_one(const struct store *s, const struct cis_cache *c, struct ci
 	r = cache_write_empty(w.fd, MADE);
 	if (r < 0)
 		return cis_fail(err, -r, "write to %s", s->path);
-	r = generation_publish(&w, MADE, GENERATIONS_CACHE, c->name, c->generation, &number, err);
+	r = generation_publish(&w, MADE, GENERATIONS_CACHE, c->name, c->generation, NULL, &number,
+			       err);
 	return r == -ESTALE ? 1 : r;
 }
 

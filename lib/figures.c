@@ -133,7 +133,8 @@ void figures_look(struct cis_sandbox *sb)
 
 	read_figures(sb, &f);
 	check_limits(sb, &f);
-	if (sb->held < 0 && sb->plan.n_fds)
+	/* Not once it is reaped: then its number may be another's. */
+	if (sb->held < 0 && sb->plan.n_fds && !sb->payload_ended)
 		sb->held = disk_hold(sb->pid, sb->plan.fds[SLOT_SCRATCH]);
 }
 

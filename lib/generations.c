@@ -300,7 +300,8 @@ static int put(const struct work *w, const char *from, const char *name, uint64_
 }
 
 int generation_publish(const struct work *w, const char *from, const char *kind,
-		       const char *name, uint64_t after, uint64_t *ret, struct cis_error *err)
+		       const char *name, uint64_t after, struct generation *seen,
+		       uint64_t *ret, struct cis_error *err)
 {
 	uint64_t dropped = 0;
 	int r = check_name(kind, name, err);
@@ -313,6 +314,9 @@ int generation_publish(const struct work *w, const char *from, const char *kind,
 	if (r < 0)
 		return r;
 	r = put(w, from, name, after, ret);
+	/* Or the caller's, which is in the way, would stay until the next one is published. */
+	if (r == 0 && seen)
+		generation_done(seen);
 	if (r == 0)
 		drop_old(w, name, *ret, &dropped);
 	store_unlock(w->store);

@@ -44,10 +44,12 @@ int generations_open(struct store *s, const char *kind, struct cis_error *err);
  * The directory @from of @w becomes the newest of @name, if the one before it is @after; with
  * GENERATION_ANY whatever it is, and @name may be new. -ESTALE, without a message: it is another,
  * or @name is gone. Those before it go into @w, unless they are in use. *ret: its number.
+ * @seen, which may be NULL, is the caller's own lock on @after: it is closed once the name is
+ * taken, and not before, or @name could by then be another of that number.
  */
 int generation_publish(const struct work *w, const char *from, const char *kind,
-		       const char *name, uint64_t after, uint64_t *ret,
-		       struct cis_error *err);
+		       const char *name, uint64_t after, struct generation *seen,
+		       uint64_t *ret, struct cis_error *err);
 #define GENERATION_ANY 0u
 
 /* All of @name: -EBUSY while one is in use. */

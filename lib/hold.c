@@ -84,8 +84,12 @@ int hold_check(const struct cis_sandbox *sb, struct cis_error *err)
 
 void hold_forget_services(struct cis_sandbox *sb)
 {
-	for (size_t i = 0; sb->services && i < sb->plan.n_services; i++)
+	for (size_t i = 0; sb->services && i < sb->plan.n_services; i++) {
+		/* A clone that has not closed its copy yet would keep it there. */
+		if (sb->services[i] >= 0)
+			epoll_ctl(sb->epoll, EPOLL_CTL_DEL, sb->services[i], NULL);
 		fd_close(sb->services[i]);
+	}
 	free(sb->services);
 	sb->services = NULL;
 }

@@ -206,6 +206,6 @@ int cis_seed_build_publish(struct cis_seed_build *b, uint64_t *ret_generation,
 	r = make_seed(b, from, to, err);
 	if (r == 0)
 		r = generation_publish(&b->work, "seed", GENERATIONS_SEED, b->name,
-				       GENERATION_ANY, ret_generation, err);
+				       GENERATION_ANY, NULL, ret_generation, err);
 	return r < 0 ? cis_wrap(err, r, "seed \"%s\"", b->name) : 0;
 }

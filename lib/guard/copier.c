@@ -62,16 +62,16 @@ static int clone_helper(struct copier *c, struct copier_job *job)
 		.flags = CLONE_PIDFD | CLONE_NEWUSER,
 		.pidfd = (uint64_t)(uintptr_t)&c->pidfd,
 	};
+	cleanup_close int go = -1; /* kept: or to tell a dead one were SIGPIPE */
 	int fds[2], r;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
-	job->go = fds[0];
+	job->go = go = fds[0];
 	c->go = fds[1];
 	r = process_clone(&args);
 	if (r == 0)
 		copier_main(job);
-	fd_close(fds[0]);
 	if (r < 0) {
 		c->pidfd = -1;
 		return r;
@@ -130,6 +130,16 @@ void copier_drop(struct copier *c)
 	drop_report(c);
 }
 
+/* Nothing that a terminal could obey: of UTF-8, U+0080 to U+009F are such, too. */
+static void tame(char *text, size_t i)
+{
+	unsigned char c = (unsigned char)text[i];
+
+	if ((c && c < ' ') || c == 127 ||
+	    (c >= 0x80 && c < 0xa0 && i && (unsigned char)text[i - 1] == 0xc2))
+		text[i] = '?';
+}
+
 /* It was the helper's memory: neither its end nor what it says can be relied upon. */
 static struct copier_report take_report(const struct copier *c)
 {
@@ -137,10 +147,8 @@ static struct copier_report take_report(const struct copier *c)
 
 	r.at[sizeof r.at - 1] = r.left[sizeof r.left - 1] = '\0';
 	for (size_t i = 0; i < sizeof r.at; i++) {
-		if ((unsigned char)r.at[i] < ' ' && r.at[i])
-			r.at[i] = '?';
-		if ((unsigned char)r.left[i] < ' ' && r.left[i])
-			r.left[i] = '?';
+		tame(r.at, i);
+		tame(r.left, i);
 	}
 	return r;
 }
