@@ -26,9 +26,11 @@ int names_tcp_init(struct names_tcp *t, const struct gate *g, struct dns *dns)
 	t->gate = g;
 	t->dns = dns;
 	r = t->epoll = SYS(epoll_create1, EPOLL_CLOEXEC);
+	/* Without IPv6 one is not there. */
 	for (size_t i = 0; i < ARRAY_SIZE(listeners) && r >= 0; i++)
-		r = loop_watch(t->epoll, g->sockets[listeners[i]],
-			       SOURCE(SRC_LISTENER, listeners[i]));
+		if (g->sockets[listeners[i]] >= 0)
+			r = loop_watch(t->epoll, g->sockets[listeners[i]],
+				       SOURCE(SRC_LISTENER, listeners[i]));
 	return MIN(r, 0);
 }
 
