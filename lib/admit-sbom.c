@@ -84,7 +84,6 @@ static int judge_package(struct look *l, const struct json *v, const struct admi
 
 	if (!p->name || !*p->name)
 		return json_fail(v, err, EBADMSG, "is a package without a name");
-	l->packages++;
 	for (size_t i = 0; i < l->denied->n; i++) {
 		if (!admit_is_denied(l->denied->v[i], p))
 			continue;
@@ -107,6 +106,7 @@ static int judge_spdx(struct look *l, const struct json *package, struct cis_err
 	bool alone = true;
 	int r = 0;
 
+	l->packages++;
 	if (refs)
 		json_foreach(ref, refs)
 			if (r == 0 && is_string(ref, "referenceType", "purl")) {
@@ -162,6 +162,7 @@ static int judge_component(struct look *l, const struct json *v, struct cis_erro
 	};
 	int r = inner ? json_want(inner, JSON_ARRAY, err) : 0;
 
+	l->packages++;
 	return r < 0 ? r : judge_package(l, v, &p, err);
 }
 
