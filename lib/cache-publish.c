@@ -21,9 +21,9 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/sys.h"
-#include "cache.h"
-#include "image-tree.h"
+#include "image/tree.h"
 #include "sandbox.h"
+#include "volumes/cache.h"
 
 #define MADE "new" /* in the working directory */
 

@@ -3,7 +3,7 @@
 #ifndef CIS_DESCRIBE_H
 #define CIS_DESCRIBE_H
 
-#include "image-config.h"
+#include "image/config.h"
 #include "sandbox.h"
 
 int describe_write_state(struct cis_sandbox *sb, char *const argv[], struct cis_error *err);

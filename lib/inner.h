@@ -20,7 +20,7 @@
  */
 int inner_find(char **ret, struct cis_error *err);
 
-/* The same for what unpacks archives (image-unpack.h). */
+/* The same for what unpacks archives (image/unpack.h). */
 #define UNPACK_PROGRAM "cisandbox-unpack"
 int inner_find_helper(const char *name, char **ret, struct cis_error *err);
 

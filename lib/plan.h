@@ -13,10 +13,10 @@
 #include <sys/types.h>
 
 #include "base/str.h"
-#include "cache.h"
-#include "image-config.h"
-#include "seed.h"
+#include "image/config.h"
 #include "spec.h"
+#include "volumes/cache.h"
+#include "volumes/seed.h"
 
 /* Who performs an op; see the table in launch.c. */
 enum op_who { BY_CALLER, BY_FOUNDER, BY_STAGE, BY_INIT };

@@ -18,7 +18,7 @@
 #include "disk.h"
 #include "fs/mount.h"
 #include "host.h"
-#include "image-tree.h"
+#include "image/tree.h"
 #include "isolate/ids.h"
 #include "sandbox.h"
 

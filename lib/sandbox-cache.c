@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "cache-scope.h"
 #include "sandbox.h"
+#include "volumes/cache-scope.h"
 
 int cis_sandbox_set_scope(struct cis_sandbox *sb, const char *scope)
 {

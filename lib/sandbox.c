@@ -21,7 +21,7 @@
 #include "config.h"
 #include "describe.h"
 #include "fs/scratch.h"
-#include "image.h"
+#include "image/image.h"
 #include "rootless.h"
 
 const char *cis_version(void)

@@ -73,7 +73,7 @@ struct spec {
 	struct artifacts artifacts; /* nor these, */
 	struct spec_cache caches[CACHES_MAX]; /* nor these, */
 	size_t n_caches;
-	char *scope; /* nor for whom the job runs (cache-scope.h); or NULL */
+	char *scope; /* nor for whom the job runs (volumes/cache-scope.h); or NULL */
 	uint64_t memory, cpus_milli, pids, disk, ids, timeout_ms;
 	uint64_t disk_inodes; /* 0: the back end's ratio */
 	enum cis_disk disk_kind;

@@ -9,7 +9,7 @@
  * extended ones in the order of their names, CONTENT that of a file's bytes or a link's
  * target, or "v" and the digest that the kernel has of a file with fs-verity; "-" where there
  * is nothing. Times do not count. What marks a directory opaque only
- * the host's root sees: lib/image-layer.c looks after that.
+ * the host's root sees: lib/image/layer.c looks after that.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Started by lib/image-unpack.c as root of a user namespace of its own, whose ids are
- * nobody's on the host, with the descriptors of image-wire.h. Libraries are loaded by then;
+ * Started by lib/image/unpack.c as root of a user namespace of its own, whose ids are
+ * nobody's on the host, with the descriptors of image/wire.h. Libraries are loaded by then;
  * so the host's files go out of sight, then all power but over owners and modes of the
  * directory, then every system call that unpacking does not need. Only then a byte of the
  * archive is read. Who has no directory can open nothing at all.

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "image-tree.h"
+#include "image/tree.h"
 #include "unpack.h"
 
 void name_clean(const char *raw, char ret[static UNPACK_PATH_MAX + 1])

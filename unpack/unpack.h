@@ -16,7 +16,7 @@
 #include <sys/types.h>
 
 #include "base/macros.h"
-#include "image-wire.h"
+#include "image/wire.h"
 
 #define HEX_SIZE 65
 

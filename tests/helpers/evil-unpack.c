@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../lib/image-wire.h"
+#include "../../lib/image/wire.h"
 
 static char here[PATH_MAX];
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Who is admitted: rules, versions, SBOMs, records; and none of it trips over garbage. */
-#include "admit.h"
+#include "image/admit.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -4,7 +4,7 @@
  * libseccomp compiles it; what an image's configuration may say to a runtime; the copy of a
  * root file system, as far as no privilege is needed.
  */
-#include "bundle-config.h"
+#include "bundle/config.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,12 +28,12 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "bpf.h"
-#include "bundle-dir.h"
-#include "bundle-tree.h"
+#include "bundle/annotations.h"
+#include "bundle/dir.h"
+#include "bundle/tree.h"
 #include "container/config-read.h"
 #include "container/profile.h"
-#include "image-annotations.h"
-#include "image-tree.h"
+#include "image/tree.h"
 #include "isolate/caps.h"
 #include "isolate/seccomp-oci.h"
 

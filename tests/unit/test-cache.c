@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* lib/cache-scope.c: who is meant by a pattern, and what is none. */
+/* lib/volumes/cache-scope.c: who is meant by a pattern, and what is none. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/macros.h"
-#include "cache-scope.h"
+#include "volumes/cache-scope.h"
 
 static void test_scopes(void **state)
 {

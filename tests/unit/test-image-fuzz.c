@@ -18,12 +18,12 @@
 
 #include "base/fd.h"
 #include "base/io.h"
-#include "image-config.h"
-#include "image-hear.h"
-#include "image-info.h"
-#include "image-layer.h"
-#include "image-oci.h"
-#include "image-tree.h"
+#include "image/config.h"
+#include "image/hear.h"
+#include "image/info.h"
+#include "image/layer.h"
+#include "image/oci.h"
+#include "image/tree.h"
 
 #define ROUNDS 20000
 #define ROUNDS_OF_DOCUMENTS_EACH 5

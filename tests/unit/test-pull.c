@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
-#include "image-oci.h"
-#include "image-credentials.h"
-#include "image-ref.h"
-#include "image-registry.h"
+#include "image/credentials.h"
+#include "image/oci.h"
+#include "image/ref.h"
+#include "image/registry.h"
 
 #define HEX63 "123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define HEX "0" HEX63

@@ -27,7 +27,7 @@
 
 #include "../../unpack/unpack.h"
 #include "base/io.h"
-#include "image-tree.h"
+#include "image/tree.h"
 
 #define ROUNDS 600
 #define SEEDS_MAX 16

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What images/NAME is for an image of layers:
+ *
+ *	image.json      as of any image, and "layers"
+ *	config.json     the image's configuration, byte for byte
+ *	manifest.json   the manifest, if it came with one
+ *	l/a, l/b, ...   links to the layers' roots, the topmost first, with names so short
+ *	                that 128 of them fit into one option of an overlay (fs/overlay.h)
+ *
+ * The texts are copies in each image's own directory and not shared blobs: they are a few
+ * kilobytes, and so appear and vanish with it, by one rename.
+ */
+#include "compose.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../base/clock.h"
+#include "../base/fd.h"
+#include "../base/io.h"
+#include "../fs/overlay.h"
+#include "info.h"
+#include "oci.h"
+#include "tree.h"
+#include "wire.h"
+
+void holds_done(struct holds *h)
+{
+	holds_let_go(h);
+	strv_done(&h->made);
+}
+
+void holds_let_go(struct holds *h)
+{
+	while (h->n)
+		fd_close(h->fds[--h->n]);
+}
+
+static int add_missing(const struct compose *c, const struct oci_layer *l,
+		       const struct strv *below, struct cis_error *err)
+{
+	cleanup_close int fd = oci_open_layer(c->dir, l, err);
+	const struct layer_source src = {
+		.chain = l->chain,
+		.below = below,
+		.diff = l->diff,
+		.blob = *l->blob ? l->blob : NULL,
+		.size = l->size,
+		.fd = fd,
+	};
+
+	return fd < 0 ? fd : layer_add(c->w, c->u, &src, err);
+}
+
+/* What is too much for one layer is not to come in as a hundred. */
+static int check_total(const struct compose *c, const struct oci_layer *l, uint64_t *all,
+		       struct cis_error *err)
+{
+	uint64_t size, verity;
+	int r = layer_size(c->w->store, l->chain, &size, &verity, err);
+
+	if (r < 0)
+		return r;
+	*all += size;
+	return *all <= UNPACK_BYTES_MAX
+		       ? 0
+		       : cis_fail_plain(err, EFBIG, "files of more than %llu GiB in all",
+					UNPACK_BYTES_MAX >> 30);
+}
+
+static int hold(const struct compose *c, struct holds *holds, struct cis_error *err)
+{
+	const struct oci_image *img = c->img;
+	cleanup(strv_done) struct strv below = {0};
+	uint64_t all = 0;
+	int r;
+
+	for (size_t i = 0; i < img->n_layers; i++) {
+		const struct oci_layer *l = &img->layers[i];
+		int fd = layer_hold(c->w->store, l->chain, err);
+
+		if (fd == -ENOENT) {
+			if (strv_add(&holds->made, l->chain) < 0)
+				return cis_fail(err, ENOMEM, "image");
+			if (c->tell)
+				c->tell(i, c->arg);
+			if (c->deadline && now_msec() >= c->deadline)
+				return cis_fail_plain(err, ETIMEDOUT,
+						      "it is not done when the timeout is over");
+			fd = add_missing(c, l, &below, err);
+		}
+		if (fd < 0)
+			return cis_wrap(err, fd, "layer %zu of %zu (%s)", i + 1, img->n_layers,
+					l->path);
+		holds->fds[holds->n++] = fd;
+		r = check_total(c, l, &all, err);
+		if (r < 0)
+			return r;
+		if (strv_add(&below, l->chain) < 0)
+			return cis_fail(err, ENOMEM, "image");
+	}
+	return 0;
+}
+
+/* The topmost first. */
+static int list_layers(const struct store *s, const struct oci_image *img,
+		       struct image_info *info, struct cis_error *err)
+{
+	for (size_t i = img->n_layers; i-- > 0;) {
+		uint64_t size, verity;
+		int r = layer_size(s, img->layers[i].chain, &size, &verity, err);
+
+		if (r < 0)
+			return r;
+		info->img.size += size;
+		if (strv_add(&info->layers, img->layers[i].chain) < 0)
+			return cis_fail(err, ENOMEM, "image");
+	}
+	return 0;
+}
+
+static int write_text(int dir, const char *name, const char *text)
+{
+	cleanup_close int fd =
+		openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+	return fd < 0 ? -errno : io_write_all(fd, text, strlen(text));
+}
+
+static int write_links(int dir, const struct strv *layers)
+{
+	for (size_t i = 0; i < layers->n; i++) {
+		cleanup_free char *to = NULL;
+		char name[8] = {'l', '/', overlay_layer_name(i)};
+		int r = str_format(&to, "../../../layers/%s/root", layers->v[i]);
+
+		if (r < 0)
+			return r;
+		if (symlinkat(to, dir, name) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int write_image(const struct work *w, const struct oci_image *img,
+		       const struct image_info *info)
+{
+	cleanup_close int dir = -1;
+	int r;
+
+	if (mkdirat(w->fd, "image", 0755) < 0 || mkdirat(w->fd, "image/l", 0755) < 0)
+		return -errno;
+	r = dir = tree_open_dir(w->fd, "image");
+	if (r >= 0)
+		r = write_text(dir, "config.json", img->config);
+	if (r >= 0 && img->manifest)
+		r = write_text(dir, "manifest.json", img->manifest);
+	if (r >= 0)
+		r = write_links(dir, &info->layers);
+	if (r >= 0)
+		r = image_info_write(dir, info);
+	return r >= 0 && syncfs(dir) < 0 ? -errno : r;
+}
+
+int compose_read(const struct compose *c, struct holds *holds, struct cis_error *err)
+{
+	cleanup(image_info_done) struct image_info info = {.img.created = time(NULL)};
+	int r = hold(c, holds, err);
+
+	if (r == 0)
+		r = list_layers(c->w->store, c->img, &info, err);
+	if (r == 0 && str_set(&info.source, c->source) < 0)
+		r = cis_fail(err, ENOMEM, "image");
+	if (r < 0)
+		return r;
+	if (c->admitted) {
+		info.admitted = *c->admitted;
+		*c->admitted = (struct admit_record){0};
+	}
+	snprintf(info.img.name, sizeof info.img.name, "%s", c->name);
+	snprintf(info.img.digest, sizeof info.img.digest, "sha256:%s", c->img->digest);
+	r = write_image(c->w, c->img, &info);
+	return r < 0 ? cis_fail(err, -r, "write to %s", c->w->store->path) : 0;
+}
+
+int compose_image(const struct work *w, const struct unpacker *u, const char *name, int dir,
+		  const char *ref, struct holds *holds, struct cis_error *err)
+{
+	cleanup(oci_image_done) struct oci_image img = {0};
+	int r = oci_read(dir, ref, NULL, &img, err);
+
+	const struct compose c = {.w = w, .u = u, .dir = dir, .img = &img, .name = name};
+
+	return r < 0 ? r : compose_read(&c, holds, err);
+}

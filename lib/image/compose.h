@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* An image of layers, made from a directory that has them all as blobs. */
+#ifndef CIS_IMAGE_COMPOSE_H
+#define CIS_IMAGE_COMPOSE_H
+
+#include "../base/error.h"
+#include "admit.h"
+#include "layer.h"
+#include "oci.h"
+
+/* Layers that are not to be pruned before the image refers to them. */
+struct holds {
+	int fds[IMAGE_LAYERS_MAX];
+	size_t n;
+	struct strv made; /* names of those that the store lacked */
+};
+void holds_let_go(struct holds *h);
+void holds_done(struct holds *h);
+
+/*
+ * The image @ref (or the only one) of @dir becomes @w's directory "image", to be renamed to
+ * @name; layers that the store lacks are unpacked into it.
+ */
+int compose_image(const struct work *w, const struct unpacker *u, const char *name, int dir,
+		  const char *ref, struct holds *holds, struct cis_error *err);
+
+/* The same of one that was read already. May be told of each layer that is to be unpacked. */
+struct compose {
+	const struct work *w;
+	const struct unpacker *u;
+	int dir;
+	const struct oci_image *img;
+	const char *name;
+	const char *source;     /* for image.json; may be NULL */
+	struct admit_record *admitted; /* the same, and taken over */
+	uint64_t deadline;      /* now_msec() after which no layer is begun; 0: none */
+	void (*tell)(size_t layer, void *arg); /* may be NULL */
+	void *arg;
+};
+int compose_read(const struct compose *c, struct holds *holds, struct cis_error *err);
+
+#endif

@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The store is two directories, private to root because trees hold set-user-id programs:
+ *
+ *	images/NAME/image.json    name, digest, size, created; of layers, which
+ *	images/NAME/rootfs/       a tree; owners and modes as they are inside
+ *	images/NAME/config.json   or, of layers: compose.c
+ *	images/NAME/corrupt       only if verify found the tree so
+ *	layers/HEX/               a layer, of any number of images: layer.c
+ *	images/.tmp-XXXXXX/       where an import makes it, and a removal unmakes it
+ *
+ * An image appears and vanishes by one rename. Three locks, all flock(), so that the
+ * kernel drops them whatever kills the holder:
+ *
+ *	images/                   for the moments in which names change
+ *	images/.tmp-XXXXXX        its maker lives, or the tar that it left behind;
+ *	                          one that is free is litter, and the next takes it away
+ *	images/NAME               shared: a sandbox runs from it. Whoever removes or
+ *	                          replaces wants it alone, for an overlay whose
+ *	                          lower layer is deleted breaks the job.
+ *
+ * How images come into it is import.c.
+ */
+#include "image.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../base/fd.h"
+#include "../base/io.h"
+#include "../base/json.h"
+#include "../base/str.h"
+#include "../state.h"
+#include "info.h"
+#include "layer.h"
+#include "store.h"
+#include "tree.h"
+
+/* ---- list -------------------------------------------------------------------- */
+
+struct images {
+	struct image_info *v;
+	size_t n;
+};
+
+static void images_done(struct images *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		image_info_done(&l->v[i]);
+	free(l->v);
+}
+
+/* What is no directory is none of ours; one that goes while we read is gone. */
+static int list_entry(const struct store *s, const char *name, struct images *l,
+		      struct cis_error *err)
+{
+	struct image_info *bigger = reallocarray(l->v, l->n + 1, sizeof *bigger);
+	bool still;
+	int r;
+
+	if (!bigger)
+		return cis_fail(err, ENOMEM, "image list");
+	l->v = bigger;
+	l->v[l->n] = (struct image_info){0};
+	do {
+		cleanup_close int fd = tree_open_dir(s->fd, name);
+
+		if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
+			return 0;
+		if (fd < 0)
+			return cis_fail(err, -fd, "%s/%s", s->path, name);
+		r = image_info_read(s, fd, name, &l->v[l->n], err);
+		still = store_is_still(fd, s->fd, name);
+	} while (r < 0 && !still);
+	if (r == 0)
+		l->n++;
+	else if (err)
+		cis_hint(err, "cisandbox image rm %s removes the image", name);
+	return r;
+}
+
+static int by_image_name(const void *a, const void *b)
+{
+	const struct image_info *x = a, *y = b;
+
+	return strcmp(x->img.name, y->img.name);
+}
+
+static int list_all(const struct store *s, struct images *l, struct cis_error *err)
+{
+	cleanup(dir_closep) DIR *list = tree_list(s->fd);
+	struct dirent *e;
+	int r = 0;
+
+	if (!list)
+		return cis_fail(err, errno, "image store %s", s->path);
+	while (r == 0 && (e = readdir(list)))
+		if (store_is_name(e->d_name))
+			r = list_entry(s, e->d_name, l, err);
+	if (r == 0 && l->n > 0)
+		qsort(l->v, l->n, sizeof *l->v, by_image_name);
+	return r;
+}
+
+/* Makes no store. */
+static int list_store(struct images *l, struct cis_error *err)
+{
+	cleanup(store_done) struct store s = STORE_CLOSED;
+	int r = store_path(&s.path, err);
+
+	if (r < 0)
+		return r;
+	s.fd = open(s.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s.fd < 0)
+		return errno == ENOENT ? 0 : cis_fail(err, errno, "image store %s", s.path);
+	return list_all(&s, l, err);
+}
+
+int cis_image_list(struct cis_image **ret, size_t *ret_n, struct cis_error *err)
+{
+	cleanup(images_done) struct images l = {0};
+	struct cis_image *v;
+	int r = list_store(&l, err);
+
+	if (r < 0)
+		return r;
+	v = calloc(l.n + 1, sizeof *v);
+	if (!v)
+		return cis_fail(err, ENOMEM, "image list");
+	for (size_t i = 0; i < l.n; i++)
+		v[i] = l.v[i].img;
+	*ret_n = l.n;
+	*ret = v;
+	return 0;
+}
+
+int cis_image_list_json(char **ret, struct cis_error *err)
+{
+	cleanup(json_freep) struct json *doc = json_array_new();
+	cleanup(images_done) struct images l = {0};
+	int r = list_store(&l, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; doc && i < l.n; i++)
+		json_push(doc, image_info_json(&l.v[i]));
+	r = doc ? json_write(doc, JSON_PRETTY, ret) : -ENOMEM;
+	return r < 0 ? cis_fail(err, -r, "image list") : 0;
+}
+
+/* What config.json says, as it stands there. */
+static int add_config(int dir, struct json *doc, struct cis_error *err)
+{
+	cleanup_free char *text = NULL;
+	struct json *config = NULL;
+	size_t len;
+	int r = io_read_file_at(dir, "config.json", JSON_MAX_TEXT, &text, &len);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return cis_fail(err, -r, "config.json");
+	r = json_parse(text, len, 0, "config.json", &config, err);
+	if (r == 0)
+		json_set(doc, "config", config);
+	return r;
+}
+
+/* Of what may not be there; makes nothing. */
+static int open_stores(struct store *s, struct cis_error *err)
+{
+	int r = store_path(&s->path, err);
+
+	if (r < 0)
+		return r;
+	s->fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->fd < 0)
+		return errno == ENOENT ? 0 : cis_fail(err, errno, "image store %s", s->path);
+	s->layers = openat(s->fd, "../layers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return s->layers < 0 && errno != ENOENT ? cis_fail(err, errno, "image store %s", s->path)
+						: 0;
+}
+
+/* Of an image of layers, which may have been unpacked again since. */
+static int sum_verity(const struct store *s, struct image_info *info, struct cis_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < info->layers.n && r == 0; i++) {
+		uint64_t size, verity;
+
+		r = layer_size(s, info->layers.v[i], &size, &verity, err);
+		info->verity += r == 0 ? verity : 0;
+	}
+	return r;
+}
+
+/* Only of files that are big enough: mostly it is "partial". */
+static void set_verity(struct json *doc, const struct image_info *info)
+{
+	if (info->verity == 0 || info->verity >= info->img.size)
+		json_set_bool(doc, "verity", info->verity > 0);
+	else
+		json_set_string(doc, "verity", "partial");
+}
+
+int cis_image_inspect_json(const char *name, char **ret, struct cis_error *err)
+{
+	cleanup(image_info_done) struct image_info info = {0};
+	cleanup(json_freep) struct json *doc = NULL;
+	cleanup(store_done) struct store s = STORE_CLOSED;
+	cleanup_close int dir = image_lock(name, err);
+	int r = dir < 0 ? dir : open_stores(&s, err);
+
+	if (r == 0)
+		r = image_info_read(&s, dir, name, &info, err);
+	if (r < 0)
+		return r;
+	r = sum_verity(&s, &info, err);
+	if (r < 0)
+		return cis_wrap(err, r, "image \"%s\"", name);
+	doc = image_info_json(&info);
+	set_verity(doc, &info);
+	r = add_config(dir, doc, err);
+	if (r < 0)
+		return cis_wrap(err, r, "image \"%s\"", name);
+	r = json_write(doc, JSON_PRETTY, ret);
+	return r < 0 ? cis_fail(err, -r, "image \"%s\"", name) : 0;
+}
+
+/* ---- remove ------------------------------------------------------------------ */
+
+/*
+ * Out of sight in one step, by which nothing is made: the disk may be full. The deleting comes
+ * after; the descriptor, locked, keeps others from it, and is litter once it is closed.
+ */
+static int hide(const struct store *s, const char *name, const char *to, struct cis_error *err)
+{
+	cleanup_close int image = -1;
+	int r = store_lock(s, err);
+
+	if (r < 0)
+		return r;
+	store_sweep(s);
+	r = image = store_seize(s, name, err);
+	if (r >= 0 && renameat(s->fd, name, s->fd, to) < 0)
+		r = cis_fail(err, errno, "rename %s/%s", s->path, name);
+	store_unlock(s);
+	if (r == -ENOENT)
+		return store_no_image(name, err);
+	return r < 0 ? r : steal_fd(&image);
+}
+
+int cis_image_remove(const char *name, struct cis_error *err)
+{
+	cleanup(store_done) struct store s = STORE_CLOSED;
+	char hidden[sizeof STORE_TEMP "rm-" + IMAGE_NAME_LEN];
+	cleanup_close int image = -1;
+	int r = store_check_name(name, err);
+
+	if (r == 0)
+		r = store_open(&s, err);
+	snprintf(hidden, sizeof hidden, STORE_TEMP "rm-%s", name);
+	if (r == 0)
+		r = image = hide(&s, name, hidden, err);
+	if (r < 0)
+		return r;
+	r = tree_remove(s.fd, hidden);
+	return r < 0 ? cis_fail(err, -r, "delete what was image \"%s\"", name) : 0;
+}
+
+/* ---- prune and verify --------------------------------------------------------- */
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Of all images, sorted, each once. One that cannot be read may refer to any layer. */
+static int layers_in_use(const struct store *s, struct strv *ret, struct cis_error *err)
+{
+	cleanup(images_done) struct images l = {0};
+	int r = list_all(s, &l, err);
+
+	for (size_t i = 0; r == 0 && i < l.n; i++)
+		for (size_t k = 0; r == 0 && k < l.v[i].layers.n; k++)
+			r = strv_add(ret, l.v[i].layers.v[k]);
+	if (ret->n > 0)
+		qsort(ret->v, ret->n, sizeof *ret->v, by_text);
+	return r;
+}
+
+int image_layer_is_idle(const struct store *s, const char *hex, struct cis_error *err)
+{
+	cleanup(images_done) struct images l = {0};
+	int r = list_all(s, &l, err);
+
+	for (size_t i = 0; r == 0 && i < l.n; i++)
+		for (size_t k = 0; r == 0 && k < l.v[i].layers.n; k++)
+			if (strcmp(l.v[i].layers.v[k], hex) == 0) {
+				r = store_seize(s, l.v[i].img.name, err);
+				r = r < 0 ? r : (fd_close(r), 0);
+			}
+	return r;
+}
+
+/* Some of them, while nobody can come to refer to one. */
+static int hide_unused(const struct store *s, const struct strv *only, struct hidden_layers *ret,
+		       struct cis_error *err)
+{
+	cleanup(strv_done) struct strv used = {0};
+	int r = store_lock(s, err);
+
+	ret->n = 0;
+	if (r < 0)
+		return r;
+	store_sweep(s);
+	r = layers_in_use(s, &used, err);
+	if (r == 0)
+		r = layers_hide(s, only, &used, ret, err);
+	store_unlock(s);
+	return r;
+}
+
+int image_drop_unused(const struct store *s, struct strv *only, uint64_t *ret_layers,
+		      uint64_t *ret_bytes, struct cis_error *err)
+{
+	struct hidden_layers h;
+	int r, gone;
+
+	if (only && only->n)
+		qsort(only->v, only->n, sizeof *only->v, by_text);
+	*ret_layers = *ret_bytes = 0;
+	do {
+		r = hide_unused(s, only, &h, err);
+		gone = layers_delete(s, &h, r < 0 ? NULL : err);
+		*ret_layers += h.n;
+		*ret_bytes += h.n ? h.bytes : 0;
+		r = r < 0 ? r : gone;
+	} while (r == 0 && h.n == LAYERS_AT_ONCE);
+	return r;
+}
+
+int cis_image_prune(uint64_t *ret_layers, uint64_t *ret_bytes, struct cis_error *err)
+{
+	cleanup(store_done) struct store s = STORE_CLOSED;
+	int r = store_open(&s, err);
+
+	return r < 0 ? r : image_drop_unused(&s, NULL, ret_layers, ret_bytes, err);
+}
+
+/* The tree of an image that has no layers. */
+static int verify_tree(const struct image_info *info, int dir, struct cis_error *err)
+{
+	cleanup_free char *path = NULL;
+	struct cis_image now = {0};
+	int r = str_format(&path, "%s/images/%s/rootfs", state_data_root(), info->img.name);
+
+	if (r < 0)
+		return cis_fail(err, -r, "image");
+	r = tree_digest(path, &now, NULL, err);
+	if (r == 0 && strcmp(now.digest, info->img.digest) != 0)
+		r = cis_fail_plain(err, EIO, "its digest is %s, not %s", now.digest,
+				   info->img.digest);
+	if (r == -EIO)
+		store_mark(dir);
+	return r;
+}
+
+static int verify_all(const struct work *w, const struct image_info *info, int dir,
+		      struct cis_error *err)
+{
+	cleanup(unpacker_done) struct unpacker u = {.userns = -1};
+	struct cis_error later = {0};
+	int r = 0, worst = 0;
+
+	if (!info->layers.n)
+		return verify_tree(info, dir, err);
+	r = unpacker_init(&u, work_name(w), err);
+	for (size_t i = 0; r == 0 && i < info->layers.n; i++) {
+		struct cis_error *to = worst ? &later : err;
+		int k = layer_verify(w->store, &u, info->layers.v[i], to);
+
+		/* All that are corrupt are marked, the first is told. */
+		worst = worst ? worst : k;
+	}
+	return r < 0 ? r : worst;
+}
+
+int cis_image_verify(const char *name, struct cis_error *err)
+{
+	cleanup(image_info_done) struct image_info info = {0};
+	cleanup(store_done) struct store s = STORE_CLOSED;
+	cleanup(work_done) struct work w = {.fd = -1};
+	cleanup_close int lock = -1;
+	int r = lock = image_lock(name, err);
+
+	if (r >= 0)
+		r = store_open(&s, err);
+	if (r >= 0)
+		r = work_begin(&w, &s, err);
+	if (r >= 0)
+		r = image_info_read(&s, lock, name, &info, err);
+	if (r >= 0)
+		r = verify_all(&w, &info, lock, err);
+	return r < 0 ? cis_wrap(err, r, "image \"%s\"", name) : 0;
+}
+
+/* ---- for the sandbox --------------------------------------------------------- */
+
+static int open_image(const struct store *s, const char *name, struct cis_error *err)
+{
+	int fd, r = store_check_name(name, err);
+
+	if (r < 0)
+		return r;
+	fd = tree_open_dir(s->fd < 0 ? AT_FDCWD : s->fd, name);
+	return fd == -ENOENT ? store_no_image(name, err)
+	       : fd < 0	     ? cis_fail(err, -fd, "image \"%s\"", name)
+			     : fd;
+}
+
+static int tree_paths(const char *name, int dir, struct strv *ret, struct cis_error *err)
+{
+	cleanup_free char *path = NULL;
+	struct stat st;
+
+	if (str_format(&path, "%s/images/%s/rootfs", state_data_root(), name) < 0 ||
+	    strv_add(ret, path) < 0)
+		return cis_fail(err, ENOMEM, "image \"%s\"", name);
+	if (store_is_marked(dir)) {
+		cis_fail_plain(err, EIO, "image \"%s\" is corrupt", name);
+		return cis_hint(err, "importing or building it again replaces it");
+	}
+	if (fstatat(dir, "rootfs", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return cis_fail(err, errno, "image %s", path);
+	return 0;
+}
+
+/* A corrupt layer is no base for a job, whoever else has been told of it. */
+static int layer_paths(const struct store *s, const char *name, const struct image_info *info,
+		       struct strv *ret, struct cis_error *err)
+{
+	for (size_t i = 0; i < info->layers.n; i++) {
+		cleanup_free char *path = NULL;
+		const char *hex = info->layers.v[i];
+
+		if (layer_is_corrupt(s, hex)) {
+			cis_fail_plain(err, EIO, "image \"%s\": layer sha256:%.12s is corrupt",
+				       name, hex);
+			return cis_hint(err, "importing or pulling the image again repairs it");
+		}
+		if (str_format(&path, "%s/layers/%s/root", state_data_root(), hex) < 0 ||
+		    strv_add(ret, path) < 0)
+			return cis_fail(err, ENOMEM, "image \"%s\"", name);
+	}
+	return 0;
+}
+
+static int check_admitted(const struct image_info *info, struct cis_error *err)
+{
+	int r = admit_start(&info->admitted, err);
+
+	if (r == -EACCES && info->source)
+		cis_hint(err, "\"cisandbox image pull --name %s %s\" verifies it anew",
+			 info->img.name, info->source);
+	return r < 0 ? cis_wrap(err, r, "image \"%s\"", info->img.name) : 0;
+}
+
+int image_open(const char *name, struct strv *ret_paths, int *ret_dir, struct cis_error *err)
+{
+	cleanup(image_info_done) struct image_info info = {0};
+	cleanup(store_done) struct store s = STORE_CLOSED;
+	cleanup_close int dir = -1;
+	int r = open_stores(&s, err);
+
+	if (r < 0)
+		return r;
+	if (s.fd < 0) {
+		r = store_check_name(name, err);
+		return r < 0 ? r : store_no_image(name, err);
+	}
+	r = dir = open_image(&s, name, err);
+	if (r >= 0)
+		r = image_info_read(&s, dir, name, &info, err);
+	if (r >= 0)
+		r = check_admitted(&info, err);
+	if (r >= 0)
+		r = info.layers.n ? layer_paths(&s, name, &info, ret_paths, err)
+				  : tree_paths(name, dir, ret_paths, err);
+	if (r < 0)
+		return r;
+	*ret_dir = steal_fd(&dir);
+	return 0;
+}
+
+int image_lock(const char *name, struct cis_error *err)
+{
+	cleanup_free char *path = NULL;
+	int r = store_check_name(name, err);
+
+	if (r < 0)
+		return r;
+	if (str_format(&path, "%s/images/%s", state_data_root(), name) < 0)
+		return cis_fail(err, ENOMEM, "image \"%s\"", name);
+	for (;;) {
+		cleanup_close int fd = tree_open_dir(AT_FDCWD, path);
+
+		if (fd == -ENOENT)
+			return store_no_image(name, err);
+		r = fd < 0 ? fd : store_lock_fd(fd, LOCK_SH);
+		if (r < 0)
+			return cis_fail(err, -r, "lock the image %s", path);
+		/* Whoever was before us may have removed or replaced it. */
+		if (store_is_still(fd, AT_FDCWD, path))
+			return steal_fd(&fd);
+	}
+}

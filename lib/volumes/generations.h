@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What has a name and changes, while sandboxes use what it was before:
+ *
+ *	seeds/NAME/N/         generation N; the highest is the one that is given out; what else
+ *	                      is in NAME/ goes with the name
+ *	seeds/.tmp-XXXXXX/    one in the making, or one that goes: see image/store.h
+ *
+ * A generation appears by one rename and is never changed. A lock on its directory, shared, is
+ * held by whoever uses it; it is removed by who has it alone. Names change, and the
+ * highest number is looked for, under the lock of the store.
+ */
+#ifndef CIS_GENERATIONS_H
+#define CIS_GENERATIONS_H
+
+#include <stdint.h>
+
+#include "../base/error.h"
+#include "../image/store.h"
+
+/* The kinds of things, each with a directory of that name, and an "s", in the data root. */
+#define GENERATIONS_SEED "seed"
+#define GENERATIONS_CACHE "cache"
+
+struct generation {
+	int fd; /* its directory, and the lock */
+	char *path;
+	uint64_t number; /* from 1 on */
+};
+#define GENERATION_CLOSED {.fd = -1}
+void generation_done(struct generation *g);
+
+/*
+ * The newest of @name, locked until generation_done(). Makes nothing. -EINVAL for what is no
+ * name, -ENOENT.
+ */
+int generation_open(const char *kind, const char *name, struct generation *ret,
+		    struct cis_error *err);
+
+/* The store of that kind, made where it is missing. */
+int generations_open(struct store *s, const char *kind, struct cis_error *err);
+
+/*
+ * The directory @from of @w becomes the newest of @name, if the one before it is @after; with
+ * GENERATION_ANY whatever it is, and @name may be new. -ESTALE, without a message: it is another,
+ * or @name is gone. Those before it go into @w, unless they are in use. *ret: its number.
+ * @seen, which may be NULL, is the caller's own lock on @after: it is closed once the name is
+ * taken, and not before, or @name could by then be another of that number.
+ */
+int generation_publish(const struct work *w, const char *from, const char *kind,
+		       const char *name, uint64_t after, struct generation *seen,
+		       uint64_t *ret, struct cis_error *err);
+#define GENERATION_ANY 0u
+
+/* All of @name: -EBUSY while one is in use. */
+int generations_remove(const char *kind, const char *name, struct cis_error *err);
+/* Those that are neither the newest nor in use, of all names. *ret: how many. */
+int generations_prune(const char *kind, uint64_t *ret, struct cis_error *err);
+
+/* Called for the newest of each name, in no order; what it returns, if negative, is the end. */
+typedef int generations_turn(const char *name, const struct generation *g, void *arg,
+			     struct cis_error *err);
+/* Makes no store. */
+int generations_each(const char *kind, generations_turn *turn, void *arg,
+		     struct cis_error *err);
+
+#endif
