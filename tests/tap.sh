@@ -201,6 +201,7 @@ host_traces() {
 		find "$CISANDBOX_STATE" -mindepth 1 ! -name .ids ! -name .pools ! -name .cgroups ! -name .claims 2>/dev/null
 		find "$CISANDBOX_ROOT" -type f 2>/dev/null
 		ls /dev/mapper /run/netns 2>/dev/null
+		stat -c "%n %u:%g %a" /dev/null # runtimes chown what they get as a stream
 	} | sort
 }
 
