@@ -120,6 +120,7 @@ oci_traces() {
 		processes_of "$tag"
 		find "$oci_root" -mindepth 1 ! -path '*/.*'
 		ls /run/netns 2>/dev/null
+		stat -c "%n %u:%g %a" /dev/null # runtimes chown what they get as a stream
 	} | sort
 }
 all_gone() { # NAME TRACES-BEFORE
