@@ -108,17 +108,24 @@ static int create(const struct asked *a, const char *verb)
 		       : 0;
 }
 
-static void print_one(const struct cis_cache *c)
+static int print_one(const char *verb, const struct cis_cache *c)
 {
 	time_t used = (time_t)c->used;
 	char when[32] = "", size[16], max[16];
+	struct cis_error err = {0};
 	struct tm tm;
 
+	if (*c->error) {
+		printf("%-24s %10s %9s %9s %9s  unreadable\n", c->name, "-", "-", "-", "-");
+		snprintf(err.message, sizeof err.message, "%s", c->error);
+		return cli_error(verb, &err);
+	}
 	if (localtime_r(&used, &tm))
 		strftime(when, sizeof when, "%F %R", &tm);
 	printf("%-24s %10llu %9s %9s %9llu  %s\n", c->name, (unsigned long long)c->generation,
 	       cli_size(c->size, size), cli_size(c->max, max), (unsigned long long)c->files,
 	       when);
+	return 0;
 }
 
 static int list(const struct asked *a, const char *verb)
@@ -126,21 +133,23 @@ static int list(const struct asked *a, const char *verb)
 	struct cis_cache *all = NULL;
 	struct cis_error err = {0};
 	char *text = NULL;
+	int status = 0;
 	size_t n = 0;
 
 	if (a->json) {
 		int r = cis_cache_list_json(&text, &err);
 
-		return cli_print_json(verb, r, text, &err);
+		status = cli_print_json(verb, r, text, &err);
+		return r > 0 ? EXIT_OURS : status;
 	}
 	if (cis_cache_list(&all, &n, &err) < 0)
 		return cli_error(verb, &err);
 	printf("%-24s %10s %9s %9s %9s  %s\n", "NAME", "GENERATION", "SIZE", "MAX", "FILES",
 	       "USED");
 	for (size_t i = 0; i < n; i++)
-		print_one(&all[i]);
+		status |= print_one(verb, &all[i]);
 	free(all);
-	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
+	return fflush(stdout) == 0 ? status : EXIT_OURS;
 }
 
 static int inspect(const struct asked *a, const char *verb)

@@ -211,8 +211,9 @@ int cis_sandbox_set_artifact_max(struct cis_sandbox *sb, uint64_t bytes);
 int cis_sandbox_set_scope(struct cis_sandbox *sb, const char *scope);
 /*
  * The cache @name (below: caches) at @path inside, as its newest generation is at start(): what the
- * job writes there is on its own disk. Is the scope a writer's, and the payload's status 0, that
- * becomes the next generation, unless there is one already: then it is refused as stale.
+ * job writes there is on its own disk. Is the scope a writer's, and the payload's status 0 without
+ * that it was asked to end (signal(), timeout), that becomes the next generation, unless there is
+ * one already: then it is refused as stale.
  * CIS_EVENT_CACHE says which; exit_status() does not change. At most 16. -EEXIST. start():
  * -ENOENT; -EACCES: the scope may not read it; -EINVAL: no scope.
  */
@@ -476,8 +477,9 @@ int cis_sandbox_exit_status(struct cis_sandbox *sb);
 
 /*
  * To the payload's process group; SIGKILL ends the whole sandbox, and once all are dead the
- * wait for who reads their last output. With an enter()ed command on the handle: to that
- * command.
+ * wait for who reads their last output, the copying of artifacts and the publishing of caches.
+ * With an enter()ed command on the handle: to that command. Of a payload that got SIGHUP, SIGINT,
+ * SIGQUIT, SIGTERM or the image's own for that from outside no cache is published.
  */
 int cis_sandbox_signal(struct cis_sandbox *sb, int sig, struct cis_error *err);
 
@@ -680,7 +682,9 @@ struct cis_cache {
 	uint64_t generation;
 	uint64_t size, files, max; /* size: bytes of its files */
 	int64_t created, used;     /* used: when a sandbox last started with it */
+	char error[496];           /* why it cannot be read: then all but its name is 0; or "" */
 };
+/* How many of them cannot be read. */
 int cis_cache_list(struct cis_cache **ret, size_t *ret_n, struct cis_error *err);
 int cis_cache_list_json(char **ret, struct cis_error *err);
 int cis_cache_inspect_json(const char *name, char **ret, struct cis_error *err);

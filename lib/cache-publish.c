@@ -2,7 +2,8 @@
 /*
  * What a job with a writer's scope has left in a cache becomes its next generation, when all
  * processes of the sandbox are dead and the command's status was 0. The helper of
- * guard/copier.h makes a copy of the merged directory; dispatch() goes on meanwhile.
+ * guard/copier.h makes a copy of the merged directory, that of volumes/settle.h waits for the
+ * disk and for the store's lock; what remains is some renames. dispatch() goes on meanwhile.
  *
  * It is as a fast-forward: if another has published since the job started, what it has made is
  * of something old, and is refused. The last one to write would else win, over what a better
@@ -30,13 +31,14 @@
 void cache_publisher_init(struct cache_publisher *p)
 {
 	*p = (struct cache_publisher){.store = STORE_CLOSED, .work.fd = -1,
-				      .copier = COPIER_CLOSED};
+				      .copier = COPIER_CLOSED, .settler = SETTLER_CLOSED};
 }
 
 static void end_work(struct cache_publisher *p)
 {
 	copier_drop(&p->copier);
-	work_done(&p->work);
+	settler_drop(&p->settler);
+	work_leave(&p->work);
 	store_done(&p->store);
 	p->store = (struct store)STORE_CLOSED;
 	p->work = (struct work){.fd = -1};
@@ -49,22 +51,86 @@ void cache_publisher_done(struct cache_publisher *p)
 
 /* ---- beginning ------------------------------------------------------------------------ */
 
+/* In the root, as the plan has it, and all that it attaches there later. */
+struct mount_points {
+	const char *cache;
+	const struct op *later, *end;
+};
+
+static struct mount_points find_mount_points(const struct plan *p, size_t i)
+{
+	struct mount_points m = {.end = p->ops + p->n_ops};
+
+	for (m.later = p->ops; m.later < m.end && !m.cache; m.later++)
+		if (m.later->kind == OP_ATTACH && m.later->slot == plan_cache_root_slot(p, i))
+			m.cache = m.later->target;
+	return m;
+}
+
+static bool attaches(const struct op *op)
+{
+	return op->kind == OP_ATTACH || op->kind == OP_BIND_SCRATCH || op->kind == OP_MOUNT ||
+	       op->kind == OP_TAKE;
+}
+
+/* Whether something is attached at @path below the cache, or further down there. */
+static bool leads_to_mount(const struct mount_points *m, const char *path)
+{
+	cleanup_free char *whole = NULL;
+	size_t n;
+
+	if (!m->cache || str_format(&whole, "%s/%s", m->cache, path) < 0)
+		return false;
+	n = strlen(whole);
+	for (const struct op *op = m->later; op < m->end; op++)
+		if (attaches(op) && strncmp(op->target, whole, n) == 0 &&
+		    (op->target[n] == '/' || !op->target[n]))
+			return true;
+	return false;
+}
+
+/* What the stage has made there, for a mount, is nothing that the job has changed. */
+static bool is_for_mount(const struct stat *st)
+{
+	return S_ISDIR(st->st_mode) || (S_ISREG(st->st_mode) && st->st_size == 0);
+}
+
+static bool has_more_than(int dir, const char *path, const struct mount_points *m)
+{
+	cleanup(dir_closep) DIR *list = tree_list(dir);
+	struct dirent *e;
+
+	while (list && (e = readdir(list))) {
+		cleanup_free char *below = NULL;
+		cleanup_close int next = -1;
+		struct stat st;
+
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		if (str_format(&below, "%s%s%s", path, *path ? "/" : "", e->d_name) < 0 ||
+		    !leads_to_mount(m, below) ||
+		    fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !is_for_mount(&st))
+			return true;
+		if (!S_ISDIR(st.st_mode))
+			continue;
+		next = tree_open_dir(dir, e->d_name);
+		if (next < 0 || has_more_than(next, below, m))
+			return true;
+	}
+	return false;
+}
+
 /* Nothing in the job's own layer: nothing has changed. */
 static bool has_changed(const struct cis_sandbox *sb, size_t i)
 {
-	cleanup(dir_closep) DIR *list = NULL;
+	const struct mount_points m = find_mount_points(&sb->plan, i);
 	cleanup_close int fd = -1;
-	struct dirent *e;
 	char upper[48];
 
 	snprintf(upper, sizeof upper, PLAN_CACHE_UPPER, i);
 	fd = sys_openat2(sb->plan.fds[SLOT_SCRATCH], upper, O_RDONLY | O_DIRECTORY, 0,
 			 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-	list = fd < 0 ? NULL : tree_list(fd);
-	while (list && (e = readdir(list)))
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			return true;
-	return false;
+	return fd >= 0 && has_more_than(fd, "", &m);
 }
 
 static void tell_failure(struct cis_sandbox *sb, const struct cis_error *err)
@@ -96,7 +162,7 @@ static int make_work(struct cache_publisher *p, int *ret_dir, struct cis_error *
 	int r = generations_open(&p->store, GENERATIONS_CACHE, err);
 
 	if (r >= 0)
-		r = work_begin(&p->work, &p->store, err);
+		r = work_begin_at_once(&p->work, &p->store, err);
 	if (r < 0)
 		return r;
 	if (mkdirat(p->work.fd, MADE, 0700) < 0)
@@ -135,23 +201,43 @@ static int start(struct cis_sandbox *sb, size_t i, struct cis_error *err)
 	return r;
 }
 
+/* Who was asked to end and says that all is well has hardly done all that it would have. */
+static int check_end(const struct cis_sandbox *sb, const char *name, struct cis_error *err)
+{
+	if (!sb->was_asked && !sb->told_to_stop)
+		return 0;
+	return cis_fail_plain(err, ECANCELED, "cache %s: not published: %s", name,
+			      sb->was_asked ? "the job was asked to end"
+					    : "told to stop");
+}
+
+static void next(struct cis_sandbox *sb)
+{
+	struct cache_publisher *p = &sb->publisher;
+	unsigned int slot = plan_cache_root_slot(&sb->plan, p->next++);
+
+	end_work(p);
+	if (sb->plan.fds)
+		sb->plan.fds[slot] = fd_close(sb->plan.fds[slot]);
+}
+
 int cache_publish_next(struct cis_sandbox *sb)
 {
 	struct cache_publisher *p = &sb->publisher;
 	bool good = sb->payload_ended && !sb->timed_out && sb->exit_status == 0;
 
-	for (; p->next < sb->plan.n_caches; p->next++) {
+	if (cache_publisher_helper(p) >= 0)
+		return 1;
+	for (; p->next < sb->plan.n_caches; next(sb)) {
 		unsigned int slot = plan_cache_root_slot(&sb->plan, p->next);
 		struct cis_error err = {0};
 
-		if (good && sb->plan.fds && sb->plan.fds[slot] >= 0 && has_changed(sb, p->next)) {
-			if (start(sb, p->next, &err) >= 0)
-				return 1;
-			end_work(p);
-			tell_failure(sb, &err);
-		}
-		if (sb->plan.fds)
-			sb->plan.fds[slot] = fd_close(sb->plan.fds[slot]);
+		if (!good || !sb->plan.fds || sb->plan.fds[slot] < 0 || !has_changed(sb, p->next))
+			continue;
+		if (check_end(sb, sb->spec.caches[p->next].name, &err) >= 0 &&
+		    start(sb, p->next, &err) >= 0)
+			return 1;
+		tell_failure(sb, &err);
 	}
 	return 0;
 }
@@ -167,6 +253,10 @@ static int explain(const struct spec_cache *c, const struct cache *cache,
 	case COPIER_READ:
 		return cis_fail(err, errnum, "cache %s: not published: read %s%s", c->name,
 				c->path, r->at);
+	case COPIER_LOST:
+		return cis_fail(err, errnum,
+				"cache %s: not published: the sandbox's disk lost some of what was "
+				"written to it", c->name);
 	case COPIER_WRITE:
 		return cis_fail(err, errnum, "cache %s: not published: write %s%s", c->name,
 				c->path, r->at);
@@ -202,12 +292,12 @@ static int seal(int dir)
 	return fchown(dir, geteuid(), getegid()) < 0 || fchmod(dir, 0700) < 0 ? -errno : 0;
 }
 
-static int publish(struct cis_sandbox *sb, size_t i, const struct copier_report *report,
-		   uint64_t *ret, struct cis_error *err)
+static int settle(struct cis_sandbox *sb, size_t i, const struct copier_report *report,
+		  struct cis_error *err)
 {
 	struct cache_publisher *p = &sb->publisher;
 	const struct spec_cache *c = &sb->spec.caches[i];
-	struct cache *cache = &sb->plan.caches[i];
+	const struct cache *cache = &sb->plan.caches[i];
 	/* The helper's word: no more than what it may say, or nobody could read the cache. */
 	const struct cache_info info = {.created = time(NULL),
 					.size = MIN(report->bytes, cache->policy.max),
@@ -218,11 +308,27 @@ static int publish(struct cis_sandbox *sb, size_t i, const struct copier_report 
 
 	if (r >= 0)
 		r = cache_write_info(dir, &info);
+	if (r >= 0)
+		r = settler_start(&p->settler, &p->store, p->work.fd);
+	p->report = *report;
+	return r < 0 ? cis_fail(err, -r, "cache %s: not published: write to %s", c->name,
+				p->store.path)
+		     : 0;
+}
+
+static int publish(struct cis_sandbox *sb, size_t i, uint64_t *ret, struct cis_error *err)
+{
+	struct cache_publisher *p = &sb->publisher;
+	const struct spec_cache *c = &sb->spec.caches[i];
+	struct cache *cache = &sb->plan.caches[i];
+	int r = settler_finish(&p->settler, &p->store);
+
 	if (r < 0)
 		return cis_fail(err, -r, "cache %s: not published: write to %s", c->name,
 				p->store.path);
-	r = generation_publish(&p->work, MADE, GENERATIONS_CACHE, c->name, cache->g.number,
-			       &cache->g, ret, err);
+	r = generation_put(&p->work, MADE, c->name, cache->g.number, &cache->g, ret, err);
+	store_sweep_aside(&p->store);
+	store_unlock(&p->store);
 	if (r == -ESTALE)
 		return stale(c->name, err);
 	return r < 0 ? cis_wrap(err, r, "cache %s: not published", c->name) : 0;
@@ -243,33 +349,42 @@ static void tell(struct cis_sandbox *sb, const struct spec_cache *c, uint64_t nu
 	supervise_post(sb, CIS_EVENT_CACHE, number, "cache.published", text);
 }
 
+static int copied(struct cis_sandbox *sb, size_t i, struct cis_error *err)
+{
+	const struct spec_cache *c = &sb->spec.caches[i];
+	struct copier_report report;
+	siginfo_t info;
+
+	copier_finish(&sb->publisher.copier, &report, &info);
+	if (copier_is_well(&report, &info))
+		return settle(sb, i, &report, err);
+	if (report.error)
+		return explain(c, &sb->plan.caches[i], &report, err);
+	return cis_fail_plain(err, EIO,
+			      "cache %s: not published: the helper that copies it died (%s %d)",
+			      c->name, info.si_code == CLD_EXITED ? "status" : "signal",
+			      info.si_status);
+}
+
 void cache_publish_ended(struct cis_sandbox *sb)
 {
 	struct cache_publisher *p = &sb->publisher;
-	const struct spec_cache *c = &sb->spec.caches[p->next];
-	unsigned int slot = plan_cache_root_slot(&sb->plan, p->next);
-	struct copier_report report;
 	struct cis_error err = {0};
 	uint64_t number = 0;
-	siginfo_t info;
 	int r;
 
-	copier_finish(&p->copier, &report, &info);
-	if (copier_is_well(&report, &info))
-		r = publish(sb, p->next, &report, &number, &err);
-	else if (report.error)
-		r = explain(c, &sb->plan.caches[p->next], &report, &err);
-	else
-		r = cis_fail_plain(&err, EIO,
-				   "cache %s: not published: the helper that copies it died "
-				   "(%s %d)", c->name,
-				   info.si_code == CLD_EXITED ? "status" : "signal",
-				   info.si_status);
-	end_work(p);
-	sb->plan.fds[slot] = fd_close(sb->plan.fds[slot]);
-	p->next++;
+	if (sb->told_to_stop) {
+		r = check_end(sb, sb->spec.caches[p->next].name, &err);
+	} else if (p->copier.pidfd >= 0) {
+		r = copied(sb, p->next, &err);
+		if (r >= 0)
+			return;
+	} else {
+		r = publish(sb, p->next, &number, &err);
+	}
 	if (r < 0)
 		tell_failure(sb, &err);
 	else
-		tell(sb, c, number, &report);
+		tell(sb, &sb->spec.caches[p->next], number, &p->report);
+	next(sb);
 }

@@ -64,6 +64,11 @@ static int start(struct cis_sandbox *sb, struct cis_error *err)
 	return r;
 }
 
+static int stopped(const struct artifact *a, struct cis_error *err)
+{
+	return cis_fail_plain(err, ECANCELED, "artifact %s: not copied: told to stop", a->path);
+}
+
 int collect_next(struct cis_sandbox *sb)
 {
 	struct collector *c = &sb->collector;
@@ -71,7 +76,9 @@ int collect_next(struct cis_sandbox *sb)
 	while (c->root >= 0 && c->next < c->n) {
 		struct cis_error err = {0};
 
-		if (start(sb, &err) >= 0)
+		if (sb->told_to_stop)
+			stopped(&sb->spec.artifacts.v[c->next++], &err);
+		else if (start(sb, &err) >= 0)
 			return 1;
 		tell_failure(sb, &err);
 	}
@@ -85,8 +92,11 @@ void collect_ended(struct cis_sandbox *sb)
 	struct copier_report report;
 	struct cis_error err = {0};
 
-	if (collector_finish(&sb->collector, &sb->spec.artifacts, &report, &err) < 0)
-		tell_failure(sb, &err);
-	else
+	if (collector_finish(&sb->collector, &sb->spec.artifacts, &report, &err) >= 0) {
 		tell(sb, a, &report);
+		return;
+	}
+	if (sb->told_to_stop)
+		stopped(a, &err);
+	tell_failure(sb, &err);
 }

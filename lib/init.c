@@ -39,6 +39,7 @@ struct pid1 {
 	uint64_t deadline; /* msec */
 	pid_t payload;     /* 0 until it runs */
 	bool is_held;      /* until the command comes */
+	bool was_asked;    /* to end, by somebody outside */
 	struct job job;
 };
 
@@ -268,7 +269,7 @@ static void reap(struct pid1 *s)
 
 	while ((pid = SYS(wait4, -1, &status, WNOHANG | __WALL, NULL)) > 0) {
 		if (s->payload && pid == s->payload) {
-			say(s, SYNC_EXITED, 0, status, 0);
+			say(s, SYNC_EXITED, s->was_asked, status, 0);
 			_exit(0);
 		}
 		if (s->payload || pid != s->service_pid)
@@ -284,6 +285,16 @@ static void reap(struct pid1 *s)
 	}
 }
 
+/* Whoever traps what asks it to end may say that all went well. */
+static void pass_on(struct pid1 *s, int sig)
+{
+	int stop = s->l->plan->config.stop_signal;
+
+	if (sig == SIGHUP || sig == SIGINT || sig == SIGQUIT || sig == SIGTERM || sig == stop)
+		s->was_asked = true;
+	SYS(kill, -s->payload, sig);
+}
+
 static void on_signal(struct pid1 *s)
 {
 	struct signalfd_siginfo info;
@@ -291,6 +302,8 @@ static void on_signal(struct pid1 *s)
 	while (SYS(read, s->signals, &info, sizeof info) == sizeof info) {
 		if (info.ssi_signo == SIGCHLD)
 			reap(s);
+		else if (s->payload && info.ssi_pid == 0) /* of another namespace */
+			pass_on(s, (int)info.ssi_signo);
 		else if (s->payload)
 			SYS(kill, -s->payload, info.ssi_signo);
 	}
@@ -311,7 +324,7 @@ static void on_sync(struct pid1 *s)
 	if (m.kind != SYNC_SIGNAL)
 		return;
 	if (s->payload)
-		SYS(kill, -s->payload, m.value);
+		pass_on(s, m.value);
 	else /* nobody to ask yet: stop bringing things up */
 		_exit(1);
 }

@@ -598,10 +598,8 @@ int cis_sandbox_signal(struct cis_sandbox *sb, int sig, struct cis_error *err)
 
 	if (sb->phase == PHASE_OPENED || sb->phase == PHASE_RUNNING) {
 		/* Everybody is dead, but for who copies what they have left. */
-		int copier = MAX(sb->collector.copier.pidfd, sb->publisher.copier.pidfd);
-
-		if (copier >= 0)
-			r = sig == SIGKILL ? sys_pidfd_send_signal(copier, sig) : 0;
+		if (sb->collecting)
+			r = sig == SIGKILL ? supervise_collect_no_more(sb) : 0;
 		else if (sb->draining)
 			r = sig == SIGKILL ? supervise_drain_no_more(sb) : 0;
 		/* SIGKILL cannot be passed on: it is for init, and so for all. */

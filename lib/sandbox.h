@@ -92,7 +92,10 @@ struct cis_sandbox {
 	int respawn; /* timerfd: when the next helper starts, or -1 */
 
 	bool payload_runs, payload_ended, timed_out, has_last_figures;
+	bool was_asked; /* to end, from outside, while the command ran */
 	bool draining; /* all are dead, and what they wrote is on its way */
+	bool collecting; /* after that: artifacts, caches */
+	bool told_to_stop; /* that */
 	int exit_status;
 	struct cis_event events[N_EVENTS];
 	size_t first_event, n_events;
@@ -153,6 +156,8 @@ int start_bundle(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 int supervise_begin(struct cis_sandbox *sb, struct cis_error *err);
 /* Once all are dead: what they have written, and nobody takes, is dropped. */
 int supervise_drain_no_more(struct cis_sandbox *sb);
+/* After that: what is being copied is dropped, and so is all that would come next. */
+int supervise_collect_no_more(struct cis_sandbox *sb);
 /* The part of it that is about the command. */
 int supervise_command(struct cis_sandbox *sb, struct cis_error *err);
 /* The gate's helpers are about to be others; and then are. */

@@ -286,6 +286,7 @@ static int on_sync(struct cis_sandbox *sb, struct cis_error *err)
 	case SYNC_EXITED:
 		/* The kernel is busy with the others' end: time to read the last figures. */
 		figures_last(sb);
+		sb->was_asked = m.index != 0;
 		return set_exit(sb, m.value);
 	case SYNC_SERVICE_FAILED:
 		return service_failed(sb, m.index, m.value, m.status, err);
@@ -417,8 +418,9 @@ static int collect(struct cis_sandbox *sb, struct cis_error *err)
 	}
 	r = cache_publish_next(sb);
 	if (r > 0) {
-		r = supervise_watch(sb, sb->publisher.copier.pidfd, EPOLLIN, SRC_CACHE);
-		return r < 0 ? cis_fail(err, -r, "watch who copies caches") : 0;
+		r = supervise_watch(sb, cache_publisher_helper(&sb->publisher), EPOLLIN,
+				    SRC_CACHE);
+		return r < 0 ? cis_fail(err, -r, "watch who publishes caches") : 0;
 	}
 	supervise_finish(sb);
 	return 1;
@@ -446,6 +448,7 @@ static int drain(struct cis_sandbox *sb, struct cis_error *err)
 	if (!done)
 		return 0;
 	sb->draining = false;
+	sb->collecting = true;
 	return collect(sb, err);
 }
 
@@ -463,6 +466,14 @@ static int begin_to_drain(struct cis_sandbox *sb, struct cis_error *err)
 int supervise_drain_no_more(struct cis_sandbox *sb)
 {
 	return sb->grace >= 0 ? 0 : supervise_add_timer(sb, &sb->grace, 1, false, SRC_GRACE);
+}
+
+int supervise_collect_no_more(struct cis_sandbox *sb)
+{
+	int helper = MAX(sb->collector.copier.pidfd, cache_publisher_helper(&sb->publisher));
+
+	sb->told_to_stop = true;
+	return helper >= 0 ? sys_pidfd_send_signal(helper, SIGKILL) : 0;
 }
 
 /* Whoever was asked to end has not, or nobody takes what the dead have left to say. */

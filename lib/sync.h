@@ -22,7 +22,7 @@ enum sync_kind {
 	SYNC_LOCK_FAILED,    /* value: errno; index: enum sync_lock_step */
 	SYNC_EXEC_FAILED,    /* value: errno */
 	SYNC_PAYLOAD,        /* executed */
-	SYNC_EXITED,         /* value: wait status of the payload */
+	SYNC_EXITED,         /* value: wait status of the payload; index: 1: it was asked to end */
 	/* joiner -> caller (enter.c) */
 	SYNC_JOINED,         /* value: host pid of the command */
 	/* both ways over the gate: go on */

@@ -251,6 +251,10 @@ static int explain(const struct artifact *a, const struct artifacts *all,
 				      a->path);
 	case COPIER_READ:
 		return cis_fail(err, errnum, "artifact %s: read %s%s", a->path, path, r->at);
+	case COPIER_LOST:
+		return cis_fail(err, errnum,
+				"artifact %s: the sandbox's disk lost some of what was written to "
+				"it", a->path);
 	case COPIER_WRITE:
 		return cis_fail(err, errnum, "artifact %s: write %s%s", a->path, a->dest, r->at);
 	case COPIER_SIZE:

@@ -28,6 +28,7 @@ enum copier_step {
 	COPIER_FIND,
 	COPIER_KIND,  /* neither file nor directory */
 	COPIER_READ,
+	COPIER_LOST,  /* what the sandbox wrote never reached its disk */
 	COPIER_WRITE,
 	COPIER_SIZE,
 	COPIER_ENTRIES,
@@ -50,7 +51,7 @@ struct copier_order {
 	uint32_t base, count; /* the sandbox's ids */
 	/*
 	 * Owners, links, and modes without set-id bits are as they were, the owners 0-based
-	 * on disk, and all is written out. Else all is the caller's, for no one else to
+	 * on disk. Else all is the caller's, for no one else to
 	 * write, and links that lead out of the tree are left out.
 	 */
 	bool faithful;

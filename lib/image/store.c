@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../base/fd.h"
+#include "../base/spawn.h"
 #include "../base/str.h"
 #include "../state.h"
 #include "tree.h"
@@ -157,13 +158,18 @@ const char *work_name(const struct work *w)
 	return strrchr(w->path, '/') + 1;
 }
 
+static void forget(struct work *w)
+{
+	w->fd = fd_close(w->fd);
+	free(w->path);
+	w->path = NULL;
+}
+
 int work_finish(struct work *w)
 {
 	int r = w->fd >= 0 ? tree_remove(w->store->fd, work_name(w)) : 0;
 
-	w->fd = fd_close(w->fd);
-	free(w->path);
-	w->path = NULL;
+	forget(w);
 	return r;
 }
 
@@ -172,8 +178,28 @@ void work_done(struct work *w)
 	work_finish(w);
 }
 
+/* @locked is its descriptor; the lock is the process's, too, and ends with it. */
+static int remove_aside(const struct store *s, const char *name, int locked)
+{
+	cleanup_free char *path = NULL;
+	char *argv[] = {"rm", "-rf", "--one-file-system", "--", NULL, NULL};
+	int r = str_format(&path, "%s/%s", s->path, name);
+
+	argv[4] = path;
+	return r < 0 ? r : spawn_detached(argv, locked, -1, NULL);
+}
+
+void work_leave(struct work *w)
+{
+	if (w->fd >= 0 && unlinkat(w->store->fd, work_name(w), AT_REMOVEDIR) < 0 &&
+	    remove_aside(w->store, work_name(w), w->fd) < 0)
+		tree_remove(w->store->fd, work_name(w));
+	forget(w);
+}
+
 /* Under the lock no directory is new and not yet locked. */
-void store_sweep(const struct store *s)
+static void sweep(const struct store *s, void (*remove)(const struct store *s,
+							const char *name, int locked))
 {
 	cleanup(dir_closep) DIR *list = tree_list(s->fd);
 	struct dirent *e;
@@ -184,11 +210,42 @@ void store_sweep(const struct store *s)
 		if (!str_starts(e->d_name, STORE_TEMP))
 			continue;
 		fd = tree_open_dir(s->fd, e->d_name);
-		if (fd < 0 || store_lock_fd(fd, LOCK_EX | LOCK_NB) < 0)
-			continue;
-		unpacker_release(e->d_name);
-		tree_remove(s->fd, e->d_name);
+		if (fd >= 0 && store_lock_fd(fd, LOCK_EX | LOCK_NB) >= 0)
+			remove(s, e->d_name, fd);
 	}
+}
+
+static void sweep_one(const struct store *s, const char *name, int locked)
+{
+	(void)locked;
+	unpacker_release(name);
+	tree_remove(s->fd, name);
+}
+
+void store_sweep(const struct store *s)
+{
+	sweep(s, sweep_one);
+}
+
+static void sweep_one_aside(const struct store *s, const char *name, int locked)
+{
+	remove_aside(s, name, locked); /* or it is for the next */
+}
+
+void store_sweep_aside(const struct store *s)
+{
+	sweep(s, sweep_one_aside);
+}
+
+static int make_work(struct work *w, const struct store *s)
+{
+	w->store = s;
+	if (str_format(&w->path, "%s/" STORE_TEMP "XXXXXX", s->path) < 0)
+		return -ENOMEM;
+	if (!mkdtemp(w->path))
+		return -errno;
+	w->fd = tree_open_dir(s->fd, work_name(w));
+	return w->fd < 0 ? w->fd : store_lock_fd(w->fd, LOCK_EX | LOCK_NB);
 }
 
 int work_begin(struct work *w, const struct store *s, struct cis_error *err)
@@ -198,16 +255,22 @@ int work_begin(struct work *w, const struct store *s, struct cis_error *err)
 	if (r < 0)
 		return r;
 	store_sweep(s);
-	w->store = s;
-	if (str_format(&w->path, "%s/" STORE_TEMP "XXXXXX", s->path) < 0)
-		r = -ENOMEM;
-	else if (!mkdtemp(w->path))
-		r = -errno;
-	if (r == 0) {
-		w->fd = tree_open_dir(s->fd, work_name(w));
-		r = w->fd < 0 ? w->fd : store_lock_fd(w->fd, LOCK_EX | LOCK_NB);
-	}
+	r = make_work(w, s);
 	store_unlock(s);
 	return r < 0 ? cis_fail(err, -r, "make a directory in %s", s->path) : 0;
+}
+
+/* Who sweeps may have taken it for litter before it was locked. */
+int work_begin_at_once(struct work *w, const struct store *s, struct cis_error *err)
+{
+	for (;;) {
+		int r = make_work(w, s);
+
+		if (r >= 0 && store_is_still(w->fd, s->fd, work_name(w)))
+			return 0;
+		if (r < 0 && (!w->path || (r != -EWOULDBLOCK && r != -ENOENT)))
+			return cis_fail(err, -r, "make a directory in %s", s->path);
+		forget(w);
+	}
 }
 

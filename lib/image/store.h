@@ -34,6 +34,8 @@ int store_lock(const struct store *s, struct cis_error *err);
 void store_unlock(const struct store *s);
 /* Under that lock: what the killed left behind goes. */
 void store_sweep(const struct store *s);
+/* The same by processes that nobody waits for; of a store without host ids on loan. */
+void store_sweep_aside(const struct store *s);
 
 /* flock() that is not interrupted; -EWOULDBLOCK with LOCK_NB. */
 int store_lock_fd(int fd, int how);
@@ -57,9 +59,13 @@ struct work {
 	int fd; /* holds the lock */
 };
 int work_begin(struct work *w, const struct store *s, struct cis_error *err);
+/* The same for who may wait for nobody: without the lock, and nothing is swept. */
+int work_begin_at_once(struct work *w, const struct store *s, struct cis_error *err);
 /* Removes it with all that is in it. */
 int work_finish(struct work *w);
 void work_done(struct work *w);
+/* The same by a process that nobody waits for, if it is not empty. */
+void work_leave(struct work *w);
 /* By that name its maker has host ids on loan (unpack.h). */
 const char *work_name(const struct work *w);
 

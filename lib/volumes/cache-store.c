@@ -130,6 +130,10 @@ static struct json *summary_json(const struct cis_cache *one)
 	struct json *o = json_object_new();
 
 	json_set_string(o, "name", one->name);
+	if (*one->error) {
+		json_set_string(o, "error", one->error);
+		return o;
+	}
 	json_set_int(o, "generation", (int64_t)one->generation);
 	json_set_int(o, "size", (int64_t)one->size);
 	json_set_int(o, "files", (int64_t)one->files);
@@ -141,8 +145,18 @@ static struct json *summary_json(const struct cis_cache *one)
 
 struct caches {
 	struct cis_cache *v;
-	size_t n;
+	size_t n, unreadable;
 };
+
+/* One that nobody can use is not to hide the others. */
+static struct cis_cache unreadable(const char *name, const struct cis_error *why)
+{
+	struct cis_cache one = {0};
+
+	snprintf(one.name, sizeof one.name, "%s", name);
+	snprintf(one.error, sizeof one.error, "%s", why->message);
+	return one;
+}
 
 static int add_one(const char *name, const struct generation *g, void *arg,
 		   struct cis_error *err)
@@ -150,15 +164,19 @@ static int add_one(const char *name, const struct generation *g, void *arg,
 	cleanup(cache_done) struct cache c = CACHE_CLOSED;
 	struct caches *l = arg;
 	struct cis_cache *bigger = reallocarray(l->v, l->n + 1, sizeof *bigger);
-	int r;
+	int r = g->fd;
 
 	if (!bigger)
 		return cis_fail(err, ENOMEM, "cache list");
 	l->v = bigger;
-	r = cache_read(name, g, &c, err);
-	if (r == 0)
-		l->v[l->n++] = summary(name, &c, g);
-	return r;
+	if (r == -ENOENT) /* and it never was without one */
+		cis_fail_plain(err, ENOENT, "cache \"%s\": it has lost its generations (cisandbox "
+					    "cache rm %s removes it)", name, name);
+	else if (r >= 0)
+		r = cache_read(name, g, &c, err);
+	l->unreadable += r < 0;
+	l->v[l->n++] = r < 0 ? unreadable(name, err) : summary(name, &c, g);
+	return 0;
 }
 
 static int by_name(const void *a, const void *b)
@@ -178,17 +196,20 @@ static int by_use(const void *a, const void *b)
 int cis_cache_list(struct cis_cache **ret, size_t *ret_n, struct cis_error *err)
 {
 	struct caches l = {.v = calloc(1, sizeof *l.v)};
-	int r = l.v ? generations_each(GENERATIONS_CACHE, add_one, &l, err)
-		    : cis_fail(err, ENOMEM, "cache list");
+	struct cis_error why = {0};
+	int r = l.v ? generations_each(GENERATIONS_CACHE, add_one, &l, &why)
+		    : cis_fail(&why, ENOMEM, "cache list");
 
 	if (r < 0) {
 		free(l.v);
+		if (err)
+			*err = why;
 		return r;
 	}
 	qsort(l.v, l.n, sizeof *l.v, by_name);
 	*ret = l.v;
 	*ret_n = l.n;
-	return 0;
+	return (int)l.unreadable;
 }
 
 int cis_cache_list_json(char **ret, struct cis_error *err)
@@ -196,14 +217,14 @@ int cis_cache_list_json(char **ret, struct cis_error *err)
 	cleanup(json_freep) struct json *doc = json_array_new();
 	cleanup_free struct cis_cache *list = NULL;
 	size_t n = 0;
-	int r = cis_cache_list(&list, &n, err);
+	int unreadable = cis_cache_list(&list, &n, err), r;
 
-	if (r < 0)
-		return r;
+	if (unreadable < 0)
+		return unreadable;
 	for (size_t i = 0; doc && i < n; i++)
 		json_push(doc, summary_json(&list[i]));
 	r = doc ? json_write(doc, JSON_PRETTY, ret) : -ENOMEM;
-	return r < 0 ? cis_fail(err, -r, "cache list") : 0;
+	return r < 0 ? cis_fail(err, -r, "cache list") : unreadable;
 }
 
 int cis_cache_inspect_json(const char *name, char **ret, struct cis_error *err)

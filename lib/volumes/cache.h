@@ -23,6 +23,7 @@
 #include "../base/str.h"
 #include "../guard/copier.h"
 #include "generations.h"
+#include "settle.h"
 
 #define CACHE_MAX_DEFAULT (10ULL << 30)
 #define CACHE_ENTRIES_MAX 1000000u
@@ -72,9 +73,16 @@ struct cache_publisher {
 	struct store store;
 	struct work work;
 	struct copier copier; /* pidfd -1: no helper */
+	struct copier_report report; /* its, when it has ended well, and then: */
+	struct settler settler;
 	size_t next;          /* cache of the spec */
 };
 void cache_publisher_init(struct cache_publisher *p);
+/* The helper at work, or -1. */
+static inline int cache_publisher_helper(const struct cache_publisher *p)
+{
+	return p->copier.pidfd >= 0 ? p->copier.pidfd : p->settler.pidfd;
+}
 /* Whoever copies is killed, and what it has made goes. */
 void cache_publisher_done(struct cache_publisher *p);
 

@@ -299,11 +299,26 @@ static int put(const struct work *w, const char *from, const char *name, uint64_
 	return renameat(w->fd, from, dir, number) < 0 ? -errno : 0;
 }
 
+int generation_put(const struct work *w, const char *from, const char *name, uint64_t after,
+		   struct generation *seen, uint64_t *ret, struct cis_error *err)
+{
+	uint64_t dropped = 0;
+	int r = put(w, from, name, after, ret);
+
+	/* Or the caller's, which is in the way, would stay until the next one is published. */
+	if (r == 0 && seen)
+		generation_done(seen);
+	if (r == 0)
+		drop_old(w, name, *ret, &dropped);
+	if (r == -ESTALE)
+		return r;
+	return r < 0 ? cis_fail(err, -r, "rename to %s/%s", w->store->path, name) : 0;
+}
+
 int generation_publish(const struct work *w, const char *from, const char *kind,
 		       const char *name, uint64_t after, struct generation *seen,
 		       uint64_t *ret, struct cis_error *err)
 {
-	uint64_t dropped = 0;
 	int r = check_name(kind, name, err);
 
 	/* Or else a power cut could leave a number over empty files. */
@@ -313,16 +328,9 @@ int generation_publish(const struct work *w, const char *from, const char *kind,
 		r = store_lock(w->store, err);
 	if (r < 0)
 		return r;
-	r = put(w, from, name, after, ret);
-	/* Or the caller's, which is in the way, would stay until the next one is published. */
-	if (r == 0 && seen)
-		generation_done(seen);
-	if (r == 0)
-		drop_old(w, name, *ret, &dropped);
+	r = generation_put(w, from, name, after, seen, ret, err);
 	store_unlock(w->store);
-	if (r == -ESTALE)
-		return r;
-	return r < 0 ? cis_fail(err, -r, "rename to %s/%s", w->store->path, name) : 0;
+	return r;
 }
 
 /* ---- looking ------------------------------------------------------------------------ */
@@ -346,10 +354,13 @@ int generations_each(const char *kind, generations_turn *turn, void *arg,
 		if (!store_is_name(e->d_name))
 			continue;
 		r = generation_open(kind, e->d_name, &g, err);
-		if (r == -ENOENT) /* gone meanwhile, or none was ever published */
-			r = 0;
-		else if (r >= 0)
+		if (r < 0)
+			g.fd = r;
+		/* Gone meanwhile is none that there is. */
+		if (faccessat(dirfd(list), e->d_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 			r = turn(e->d_name, &g, arg, err);
+		else
+			r = 0;
 	}
 	return r;
 }

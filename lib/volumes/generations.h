@@ -51,13 +51,19 @@ int generation_publish(const struct work *w, const char *from, const char *kind,
 		       const char *name, uint64_t after, struct generation *seen,
 		       uint64_t *ret, struct cis_error *err);
 #define GENERATION_ANY 0u
+/* The same under the lock of the store, when all in @w has been written out. */
+int generation_put(const struct work *w, const char *from, const char *name, uint64_t after,
+		   struct generation *seen, uint64_t *ret, struct cis_error *err);
 
 /* All of @name: -EBUSY while one is in use. */
 int generations_remove(const char *kind, const char *name, struct cis_error *err);
 /* Those that are neither the newest nor in use, of all names. *ret: how many. */
 int generations_prune(const char *kind, uint64_t *ret, struct cis_error *err);
 
-/* Called for the newest of each name, in no order; what it returns, if negative, is the end. */
+/*
+ * Called for the newest of each name, in no order; what it returns, if negative, is the end.
+ * g->fd is -errno if it cannot be opened, which *err explains; -ENOENT: there is none.
+ */
 typedef int generations_turn(const char *name, const struct generation *g, void *arg,
 			     struct cis_error *err);
 /* Makes no store. */

@@ -186,9 +186,12 @@ static int add_one(const char *name, const struct generation *g, void *arg,
 {
 	cleanup(seed_done) struct seed s = SEED_CLOSED;
 	struct seeds *l = arg;
-	struct cis_seed *bigger = reallocarray(l->v, l->n + 1, sizeof *bigger);
+	struct cis_seed *bigger;
 	int r;
 
+	if (g->fd < 0)
+		return g->fd == -ENOENT ? 0 : g->fd; /* none was ever published */
+	bigger = reallocarray(l->v, l->n + 1, sizeof *bigger);
 	if (!bigger)
 		return cis_fail(err, ENOMEM, "seed list");
 	l->v = bigger;

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What nobody who serves others may wait for himself, in a process of its own: that all on a
+ * file system is written out, and then the lock of a store.
+ */
+#ifndef CIS_SETTLE_H
+#define CIS_SETTLE_H
+
+#include "../image/store.h"
+
+struct settler {
+	int pidfd; /* readable at its end; -1: there is none */
+	int go;    /* its end is the process's */
+};
+#define SETTLER_CLOSED {.pidfd = -1, .go = -1}
+
+/* @dir is on the file system, and was opened before what counts was written. -errno. */
+int settler_start(struct settler *t, const struct store *s, int dir);
+/*
+ * When pidfd is readable, or to end it: 0, and the caller has the lock of the store, as
+ * by store_lock(); or -errno of what could not be written.
+ */
+int settler_finish(struct settler *t, const struct store *s);
+/* Kills it, if it is there. */
+void settler_drop(struct settler *t);
+
+#endif
