@@ -60,7 +60,9 @@ static const char *age(int64_t created, char buf[static 24])
 {
 	long s = (long)(time(NULL) - created);
 
-	if (s < 120)
+	if (!created) /* it is coming up */
+		snprintf(buf, 24, "-");
+	else if (s < 120)
 		snprintf(buf, 24, "%lds", s);
 	else if (s < 7200)
 		snprintf(buf, 24, "%ldm", s / 60);

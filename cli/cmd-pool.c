@@ -24,16 +24,21 @@ static int need_name(int argc, char **argv)
 
 /* ---- start ---- */
 
+/* Not before it is known that it can be: a pool of that name may be in use. */
 static int save(const char *name, unsigned int size, char **options)
 {
+	struct pool_kind k = {.options = options, .directory = getcwd(NULL, 0)};
 	struct cis_error err = {0};
-	char *here = getcwd(NULL, 0);
-	int r = here ? cis_pool_save(name, size, here, options, &err) : -ENOENT;
+	int status;
 
-	if (!here)
+	if (!k.directory)
 		return cli_usage_error("pool", "working directory: %s", strerror(errno));
-	free(here);
-	return r < 0 ? cli_error("pool", &err) : 0;
+	status = pool_kind_judge("pool", name, &k);
+	if (status == 0 && cis_pool_save(name, size, k.directory, options, &err) < 0)
+		status = cli_error("pool", &err);
+	k.options = NULL; /* the caller's */
+	pool_kind_done(&k);
+	return status;
 }
 
 static int start(int argc, char **argv)
@@ -69,20 +74,28 @@ static int start(int argc, char **argv)
 /* ---- list ---- */
 
 static void print_one(const char *name, const struct pool_kind *k, const struct cis_pool_count *n,
-		      bool json, bool is_first)
+		      bool json)
 {
 	if (json)
-		printf("%s\n  {\"name\": \"%s\", \"size\": %u, \"ready\": %u, \"stale\": %u}",
-		       is_first ? "" : ",", name, k->size, n->ready, n->stale);
+		printf("{\"name\": \"%s\", \"size\": %u, \"ready\": %u, \"stale\": %u}", name, k->size,
+		       n->ready, n->stale);
 	else
 		printf("%-20s %-6u %-6u %u\n", name, k->size, n->ready, n->stale);
+}
+
+/* Why has been said. What was asked for is no more there; but it can be stopped. */
+static void print_broken(const char *name, bool json)
+{
+	if (json)
+		printf("{\"name\": \"%s\", \"broken\": true}", name);
+	else
+		printf("%-20s %-6s %-6s %s\n", name, "-", "-", "broken");
 }
 
 static int list(int argc, char **argv)
 {
 	bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
 	struct cis_error err = {0};
-	bool is_first = true;
 	char **names;
 	int status = 0;
 
@@ -99,12 +112,14 @@ static int list(int argc, char **argv)
 		struct pool_kind k;
 		int one = pool_kind_read("pool", names[i], &k);
 
+		if (json)
+			printf("%s\n  ", i ? "," : "");
 		if (one == 0 && cis_pool_count(names[i], k.like, &n, sizeof n, &err) < 0)
 			one = cli_error("pool", &err);
 		if (one == 0) {
-			print_one(names[i], &k, &n, json, is_first);
-			is_first = false;
+			print_one(names[i], &k, &n, json);
 		} else {
+			print_broken(names[i], json);
 			status = one;
 		}
 		pool_kind_done(&k);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* seed build | inspect | list | prune | rm. */
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,14 +16,15 @@ static const char usage[] =
 	"       cisandbox seed list [--json]\n"
 	"       cisandbox seed inspect NAME\n"
 	"       cisandbox seed rm NAME...\n"
-	"       cisandbox seed prune [--json]\n"
+	"       cisandbox seed prune [--max SIZE] [--json]\n"
 	"\n"
 	"  build    Run SCRIPT, a trusted one, in a sandbox with docker and keep the images\n"
 	"           that are there at its end, for runs with that seed. Options: as run's\n"
 	"  list     Show the seeds of this host\n"
 	"  inspect  Show one as JSON\n"
 	"  rm       Remove seeds that no sandbox uses\n"
-	"  prune    Remove what newer ones have replaced and no sandbox uses any more\n";
+	"  prune    Remove what newer ones have replaced and no sandbox uses any more;\n"
+	"           with --max, also seeds not used for longest until all have no more\n";
 
 static const char build_synopsis[] = "cisandbox seed build NAME --from SCRIPT [OPTION]...";
 
@@ -150,16 +152,46 @@ static int list(bool json)
 	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
 }
 
-static int prune(bool json)
+static int prune(const uint64_t *max, bool json)
 {
 	struct cis_error err = {0};
-	uint64_t n = 0;
+	uint64_t n = 0, removed = 0;
 
-	if (cis_seed_prune(&n, &err) < 0)
+	if (cis_seed_prune(max, &n, &removed, &err) < 0)
 		return cli_error("seed prune", &err);
-	printf(json ? "{\n  \"generations\": %llu\n}\n" : "%llu generations\n",
-	       (unsigned long long)n);
+	printf(json ? "{\n  \"generations\": %llu,\n  \"removed\": %llu\n}\n"
+		    : "%llu generations, %llu seeds removed\n",
+	       (unsigned long long)n, (unsigned long long)removed);
 	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
+}
+
+static int parse_prune(int argc, char **argv, char **all)
+{
+	static const struct option options[] = {
+		{"max", required_argument, NULL, 'm'}, {"json", no_argument, NULL, 'j'}, {0}};
+	uint64_t size, *max = NULL;
+	bool json = false;
+	int c, r;
+
+	opterr = 0;
+	optind = 0;
+	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if (c == 'j')
+			json = true;
+		else if (c != 'm')
+			return cli_usage_error("seed prune", c == ':' ? "%s needs a value"
+							      : "unknown option %s",
+					       argv[optind - 1]);
+		else if (cis_parse_size(optarg, &size) < 0)
+			return cli_usage_error("seed prune", "--max %s: not of the form SIZE",
+					       optarg);
+		else
+			max = &size;
+	}
+	if (optind < argc)
+		return cli_usage_error("seed prune", "no NAME is wanted");
+	r = cli_become_root("seed prune", all);
+	return r ? r : prune(max, json);
 }
 
 static int inspect(const char *name)
@@ -195,8 +227,10 @@ static int other(int argc, char **argv, char **all)
 		fputs(usage, stdout);
 		return 0;
 	}
+	if (strcmp(verb, "prune") == 0)
+		return parse_prune(argc, argv, all);
 	if (argc > 1 && argv[1][0] == '-' &&
-	    !(json && (strcmp(verb, "list") == 0 || strcmp(verb, "prune") == 0)))
+	    !(json && strcmp(verb, "list") == 0))
 		return cli_usage_error("seed", "%s: unknown option %s", verb, argv[1]);
 	if (strcmp(verb, "list") == 0 && names == 0) {
 		r = cli_find_places("seed list");
@@ -205,10 +239,6 @@ static int other(int argc, char **argv, char **all)
 	if (strcmp(verb, "inspect") == 0 && names == 1) {
 		r = cli_find_places("seed inspect");
 		return r ? r : inspect(argv[1]);
-	}
-	if (strcmp(verb, "prune") == 0 && names == 0) {
-		r = cli_become_root("seed prune", all);
-		return r ? r : prune(json);
 	}
 	if (strcmp(verb, "rm") == 0 && names > 0) {
 		r = cli_become_root("seed rm", all);

@@ -162,7 +162,7 @@ static int set_io(struct front *f, const char *v)
 	char *copy = strdup(v), *save = NULL;
 	int r = copy ? 0 : -ENOMEM;
 
-	if (r == 0 && !*v)
+	if (r == 0 && (!*v || *v == ',' || strstr(v, ",,") || v[strlen(v) - 1] == ','))
 		r = -EINVAL;
 	for (char *word = r == 0 ? strtok_r(copy, ",", &save) : NULL; word && r == 0;
 	     word = strtok_r(NULL, ",", &save)) {

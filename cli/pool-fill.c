@@ -64,17 +64,19 @@ int pool_kind_apply(const struct pool_kind *k, struct front *f)
 	return status;
 }
 
-static int find_likeness(const char *verb, struct pool_kind *k)
+int pool_kind_judge(const char *verb, const char *name, struct pool_kind *k)
 {
-	struct front f = {.verb = verb, .report = -1};
+	char whose[300]; /* who has many pools is told which */
+	struct front f = {.verb = whose, .report = -1};
 	struct cis_error err = {0};
 	int status;
 
+	snprintf(whose, sizeof whose, "%s %s", strcmp(verb, "run") == 0 ? "run --pool" : verb, name);
 	if (cis_sandbox_new(&f.sb) < 0)
-		return cli_usage_error(verb, "out of memory");
+		return cli_usage_error(whose, "out of memory");
 	status = pool_kind_apply(k, &f);
 	if (status == 0 && cis_sandbox_likeness(f.sb, &k->like, &err) < 0)
-		status = cli_error(verb, &err);
+		status = cli_error(whose, &err);
 	cis_sandbox_free(f.sb);
 	return status;
 }
@@ -87,7 +89,7 @@ int pool_kind_read(const char *verb, const char *name, struct pool_kind *ret)
 	*ret = (struct pool_kind){0};
 	if (cis_pool_load(name, &ret->size, &ret->options, &ret->directory, &err) < 0)
 		return cli_error(verb, &err);
-	status = find_likeness(verb, ret);
+	status = pool_kind_judge(verb, name, ret);
 	if (status != 0)
 		pool_kind_done(ret);
 	return status;

@@ -26,6 +26,8 @@ struct pool_kind {
 void pool_kind_done(struct pool_kind *k);
 /* 0 or the exit status, the reason printed. */
 int pool_kind_read(const char *verb, const char *name, struct pool_kind *ret);
+/* Whether there can be such sandboxes, and what they would be like. Exit status. */
+int pool_kind_judge(const char *verb, const char *name, struct pool_kind *k);
 /* Into a new handle's front. The working directory is the same afterwards. */
 int pool_kind_apply(const struct pool_kind *k, struct front *f);
 

@@ -636,7 +636,7 @@ struct cis_seed {
 	char name[128];
 	uint64_t generation; /* from 1 on */
 	uint64_t size;       /* bytes of its files */
-	int64_t created;
+	int64_t created, used; /* used: when a sandbox last started with it */
 	uint64_t shared;     /* directories and files of it that are bound, not copied */
 };
 int cis_seed_list(struct cis_seed **ret, size_t *ret_n, struct cis_error *err);
@@ -644,8 +644,13 @@ int cis_seed_list_json(char **ret, struct cis_error *err);
 int cis_seed_inspect_json(const char *name, char **ret, struct cis_error *err);
 /* -ENOENT; -EBUSY while a sandbox uses it. */
 int cis_seed_remove(const char *name, struct cis_error *err);
-/* Deletes generations that are neither the newest nor in use: how many. */
-int cis_seed_prune(uint64_t *ret_generations, struct cis_error *err);
+/*
+ * Deletes generations that are neither the newest nor in use: how many. With @max then also the
+ * seeds that were used longest ago, and are not in use, until all together have no more than
+ * *max bytes: jobs that name them do not start before they are built again.
+ */
+int cis_seed_prune(const uint64_t *max, uint64_t *ret_generations, uint64_t *ret_removed,
+		   struct cis_error *err);
 
 /*
  * To make one: describe a sandbox with an engine (profile "docker"), call new(), start it with

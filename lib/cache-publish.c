@@ -204,11 +204,18 @@ static int start(struct cis_sandbox *sb, size_t i, struct cis_error *err)
 /* Who was asked to end and says that all is well has hardly done all that it would have. */
 static int check_end(const struct cis_sandbox *sb, const char *name, struct cis_error *err)
 {
-	if (!sb->was_asked && !sb->told_to_stop)
-		return 0;
-	return cis_fail_plain(err, ECANCELED, "cache %s: not published: %s", name,
-			      sb->was_asked ? "the job was asked to end"
-					    : "told to stop");
+	const char *why = sb->timed_out	      ? "the job's time was up"
+			  : sb->was_asked     ? "the job was asked to end"
+			  : sb->told_to_stop   ? "told to stop"
+			  : !sb->payload_ended ? "the sandbox died"
+					       : NULL;
+
+	if (why)
+		return cis_fail_plain(err, ECANCELED, "cache %s: not published: %s", name, why);
+	if (sb->exit_status != 0)
+		return cis_fail_plain(err, ECANCELED, "cache %s: not published: the command's "
+				      "status was %d", name, sb->exit_status);
+	return 0;
 }
 
 static void next(struct cis_sandbox *sb)
@@ -224,7 +231,6 @@ static void next(struct cis_sandbox *sb)
 int cache_publish_next(struct cis_sandbox *sb)
 {
 	struct cache_publisher *p = &sb->publisher;
-	bool good = sb->payload_ended && !sb->timed_out && sb->exit_status == 0;
 
 	if (cache_publisher_helper(p) >= 0)
 		return 1;
@@ -232,7 +238,7 @@ int cache_publish_next(struct cis_sandbox *sb)
 		unsigned int slot = plan_cache_root_slot(&sb->plan, p->next);
 		struct cis_error err = {0};
 
-		if (!good || !sb->plan.fds || sb->plan.fds[slot] < 0 || !has_changed(sb, p->next))
+		if (!sb->plan.fds || sb->plan.fds[slot] < 0 || !has_changed(sb, p->next))
 			continue;
 		if (check_end(sb, sb->spec.caches[p->next].name, &err) >= 0 &&
 		    start(sb, p->next, &err) >= 0)

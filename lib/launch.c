@@ -161,6 +161,9 @@ int launch_explain(const struct plan *p, const struct sync_msg *m, struct cis_er
 		break;
 	case SYNC_EXEC_FAILED:
 		r = cis_fail(err, m->value, "execute %s", p->payload.argv.v[0]);
+		if (m->value == E2BIG)
+			cis_hint(err, "one argument or variable can have 128K, all of them a "
+				      "quarter of --ulimit stack");
 		break;
 	default:
 		r = cis_fail_plain(err, EPROTO, "unexpected record %u", m->kind);

@@ -48,6 +48,15 @@ static void print_bind(FILE *f, const char *path)
 			(unsigned long long)st.st_ino);
 }
 
+/* Its directory has the time of the last use; nothing changes what is in it. */
+static void print_seed(FILE *f, const char *path)
+{
+	cleanup_free char *info = NULL;
+
+	if (str_format(&info, "%s/seed.json", path) >= 0)
+		print_identity(f, "seed", info);
+}
+
 static int print_image(FILE *f, const char *name, struct cis_error *err)
 {
 	cleanup_free char *json = NULL;
@@ -73,7 +82,7 @@ static int print_all(FILE *f, const struct plan *p, struct cis_error *err)
 		print_identity(f, "root", p->spec->rootfs);
 	/* By its number alone, one that was removed and made anew would be the same. */
 	if (p->spec->seed)
-		print_identity(f, "seed", p->seed.g.path);
+		print_seed(f, p->seed.g.path);
 	for (size_t i = 0; i < p->spec->n_binds; i++)
 		print_bind(f, p->spec->binds[i].source);
 	print_rest(f, p->spec);

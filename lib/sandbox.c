@@ -501,7 +501,9 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 		return r;
 	sb->phase = PHASE_RUNNING;
 	for (size_t i = 0; i < sb->plan.n_caches; i++)
-		cache_note_use(&sb->plan.caches[i]);
+		generation_note_use(&sb->plan.caches[i].g);
+	if (sb->spec.seed)
+		generation_note_use(&sb->plan.seed.g);
 	/* It is told of when there is a command. */
 	if (sb->spec.hold)
 		return done.is_held ? hold_begin(sb, err) : 0;

@@ -9,6 +9,7 @@
 #include "spec.h"
 
 #define FILE_MAX (1u << 20)
+#define ENV_MAX (1u << 17) /* the kernel's, of one string, with its NUL */
 #define BOM "\xef\xbb\xbf"
 
 /* What of a line is wrong, or NULL. */
@@ -20,6 +21,8 @@ static const char *judge(const char *line)
 		return "no name before the \"=\"";
 	if (strcspn(line, " \t\v\f") < key)
 		return "a blank in the name";
+	if (strlen(line) >= ENV_MAX)
+		return "longer than the 128K that a program can be given";
 	return NULL;
 }
 

@@ -41,6 +41,32 @@ static bool is_name(const char *name, size_t n)
 	       !(n == 2 && name[0] == '.' && name[1] == '.');
 }
 
+static const char *skip_dots(const char *s)
+{
+	while (*s == '/' || (*s == '.' && (s[1] == '/' || !s[1])))
+		s++;
+	return s;
+}
+
+/* As far as the words say; links are for the end, when they are looked at. */
+static bool same_place(const char *a, const char *b)
+{
+	size_t n;
+
+	if ((*a == '/') != (*b == '/'))
+		return false;
+	do {
+		a = skip_dots(a);
+		b = skip_dots(b);
+		n = strcspn(a, "/");
+		if (n != strcspn(b, "/") || memcmp(a, b, n) != 0)
+			return false;
+		a += n;
+		b += n;
+	} while (n);
+	return true;
+}
+
 int artifacts_add(struct artifacts *a, const char *path, const char *dest,
 		  struct cis_error *err)
 {
@@ -68,7 +94,7 @@ int artifacts_add(struct artifacts *a, const char *path, const char *dest,
 		return cis_fail(err, ENOMEM, "artifact %s", path);
 	}
 	for (size_t i = 0; i < a->n; i++)
-		if (strcmp(a->v[i].dest, one.dest) == 0) {
+		if (same_place(a->v[i].dest, one.dest)) {
 			free(one.path);
 			free(one.dest);
 			return cis_fail_plain(err, EEXIST, "artifact %s: another goes to %s", path,
@@ -259,9 +285,10 @@ static int explain(const struct artifact *a, const struct artifacts *all,
 		return cis_fail(err, errnum, "artifact %s: write %s%s", a->path, a->dest, r->at);
 	case COPIER_SIZE:
 		return cis_fail_plain(err, EFBIG,
-				      "artifact %s: with %s%s more than %lluM (raise "
+				      "artifact %s: with %s%s more than %llu%s (raise "
 				      "--artifact-max)",
-				      a->path, path, r->at, max >> 20);
+				      a->path, path, r->at, max >> 20 ? max >> 20 : max,
+				      max >> 20 ? "M" : " bytes");
 	case COPIER_ENTRIES:
 		return cis_fail_plain(err, E2BIG, "artifact %s: more than %u files (pack them)",
 				      a->path, ARTIFACT_ENTRIES_MAX);

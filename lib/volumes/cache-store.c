@@ -116,11 +116,9 @@ static struct cis_cache summary(const char *name, const struct cache *c,
 {
 	struct cis_cache one = {.generation = g->number, .size = c->info.size,
 				.files = c->info.files, .max = c->policy.max,
-				.created = c->policy.created};
-	struct stat st;
+				.created = c->policy.created,
+				.used = generation_used(g)};
 
-	if (fstat(g->fd, &st) == 0)
-		one.used = st.st_mtim.tv_sec;
 	snprintf(one.name, sizeof one.name, "%s", name);
 	return one;
 }

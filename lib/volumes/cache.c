@@ -215,8 +215,3 @@ int cache_admit(const struct cache *c, const char *name, const char *scope,
 			      "writers (cisandbox cache inspect %s shows them)",
 			      name, scope, name);
 }
-
-void cache_note_use(const struct cache *c)
-{
-	futimens(c->g.fd, NULL);
-}

@@ -59,8 +59,6 @@ int cache_read(const char *name, const struct generation *g, struct cache *ret,
 /* What @scope, which may be NULL, may do. 1: write; 0: read; -EACCES, -EINVAL. */
 int cache_admit(const struct cache *c, const char *name, const char *scope,
 		struct cis_error *err);
-/* So that it goes later than others: it is being used. */
-void cache_note_use(const struct cache *c);
 
 /* Their files in the directory @dir, which has none. -errno. */
 int cache_write_policy(int dir, const struct cache_policy *p);

@@ -235,6 +235,18 @@ int generations_remove(const char *kind, const char *name, struct cis_error *err
 	return r < 0 ? cis_fail(err, -r, "delete what was %s \"%s\"", kind, name) : 0;
 }
 
+void generation_note_use(const struct generation *g)
+{
+	futimens(g->fd, NULL);
+}
+
+int64_t generation_used(const struct generation *g)
+{
+	struct stat st;
+
+	return fstat(g->fd, &st) == 0 ? st.st_mtim.tv_sec : 0;
+}
+
 static int prune(const struct work *w, uint64_t *ret, struct cis_error *err)
 {
 	cleanup(dir_closep) DIR *list = tree_list(w->store->fd);

@@ -55,6 +55,10 @@ int generation_publish(const struct work *w, const char *from, const char *kind,
 int generation_put(const struct work *w, const char *from, const char *name, uint64_t after,
 		   struct generation *seen, uint64_t *ret, struct cis_error *err);
 
+/* A sandbox starts with it. Its directory is modified by nothing else: the time is its mtime. */
+void generation_note_use(const struct generation *g);
+int64_t generation_used(const struct generation *g);
+
 /* All of @name: -EBUSY while one is in use. */
 int generations_remove(const char *kind, const char *name, struct cis_error *err);
 /* Those that are neither the newest nor in use, of all names. *ret: how many. */

@@ -158,7 +158,7 @@ static struct cis_seed summary(const char *name, const struct seed *s,
 			       const struct generation *g)
 {
 	struct cis_seed one = {.generation = g->number, .size = s->size, .created = s->created,
-			       .shared = s->at.n};
+			       .used = generation_used(g), .shared = s->at.n};
 
 	snprintf(one.name, sizeof one.name, "%s", name);
 	return one;
@@ -171,6 +171,7 @@ static struct json *summary_json(const struct cis_seed *one)
 	json_set_string(o, "name", one->name);
 	json_set_int(o, "generation", (int64_t)one->generation);
 	json_set_int(o, "created", one->created);
+	json_set_int(o, "used", one->used);
 	json_set_int(o, "size", (int64_t)one->size);
 	json_set_int(o, "shared", (int64_t)one->shared);
 	return o;
@@ -264,7 +265,48 @@ int cis_seed_remove(const char *name, struct cis_error *err)
 	return generations_remove(GENERATIONS_SEED, name, err);
 }
 
-int cis_seed_prune(uint64_t *ret_generations, struct cis_error *err)
+static int by_use(const void *a, const void *b)
 {
-	return generations_prune(GENERATIONS_SEED, ret_generations, err);
+	const struct cis_seed *x = a, *y = b;
+
+	return x->used != y->used ? (x->used > y->used ? 1 : -1) : by_name(a, b);
+}
+
+static int shrink(uint64_t max, uint64_t *ret, struct cis_error *err)
+{
+	cleanup_free struct cis_seed *list = NULL;
+	uint64_t sum = 0;
+	size_t n = 0;
+	int r = cis_seed_list(&list, &n, err);
+
+	if (r < 0)
+		return r;
+	qsort(list, n, sizeof *list, by_use);
+	for (size_t i = 0; i < n; i++)
+		sum += list[i].size;
+	for (size_t i = 0; i < n && sum > max; i++) {
+		struct cis_error why = {0};
+
+		r = cis_seed_remove(list[i].name, &why);
+		if (r == -EBUSY)
+			continue;
+		/* Somebody else's prune, or rm, was there before. */
+		if (r < 0 && r != -ENOENT) {
+			if (err)
+				*err = why;
+			return r;
+		}
+		sum -= list[i].size;
+		*ret += r == 0;
+	}
+	return 0;
+}
+
+int cis_seed_prune(const uint64_t *max, uint64_t *ret_generations, uint64_t *ret_removed,
+		   struct cis_error *err)
+{
+	int r = generations_prune(GENERATIONS_SEED, ret_generations, err);
+
+	*ret_removed = 0;
+	return r < 0 || !max ? r : shrink(*max, ret_removed, err);
 }
