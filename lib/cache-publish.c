@@ -224,7 +224,6 @@ static void next(struct cis_sandbox *sb)
 int cache_publish_next(struct cis_sandbox *sb)
 {
 	struct cache_publisher *p = &sb->publisher;
-	bool good = sb->payload_ended && !sb->timed_out && sb->exit_status == 0;
 
 	if (cache_publisher_helper(p) >= 0)
 		return 1;
@@ -232,7 +231,7 @@ int cache_publish_next(struct cis_sandbox *sb)
 		unsigned int slot = plan_cache_root_slot(&sb->plan, p->next);
 		struct cis_error err = {0};
 
-		if (!good || !sb->plan.fds || sb->plan.fds[slot] < 0 || !has_changed(sb, p->next))
+		if (!p->wanted || !sb->plan.fds || sb->plan.fds[slot] < 0 || !has_changed(sb, p->next))
 			continue;
 		if (check_end(sb, sb->spec.caches[p->next].name, &err) >= 0 &&
 		    start(sb, p->next, &err) >= 0)

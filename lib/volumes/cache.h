@@ -76,6 +76,7 @@ struct cache_publisher {
 	struct copier_report report; /* its, when it has ended well, and then: */
 	struct settler settler;
 	size_t next;          /* cache of the spec */
+	bool wanted;          /* the command's status was 0, whatever becomes of artifacts */
 };
 void cache_publisher_init(struct cache_publisher *p);
 /* The helper at work, or -1. */
