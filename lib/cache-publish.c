@@ -231,7 +231,8 @@ int cache_publish_next(struct cis_sandbox *sb)
 		unsigned int slot = plan_cache_root_slot(&sb->plan, p->next);
 		struct cis_error err = {0};
 
-		if (!p->wanted || !sb->plan.fds || sb->plan.fds[slot] < 0 || !has_changed(sb, p->next))
+		if (!p->wanted || !sb->plan.fds || sb->plan.fds[slot] < 0 ||
+		    !has_changed(sb, p->next))
 			continue;
 		if (check_end(sb, sb->spec.caches[p->next].name, &err) >= 0 &&
 		    start(sb, p->next, &err) >= 0)
