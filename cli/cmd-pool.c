@@ -77,8 +77,8 @@ static void print_one(const char *name, const struct pool_kind *k, const struct 
 		      bool json)
 {
 	if (json)
-		printf("{\"name\": \"%s\", \"size\": %u, \"ready\": %u, \"stale\": %u}", name, k->size,
-		       n->ready, n->stale);
+		printf("{\"name\": \"%s\", \"size\": %u, \"ready\": %u, \"stale\": %u}", name,
+		       k->size, n->ready, n->stale);
 	else
 		printf("%-20s %-6u %-6u %u\n", name, k->size, n->ready, n->stale);
 }

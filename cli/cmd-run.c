@@ -18,8 +18,12 @@ static const char synopsis[] = "cisandbox run [OPTION]... [--] COMMAND [ARG]..."
 
 static int open_audit(struct front *f)
 {
-	int fd = f->audit ? open(f->audit, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+	char buf[JOB_PATH_MAX];
+	int fd = -1;
 
+	if (f->audit)
+		fd = open(job_path(f, f->audit, buf), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
+			  0600);
 	if (f->audit && fd < 0)
 		return cli_usage_error(f->verb, "--audit %s: %s", f->audit, strerror(errno));
 	cis_sandbox_set_audit(f->sb, fd);

@@ -56,8 +56,9 @@ int egress_allow_preset(struct front *f, const char *v)
 int egress_allow_file(struct front *f, const char *v)
 {
 	int r = f->only_looks ? 0 : job_before_reading(f);
+	char buf[JOB_PATH_MAX];
 
-	return f->only_looks || r ? r : add(f, CIS_EGRESS_ALLOW_FILE, v);
+	return f->only_looks || r ? r : add(f, CIS_EGRESS_ALLOW_FILE, job_path(f, v, buf));
 }
 
 int egress_deny(struct front *f, const char *v)
@@ -132,13 +133,14 @@ int egress_set_log(struct front *f, const char *v)
 
 int egress_open(struct front *f)
 {
+	char buf[JOB_PATH_MAX];
 	int fd;
 
 	if (f->learn && access(f->learn, F_OK) == 0)
 		return cli_usage_error(f->verb, "--egress " LEARN "%s: is there already", f->learn);
 	if (!f->egress_log)
 		return 0;
-	fd = open(f->egress_log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	fd = open(job_path(f, f->egress_log, buf), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return cli_usage_error(f->verb, "--egress-log %s: %s", f->egress_log,
 				       strerror(errno));

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,21 @@ static int add_from(struct front *f, const char *name, int fd)
 	return 1;
 }
 
+const char *job_path(const struct front *f, const char *path, char buf[static JOB_PATH_MAX])
+{
+	static const char *const ours[] = {"/dev/fd/", "/proc/self/fd/"};
+
+	for (size_t i = 0; f->giver && i < sizeof ours / sizeof *ours; i++) {
+		size_t n = strlen(ours[i]);
+
+		if (strncmp(path, ours[i], n) != 0)
+			continue;
+		n = (size_t)snprintf(buf, JOB_PATH_MAX, "/proc/%d/fd/%s", f->giver, path + n);
+		return n < JOB_PATH_MAX ? buf : path;
+	}
+	return path;
+}
+
 int job_before_reading(struct front *f)
 {
 	return f->argv && !f->dry_run && cli_become_root(f->verb, f->argv) != 0;
@@ -26,11 +42,18 @@ int job_before_reading(struct front *f)
 int job_add_secret(struct front *f, const char *v)
 {
 	const char *eq = strchr(v, '=');
-	char name[128];
+	char name[128], buf[JOB_PATH_MAX];
+	bool is_stdin;
 	int fd, r;
 
 	if (!eq || eq == v || !eq[1] || (size_t)(eq - v) >= sizeof name)
 		return -EINVAL;
+	is_stdin = strcmp(eq + 1, "-") == 0;
+	if (is_stdin && f->stdin_is_secret) {
+		cli_usage_error(f->verb, "--secret %s: standard input is another's", v);
+		return 1;
+	}
+	f->stdin_is_secret |= is_stdin;
 	if (f->only_looks)
 		return 0;
 	r = job_before_reading(f);
@@ -38,15 +61,9 @@ int job_add_secret(struct front *f, const char *v)
 		return r;
 	memcpy(name, v, (size_t)(eq - v));
 	name[eq - v] = '\0';
-	if (strcmp(eq + 1, "-") == 0) {
-		if (f->stdin_is_secret) {
-			cli_usage_error(f->verb, "--secret %s: standard input is another's", v);
-			return 1;
-		}
-		f->stdin_is_secret = true;
+	if (is_stdin)
 		return add_from(f, name, 0);
-	}
-	fd = open(eq + 1, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	fd = open(job_path(f, eq + 1, buf), O_RDONLY | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0) {
 		cli_usage_error(f->verb, "--secret %s: %s", v, strerror(errno));
 		return 1;
@@ -67,10 +84,11 @@ int job_add_env_file(struct front *f, const char *v)
 {
 	struct cis_error err = {0};
 	int r = f->only_looks ? 0 : job_before_reading(f);
+	char buf[JOB_PATH_MAX];
 
 	if (f->only_looks || r)
 		return r;
-	if (cis_sandbox_add_env_file(f->sb, v, &err) >= 0)
+	if (cis_sandbox_add_env_file(f->sb, job_path(f, v, buf), &err) >= 0)
 		return 0;
 	cli_error(f->verb, &err);
 	return 1;

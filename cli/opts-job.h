@@ -16,6 +16,13 @@ int job_set_artifact_max(struct front *f, const char *v);
 int job_add_cache(struct front *f, const char *v);
 int job_set_scope(struct front *f, const char *v);
 
+/*
+ * Where to open @path: in a pool's member /dev/fd is another's, and that of who gave it the job
+ * is meant.
+ */
+#define JOB_PATH_MAX 64
+const char *job_path(const struct front *f, const char *path, char buf[static JOB_PATH_MAX]);
+
 /* What no single option shows. 0 or an exit status, the reason printed. */
 int job_check(const struct front *f);
 

@@ -71,7 +71,8 @@ int pool_kind_judge(const char *verb, const char *name, struct pool_kind *k)
 	struct cis_error err = {0};
 	int status;
 
-	snprintf(whose, sizeof whose, "%s %s", strcmp(verb, "run") == 0 ? "run --pool" : verb, name);
+	snprintf(whose, sizeof whose, "%s %s", strcmp(verb, "run") == 0 ? "run --pool" : verb,
+		 name);
 	if (cis_sandbox_new(&f.sb) < 0)
 		return cli_usage_error(whose, "out of memory");
 	status = pool_kind_apply(k, &f);

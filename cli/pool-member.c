@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,11 +72,16 @@ static int become(const struct pool_job *job)
 static int serve(struct front *f, int connection)
 {
 	struct pool_job job = {0};
+	struct ucred giver;
+	socklen_t size = sizeof giver;
 	int first, status;
 
 	f->report = connection;
 	if (pool_recv_job(connection, &job) < 0 || become(&job) < 0)
 		return EXIT_OURS;
+	if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &giver, &size) < 0)
+		return EXIT_OURS;
+	f->giver = giver.pid;
 	/* As signals come by it, so does the end of who waits for us. */
 	fcntl(connection, F_SETFL, O_NONBLOCK);
 	f->is_member = true;

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "opts-job.h"
 #include "pool.h"
 #include "session.h"
 
@@ -63,6 +64,8 @@ static int look(const struct pool_kind *k, int argc, char **argv,
 	status = pool_kind_apply(k, ret);
 	if (status == 0)
 		status = opts_parse(ret, FOR_JOB, argc, argv, &first);
+	if (status == 0)
+		status = job_check(ret);
 	cis_sandbox_free(ret->sb);
 	ret->sb = NULL;
 	return status;

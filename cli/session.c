@@ -61,6 +61,7 @@ static bool make_raw(struct front *f, struct termios *before)
 struct session {
 	struct front *f;
 	int signals;
+	struct termios before; /* if it is raw: what the terminal was */
 	bool raw, ready;
 	int asked;      /* the first signal that asked to end, or 0 */
 	bool asked_twice;
@@ -82,6 +83,13 @@ static time_t now(void)
 	return t.tv_sec;
 }
 
+static void end_raw(struct session *s)
+{
+	if (s->raw)
+		tcsetattr(0, TCSADRAIN, &s->before);
+	s->raw = false;
+}
+
 static void show_events(struct session *s)
 {
 	struct cis_event e;
@@ -90,6 +98,10 @@ static void show_events(struct session *s)
 		if (e.kind == CIS_EVENT_READY || e.kind == CIS_EVENT_HELD) {
 			progress_clear();
 			s->ready = true;
+			continue;
+		}
+		if (e.kind == CIS_EVENT_COLLECT) {
+			end_raw(s); /* nobody is left to take Ctrl-C for a key */
 			continue;
 		}
 		if (e.kind == CIS_EVENT_DISK_LIMIT || e.kind == CIS_EVENT_HOST_DISK) {
@@ -177,12 +189,10 @@ int session_await_ready(struct front *f, int signals)
 int session_run(struct front *f, int signals)
 {
 	struct session s = {.f = f, .signals = signals, .ready = f->is_ready};
-	struct termios before;
 	int status;
 
-	s.raw = make_raw(f, &before);
+	s.raw = make_raw(f, &s.before);
 	status = loop(&s, false);
-	if (s.raw)
-		tcsetattr(0, TCSADRAIN, &before);
+	end_raw(&s);
 	return status;
 }

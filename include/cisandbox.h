@@ -460,6 +460,7 @@ enum cis_event_kind {
 	CIS_EVENT_HELD,         /* after hold(): it is up and frozen, and start() may be called */
 	/* What the job left in a cache is its next generation; value: which. Or why not: errno. */
 	CIS_EVENT_CACHE,
+	CIS_EVENT_COLLECT, /* all inside are dead, and artifacts or caches are being copied */
 };
 struct cis_event {
 	int kind; /* enum cis_event_kind */

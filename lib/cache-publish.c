@@ -212,9 +212,9 @@ static int check_end(const struct cis_sandbox *sb, const char *name, struct cis_
 
 	if (why)
 		return cis_fail_plain(err, ECANCELED, "cache %s: not published: %s", name, why);
-	if (sb->exit_status != 0)
+	if (sb->publisher.status != 0)
 		return cis_fail_plain(err, ECANCELED, "cache %s: not published: the command's "
-				      "status was %d", name, sb->exit_status);
+				      "status was %d", name, sb->publisher.status);
 	return 0;
 }
 

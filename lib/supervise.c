@@ -407,17 +407,26 @@ static int reap(struct cis_sandbox *sb, struct cis_error *err)
 	return 0;
 }
 
+static void tell_of_collecting(struct cis_sandbox *sb)
+{
+	if (!sb->collecting)
+		supervise_post(sb, CIS_EVENT_COLLECT, 0, "collect", "what it leaves is copied");
+	sb->collecting = true;
+}
+
 /* Artifacts, then caches, one after another; then it is over. */
 static int collect(struct cis_sandbox *sb, struct cis_error *err)
 {
 	int r = collect_next(sb);
 
 	if (r > 0) {
+		tell_of_collecting(sb);
 		r = supervise_watch(sb, sb->collector.copier.pidfd, EPOLLIN, SRC_ARTIFACT);
 		return r < 0 ? cis_fail(err, -r, "watch who copies artifacts") : 0;
 	}
 	r = cache_publish_next(sb);
 	if (r > 0) {
+		tell_of_collecting(sb);
 		r = supervise_watch(sb, cache_publisher_helper(&sb->publisher), EPOLLIN,
 				    SRC_CACHE);
 		return r < 0 ? cis_fail(err, -r, "watch who publishes caches") : 0;
@@ -448,7 +457,7 @@ static int drain(struct cis_sandbox *sb, struct cis_error *err)
 	if (!done)
 		return 0;
 	sb->draining = false;
-	sb->collecting = true;
+	sb->publisher.status = sb->exit_status;
 	return collect(sb, err);
 }
 

@@ -74,6 +74,7 @@ struct cache_publisher {
 	struct copier_report report; /* its, when it has ended well, and then: */
 	struct settler settler;
 	size_t next;          /* cache of the spec */
+	int status;           /* the command's, whatever becomes of artifacts */
 };
 void cache_publisher_init(struct cache_publisher *p);
 /* The helper at work, or -1. */
