@@ -16,7 +16,9 @@
  *	traps euid                 its effective user id
  *	traps compat               the same calls by int 0x80: what 32-bit programs get
  *	traps x32                  errno of the x32 calls
- *	traps time N               ns=N a sysinfo(2), untrapped=N a getppid(2): best of rounds
+ *	traps time N               ns=N a sysinfo(2), untrapped=N a getppid(2), bare=N a reboot(2) that
+ *	                           is wrong, switches=N to another process and back on one processor,
+ *	                           write=N into another process: best of rounds, on one processor
  *	traps storm SECONDS JOBS   JOBS processes make and ask, calls=N enosys=N other=N
  *	traps race SECONDS A B     a thread exchanges the path between A and B meanwhile
  *	traps victims N            N callers killed in the midst of a call, one after another
@@ -24,8 +26,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/reboot.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +41,7 @@
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -130,25 +135,97 @@ static void ask_listener(void)
 	       err_of(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program)));
 }
 
-static void measure(int n)
+static void ask_sysinfo(void)
 {
-	double best = 1e9, best_plain = 1e9;
 	struct sysinfo s;
 
-	for (int round = 0; round < 20; round++) {
-		double t = now();
+	syscall(SYS_sysinfo, &s);
+}
 
-		for (int i = 0; i < n; i++)
-			syscall(SYS_sysinfo, &s);
-		t = (now() - t) / n;
-		best = t < best ? t : best;
-		t = now();
-		for (int i = 0; i < n; i++)
-			syscall(SYS_getppid);
-		t = (now() - t) / n;
-		best_plain = t < best_plain ? t : best_plain;
-	}
-	printf("ns=%.0f\nuntrapped=%.0f\n", best * 1e9, best_plain * 1e9);
+static void ask_untrapped(void)
+{
+	syscall(SYS_getppid);
+}
+
+/* Where it is trapped: answered without a look at us. */
+static void ask_bare(void)
+{
+	syscall(SYS_reboot, 1, 2, LINUX_REBOOT_CMD_CAD_OFF, NULL);
+}
+
+static struct echo {
+	int to, from;
+	pid_t pid;
+} echo;
+
+static void start_echo(void)
+{
+	int to[2], from[2];
+	char c;
+
+	if (pipe(to) < 0 || pipe(from) < 0)
+		exit(1);
+	echo = (struct echo){to[1], from[0], fork()};
+	if (echo.pid)
+		return;
+	close(to[1]);
+	while (read(to[0], &c, 1) == 1 && write(from[1], &c, 1) == 1)
+		;
+	_exit(0);
+}
+
+static void ask_switches(void)
+{
+	char c = 0;
+
+	if (write(echo.to, &c, 1) != 1 || read(echo.from, &c, 1) != 1)
+		exit(1);
+}
+
+/* The echo is a fork, so the address is memory of its own. */
+static void ask_write(void)
+{
+	static struct sysinfo s;
+	struct iovec v = {.iov_base = &s, .iov_len = sizeof s};
+
+	process_vm_writev(echo.pid, &v, 1, &v, 1, 0);
+}
+
+/* Two processors, one of them asleep, would measure how that one is woken. */
+static void stay(void)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	sched_setaffinity(0, sizeof one, &one);
+}
+
+static void measure(int n)
+{
+	static const struct {
+		const char *name;
+		void (*ask)(void);
+	} what[] = {{"ns", ask_sysinfo}, {"untrapped", ask_untrapped}, {"bare", ask_bare},
+		    {"switches", ask_switches}, {"write", ask_write}};
+	enum { KINDS = sizeof what / sizeof *what };
+	double best[KINDS];
+
+	stay();
+	start_echo();
+	for (int round = 0; round < 100; round++)
+		for (int k = 0; k < KINDS; k++) {
+			double t = now();
+
+			for (int i = 0; i < n; i++)
+				what[k].ask();
+			t = (now() - t) / n;
+			best[k] = round == 0 || t < best[k] ? t : best[k];
+		}
+	close(echo.to);
+	waitpid(echo.pid, NULL, 0);
+	for (int k = 0; k < KINDS; k++)
+		printf("%s=%.0f\n", what[k].name, best[k] * 1e9);
 }
 
 struct tally {
