@@ -655,9 +655,9 @@ int cis_seed_prune(const uint64_t *max, uint64_t *ret_generations, uint64_t *ret
 
 /*
  * To make one: describe a sandbox with an engine (profile "docker"), call new(), start it with
- * argv(), and if its exit status is 0, publish(). The handle outlives the sandbox. @script is
- * for sh -e inside; then containers, volumes and build caches are removed and the engines
- * ended. What engines store is written into the store of seeds: no limit of the disk holds it.
+ * argv(), and if its exit status is 0, publish(), which copies from the sandbox's disk: that is
+ * kept until the sandbox is freed. @script is for sh -e inside; then containers, volumes and build
+ * caches are removed and the engines ended.
  */
 struct cis_seed_build;
 int cis_seed_build_new(struct cis_seed_build **ret, const char *name, const char *script,

@@ -484,6 +484,23 @@ static int resolve_target(struct plan *p, int rootfd, const char *path, const ch
 	return *ret ? 0 : cis_fail(err, ENOMEM, "plan");
 }
 
+/* What an engine makes a mount of in its store @path is one, which it cannot take away. */
+static int plan_own(struct plan *p, const char *path, const char *source, const char *target)
+{
+	const char *own = plan_seed_own(p, path);
+	cleanup_free char *from = NULL, *to = NULL;
+	int r = 0;
+
+	if (own)
+		r = str_format(&from, "%s/%s", source, own);
+	if (own && r >= 0)
+		r = str_format(&to, "%s/%s", target, own);
+	return !own || r < 0 ? r
+			     : add(p, (struct op){OP_BIND_SCRATCH, BY_STAGE,
+						  .source = keep(p, from),
+						  .target = keep(p, to)});
+}
+
 /* Directories that an overlay would not serve: an engine's own overlays. */
 static int plan_scratch_dirs(struct plan *p, int rootfd, struct cis_error *err)
 {
@@ -503,6 +520,8 @@ static int plan_scratch_dirs(struct plan *p, int rootfd, struct cis_error *err)
 		if (r >= 0)
 			r = add(p, (struct op){OP_BIND_SCRATCH, BY_STAGE, .source = source,
 					       .target = target});
+		if (r >= 0)
+			r = plan_own(p, dirs->v[i], source, target);
 	}
 	return r < 0 ? cis_fail(err, -r, "plan") : 0;
 }
@@ -772,23 +791,6 @@ int plan_open_root(struct plan *p, struct cis_error *err)
 	return fd;
 }
 
-/* Its stores have to be on the disk: what is bound could not lie over an overlay's directory. */
-static int open_seed(struct plan *p, struct cis_error *err)
-{
-	int r = p->spec->seed ? seed_open(p->spec->seed, &p->seed, err) : 0;
-
-	for (size_t i = 0; i < p->seed.stores.n && r >= 0; i++) {
-		const char *path = seed_store_find(p->seed.stores.v[i])->path;
-
-		if (!find_scratch_dir(p, path))
-			r = cis_fail_plain(err, EINVAL,
-					   "seed \"%s\" is for %s, which is not one of this "
-					   "sandbox's scratch_dirs (--docker has it)",
-					   p->spec->seed, path);
-	}
-	return r;
-}
-
 int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	       struct cis_error *err)
 {
@@ -811,7 +813,7 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	rootfd = plan_open_root(p, err);
 	if (rootfd < 0)
 		return rootfd;
-	r = open_seed(p, err);
+	r = plan_open_seed(p, err);
 	if (r >= 0)
 		r = plan_open_caches(p, err);
 	if (r < 0)

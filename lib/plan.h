@@ -188,6 +188,11 @@ int plan_open_root(struct plan *p, struct cis_error *err);
 /* plan-cache.c: p->caches, held until plan_done(). */
 int plan_open_caches(struct plan *p, struct cis_error *err);
 
+/* plan-seed.c: opens that of the spec, if it has one. */
+int plan_open_seed(struct plan *p, struct cis_error *err);
+/* What is in it for the store at @path has large parts below that directory of it; or NULL. */
+const char *plan_seed_own(const struct plan *p, const char *path);
+
 /* The payload part alone: @rootfd is that, or, for enter(), the root of the live sandbox. */
 int plan_payload(struct plan *p, const struct spec *spec, char *const argv[], int rootfd,
 		 struct cis_error *err);

@@ -73,6 +73,8 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 		return;
 	if (sb->phase == PHASE_RUNNING || sb->state.lock >= 0)
 		supervise_finish(sb);
+	if (sb->keeps_disk)
+		supervise_drop_disk(sb);
 	for (size_t i = 0; i < N_RELAYS; i++)
 		relay_free(sb->relays[i]);
 	container_done(&sb->container);

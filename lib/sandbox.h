@@ -73,6 +73,7 @@ struct cis_sandbox {
 	struct collector collector; /* of artifacts */
 	struct cache_publisher publisher;
 	int held; /* disk_hold()'s, or -1 */
+	bool keeps_disk; /* after the end, until it is freed: seed-build.c takes from it */
 
 	struct mask *mask;     /* of the secrets, or NULL */
 	uint64_t not_masked;   /* bit n: the value of secret n */
@@ -175,8 +176,10 @@ void note_no_inner(struct cis_sandbox *sb);
 void note_not_masked(struct cis_sandbox *sb);
 /* Limits of a built-in profile that do not hold without root, if there are any. */
 void note_unheld(struct cis_sandbox *sb);
-/* Everybody dies, everything made is removed. Idempotent. */
+/* Everybody dies, everything made is removed, if keeps_disk is not set. Idempotent. */
 void supervise_finish(struct cis_sandbox *sb);
+/* What is then left of it. */
+void supervise_drop_disk(struct cis_sandbox *sb);
 void supervise_usage(struct cis_sandbox *sb);
 
 /* audit.c: one line; @key/@value pairs of numbers follow, ended by NULL. */

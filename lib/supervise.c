@@ -661,6 +661,14 @@ static void undo(struct cis_sandbox *sb)
 	state_undo(&sb->state, sb->group.hs.n ? &sb->group : NULL, NULL);
 }
 
+void supervise_drop_disk(struct cis_sandbox *sb)
+{
+	if (sb->plan.n_fds)
+		disk_let_go(sb->plan.disk, &sb->plan.fds[SLOT_SCRATCH], &sb->held);
+	if (!sb->entered)
+		undo(sb);
+}
+
 void supervise_finish(struct cis_sandbox *sb)
 {
 	if (sb->phase == PHASE_ENDED)
@@ -673,15 +681,12 @@ void supervise_finish(struct cis_sandbox *sb)
 
 		*view = fd_close(*view);
 	}
-	if (sb->plan.n_fds)
-		disk_let_go(sb->plan.disk, &sb->plan.fds[SLOT_SCRATCH], &sb->held);
-	if (!sb->entered) {
-		undo(sb);
-		if (sb->started_msec)
-			audit_line(sb, "exited", NULL, "status", (uint64_t)sb->exit_status,
-				   "wall_msec", sb->last.wall_msec, "cpu_usec",
-				   sb->last.cpu_usec, "memory_peak", sb->last.memory_peak,
-				   "disk_peak", sb->last.disk_peak, NULL);
-	}
+	if (!sb->keeps_disk)
+		supervise_drop_disk(sb);
+	if (!sb->entered && sb->started_msec)
+		audit_line(sb, "exited", NULL, "status", (uint64_t)sb->exit_status,
+			   "wall_msec", sb->last.wall_msec, "cpu_usec", sb->last.cpu_usec,
+			   "memory_peak", sb->last.memory_peak, "disk_peak",
+			   sb->last.disk_peak, NULL);
 	sb->phase = PHASE_ENDED;
 }

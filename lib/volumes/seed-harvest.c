@@ -190,6 +190,23 @@ static int keep_part(struct harvest *h, const struct part *p)
 	return r < 0 || !p->each ? r : take_out(h, p, path);
 }
 
+int seed_parts(const char *name, int from, struct strv *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts) && r >= 0; i++) {
+		cleanup_close int fd = strcmp(parts[i].store, name) == 0
+					       ? open_below(from, parts[i].dir)
+					       : -ENOENT;
+
+		if (fd >= 0)
+			r = strv_add(ret, parts[i].dir);
+		else if (fd != -ENOENT)
+			r = fd;
+	}
+	return r;
+}
+
 static int open_new(int dir, const char *name)
 {
 	return mkdirat(dir, name, 0755) < 0 ? -errno : tree_open_dir(dir, name);

@@ -170,6 +170,9 @@ struct reader {
 	const char *at, *end;
 	int to;
 	uid_t owner;
+	int dir; /* of the entry before, which is mostly this one's as well */
+	const char *dir_name;
+	size_t dir_len;
 };
 
 struct entry {
@@ -222,28 +225,45 @@ static bool next_entry(struct reader *r, struct entry *e)
 	return e->data && strnlen(e->name, name_size) == name_size - 1;
 }
 
-/* The caller's umask is nothing to the engine. */
-static int make_dir(const struct reader *r, const struct entry *e)
+/* Below no link that an entry has made. *ret: the name in it. */
+static int open_dir(struct reader *r, const char *name, const char **ret)
 {
-	if (mkdirat(r->to, e->name, e->mode & 0777) < 0)
-		return -errno;
-	return fchmodat(r->to, e->name, e->mode & 0777, 0) < 0 ? -errno : 0;
+	const char *slash = strrchr(name, '/');
+	size_t len = slash ? (size_t)(slash - name) : 0;
+	char path[PATH_MAX];
+
+	*ret = slash ? slash + 1 : name;
+	if (r->dir >= 0 && len == r->dir_len && memcmp(name, r->dir_name, len) == 0)
+		return 0;
+	snprintf(path, sizeof path, "%.*s", len ? (int)len : 1, len ? name : ".");
+	fd_close(r->dir);
+	r->dir_name = name;
+	r->dir_len = len;
+	r->dir = sys_openat2(r->to, path, O_PATH | O_DIRECTORY, 0,
+			     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	return MIN(r->dir, 0);
 }
 
-static int make_file(const struct reader *r, const struct entry *e)
+/* The caller's umask is nothing to the engine. */
+static int make_dir(int dir, const char *name, mode_t mode)
 {
-	cleanup_close int fd = sys_openat2(r->to, e->name, O_WRONLY | O_CREAT | O_EXCL, 0600,
-					   RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-	int k = fd < 0 ? fd : 0;
+	return mkdirat(dir, name, mode) < 0 || fchmodat(dir, name, mode, 0) < 0 ? -errno : 0;
+}
+
+static int make_file(int dir, const char *name, const struct entry *e)
+{
+	const mode_t mode = e->mode & 0777;
+	cleanup_close int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int k = fd < 0 ? -errno : 0;
 
 	if (k == 0 && e->size)
 		k = io_write_all(fd, e->data, e->size);
-	if (k == 0 && (e->mode & 0777) != 0600 && fchmod(fd, e->mode & 0777) < 0)
+	if (k == 0 && mode != 0600 && fchmod(fd, mode) < 0)
 		k = -errno;
 	return k;
 }
 
-static int make_link(const struct reader *r, const struct entry *e)
+static int make_link(int dir, const char *name, const struct entry *e)
 {
 	char target[PATH_MAX];
 
@@ -251,19 +271,22 @@ static int make_link(const struct reader *r, const struct entry *e)
 		return -ENAMETOOLONG;
 	memcpy(target, e->data, e->size);
 	target[e->size] = '\0';
-	return symlinkat(target, r->to, e->name) < 0 ? -errno : 0;
+	return symlinkat(target, dir, name) < 0 ? -errno : 0;
 }
 
-static int make_entry(const struct reader *r, const struct entry *e)
+static int make_entry(struct reader *r, const struct entry *e)
 {
-	int k = S_ISDIR(e->mode)   ? make_dir(r, e)
-		: S_ISREG(e->mode) ? make_file(r, e)
-		: S_ISLNK(e->mode) ? make_link(r, e)
-				   : -EBADMSG;
+	const char *name;
+	int k = open_dir(r, e->name, &name);
 
+	if (k == 0)
+		k = S_ISDIR(e->mode)   ? make_dir(r->dir, name, e->mode & 0777)
+		    : S_ISREG(e->mode) ? make_file(r->dir, name, e)
+		    : S_ISLNK(e->mode) ? make_link(r->dir, name, e)
+				       : -EBADMSG;
 	/* On a disk whose owners are 0-based all that we make is root's already. */
 	if (k == 0 && r->owner &&
-	    fchownat(r->to, e->name, r->owner, r->owner, AT_SYMLINK_NOFOLLOW) < 0)
+	    fchownat(r->dir, name, r->owner, r->owner, AT_SYMLINK_NOFOLLOW) < 0)
 		k = -errno;
 	return k;
 }
@@ -286,7 +309,7 @@ static int make_all(struct reader *r)
 static int unpack(int dir, const char *name, int to, uid_t owner)
 {
 	cleanup_close int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	struct reader reader = {.to = to, .owner = owner};
+	struct reader reader = {.to = to, .owner = owner, .dir = -1};
 	struct stat st;
 	void *map;
 	int r;
@@ -301,6 +324,7 @@ static int unpack(int dir, const char *name, int to, uid_t owner)
 	reader.at = map;
 	reader.end = reader.at + st.st_size;
 	r = make_all(&reader);
+	fd_close(reader.dir);
 	munmap(map, (size_t)st.st_size);
 	return r;
 }

@@ -16,9 +16,9 @@
 const struct seed_store *seed_store_find(const char *name)
 {
 	static const struct seed_store all[] = {
-		{"docker", "/var/lib/docker"},
-		{"containerd", "/var/lib/containerd"},
-		{"containers", "/var/lib/containers"},
+		{"docker", "/var/lib/docker", NULL},
+		{"containerd", "/var/lib/containerd", NULL},
+		{"containers", "/var/lib/containers", "storage/overlay"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)

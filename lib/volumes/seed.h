@@ -33,6 +33,11 @@
 struct seed_store {
 	const char *name; /* below index/ */
 	const char *path; /* inside */
+	/*
+	 * Below that, or NULL: podman binds it onto itself, unless it is a mount, and unmounts it
+	 * after each command, with all that is mounted in it.
+	 */
+	const char *own;
 };
 /* The one called so, or NULL. */
 const struct seed_store *seed_store_find(const char *name);
@@ -75,7 +80,21 @@ int seed_index_unpack(int dir, const char *name, int scratch, const char *to, ui
 		      struct cis_error *err);
 
 /*
- * seed-harvest.c: of what engines left in the directories of @from, called as stores are, makes a
+ * seed-copy.c: @parts of the directory @from, on the disk of a sandbox whose ids are @base.., into
+ * @to; with their owners, 0-based there. Without @count ids are those of both. Waits.
+ */
+struct seed_copy {
+	int from, to;
+	const struct strv *parts;
+	uid_t base;
+	uint32_t count;
+};
+int seed_copy(const struct seed_copy *o, struct cis_error *err);
+
+/* seed-harvest.c: what of the store called @name is kept and is there in its directory @from. */
+int seed_parts(const char *name, int from, struct strv *ret);
+/*
+ * Of what engines left in the directories of @from, called as stores are, makes a
  * seed in the empty directory @to. *ret: all but g and created.
  */
 int seed_harvest(int from, int to, struct seed *ret, struct cis_error *err);

@@ -1,29 +1,32 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The making of a seed: a sandbox of the caller's, in which the directories where engines
- * have their stores are binds of directories in the store of seeds. What is left in them at
- * the end is sorted and published; nothing is copied, and owners are right because binds are
- * id-mapped.
+ * The making of a seed: a sandbox of the caller's, on whose disk the engines have their stores as
+ * in any job, capped as that is. The disk stays until the sandbox is freed, and what is kept of
+ * the stores is copied, sorted and published.
  *
- * Rejected: the sandbox's own disk and a copy at its end (of gigabytes, by something that knows
- * whiteouts, hard links, capabilities).
+ * Tried and rejected: binds of directories in the store of seeds in the places of the engines',
+ * which copied nothing; but nothing held a job back from filling the host's disk.
  */
-#include <cisandbox.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "../base/fd.h"
-#include "../base/str.h"
-#include "../image/tree.h"
-#include "seed.h"
+#include "base/fd.h"
+#include "base/process.h"
+#include "base/str.h"
+#include "base/sys.h"
+#include "image/tree.h"
+#include "sandbox.h"
+#include "volumes/seed.h"
 
 struct cis_seed_build {
+	struct cis_sandbox *sb;
 	struct store store;
 	struct work work;
 	char *name, *script;
@@ -58,35 +61,24 @@ static const char wrapper[] =
 
 /* ---- before --------------------------------------------------------------------------- */
 
-/* As the image has it, but for a mode that is none of the job's business. */
-static int add_store(const struct cis_seed_build *b, int stores, const char *name,
-		     struct cis_sandbox *sb, struct cis_error *err)
-{
-	const struct seed_store *store = seed_store_find(name);
-	cleanup_free char *path = NULL;
-	struct cis_bind bind = {.target = store->path};
+static const char *const names[] = {"docker", "containerd", "containers"};
 
-	if (mkdirat(stores, name, 0711) < 0)
-		return cis_fail(err, errno, "make a directory in %s", b->store.path);
-	if (str_format(&path, "%s/stores/%s", b->work.path, name) < 0)
-		return cis_fail(err, ENOMEM, "seed build");
-	bind.source = path;
-	return cis_sandbox_add_bind(sb, &bind, sizeof bind, err);
+static int find_dir(const struct spec *s, const char *path)
+{
+	for (size_t i = 0; i < s->scratch_dirs.n; i++)
+		if (strcmp(s->scratch_dirs.v[i], path) == 0)
+			return (int)i;
+	return -ENOENT;
 }
 
-static int add_stores(const struct cis_seed_build *b, struct cis_sandbox *sb,
-		      struct cis_error *err)
+/* Overlays on an overlay do not work, and it is there that they are looked for. */
+static int add_stores(struct spec *s)
 {
-	static const char *const names[] = {"docker", "containerd", "containers"};
-	cleanup_close int stores = -1;
 	int r = 0;
 
-	if (mkdirat(b->work.fd, "stores", 0755) == 0)
-		stores = tree_open_dir(b->work.fd, "stores");
-	if (stores < 0)
-		return cis_fail(err, errno, "make a directory in %s", b->store.path);
 	for (size_t i = 0; i < ARRAY_SIZE(names) && r >= 0; i++)
-		r = add_store(b, stores, names[i], sb, err);
+		if (find_dir(s, seed_store_find(names[i])->path) < 0)
+			r = strv_add(&s->scratch_dirs, seed_store_find(names[i])->path);
 	return r;
 }
 
@@ -108,12 +100,12 @@ static int begin(struct cis_seed_build *b, const char *name, const char *script,
 	b->argv[3] = (char *)"seed";
 	b->argv[4] = b->script;
 	/* The wrapper is the command, whatever the image starts with. */
-	if (cis_sandbox_set_entrypoint(sb, "") < 0)
+	if (cis_sandbox_set_entrypoint(sb, "") < 0 || add_stores(&sb->spec) < 0)
 		return cis_fail(err, ENOMEM, "seed build");
+	b->sb = sb;
+	sb->keeps_disk = true;
 	r = generations_open(&b->store, GENERATIONS_SEED, err);
-	if (r == 0)
-		r = work_begin(&b->work, &b->store, err);
-	return r == 0 ? add_stores(b, sb, err) : r;
+	return r == 0 ? work_begin(&b->work, &b->store, err) : r;
 }
 
 int cis_seed_build_new(struct cis_seed_build **ret, const char *name, const char *script,
@@ -177,6 +169,58 @@ static int measure(const struct cis_seed_build *b, uint64_t *ret)
 	return r;
 }
 
+static int copy_store(const struct cis_seed_build *b, int stores, const char *name,
+		      struct cis_error *err)
+{
+	const struct cis_sandbox *sb = b->sb;
+	cleanup(strv_done) struct strv parts = {0};
+	cleanup_close int from = -1, to = -1;
+	char path[32];
+	int r = find_dir(&sb->spec, seed_store_find(name)->path);
+
+	if (r >= 0) {
+		snprintf(path, sizeof path, "dirs/%d", r);
+		r = from = sys_openat2(sb->plan.fds[SLOT_SCRATCH], path,
+				       O_RDONLY | O_DIRECTORY, 0,
+				       RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	}
+	if (r >= 0)
+		r = seed_parts(name, from, &parts);
+	if (r < 0 || !parts.n)
+		return r < 0 ? cis_fail(err, -r, "find what %s has stored", name) : 0;
+	/*
+	 * Who did not wait for the disk never heard that it could not be written, because the
+	 * host's was full; and what then left memory is zeroes.
+	 */
+	if (syncfs(from) < 0)
+		return cis_fail(err, errno, "some of what was written to the job's disk was lost "
+				"(the host's may have been full)");
+	if (mkdirat(stores, name, 0711) == 0)
+		r = to = tree_open_dir(stores, name);
+	if (to < 0)
+		return cis_fail(err, r < 0 ? -r : errno, "make a directory in %s", b->store.path);
+	r = seed_copy(&(struct seed_copy){.from = from, .to = to, .parts = &parts,
+					  .base = sb->base,
+					  .count = process_is_rootless() ? 0 : sb->count},
+		      err);
+	return r < 0 ? cis_wrap(err, r, "copy what %s has stored", name) : 0;
+}
+
+/* The directory of those that there are. */
+static int copy_stores(const struct cis_seed_build *b, struct cis_error *err)
+{
+	cleanup_close int stores = -1;
+	int r = 0;
+
+	if (mkdirat(b->work.fd, "stores", 0755) == 0)
+		stores = tree_open_dir(b->work.fd, "stores");
+	if (stores < 0)
+		return cis_fail(err, errno, "make a directory in %s", b->store.path);
+	for (size_t i = 0; i < ARRAY_SIZE(names) && r >= 0; i++)
+		r = copy_store(b, stores, names[i], err);
+	return r < 0 ? r : steal_fd(&stores);
+}
+
 static int make_seed(const struct cis_seed_build *b, int from, int to, struct cis_error *err)
 {
 	cleanup(seed_done) struct seed s = SEED_CLOSED;
@@ -191,21 +235,31 @@ static int make_seed(const struct cis_seed_build *b, int from, int to, struct ci
 	return r < 0 ? cis_fail(err, -r, "write to %s", b->store.path) : 0;
 }
 
+static int publish(const struct cis_seed_build *b, uint64_t *ret_generation,
+		   struct cis_error *err)
+{
+	cleanup_close int from = copy_stores(b, err), to = -1;
+	int r;
+
+	if (from < 0)
+		return from;
+	if (mkdirat(b->work.fd, "seed", 0755) == 0)
+		to = tree_open_dir(b->work.fd, "seed");
+	if (to < 0)
+		return cis_fail(err, errno, "make a directory in %s", b->store.path);
+	r = make_seed(b, from, to, err);
+	return r < 0 ? r
+		     : generation_publish(&b->work, "seed", GENERATIONS_SEED, b->name,
+					  GENERATION_ANY, NULL, ret_generation, err);
+}
+
 int cis_seed_build_publish(struct cis_seed_build *b, uint64_t *ret_generation,
 			   struct cis_error *err)
 {
-	cleanup_close int from = tree_open_dir(b->work.fd, "stores"), to = -1;
-	int r = from;
+	int r = b->sb->phase == PHASE_ENDED && b->sb->plan.n_fds &&
+				b->sb->plan.fds[SLOT_SCRATCH] >= 0
+			? publish(b, ret_generation, err)
+			: cis_fail_plain(err, EBUSY, "the sandbox has not run to its end");
 
-	if (r >= 0 && mkdirat(b->work.fd, "seed", 0755) < 0)
-		r = -errno;
-	if (r >= 0)
-		r = to = tree_open_dir(b->work.fd, "seed");
-	if (r < 0)
-		return cis_fail(err, -r, "seed \"%s\"", b->name);
-	r = make_seed(b, from, to, err);
-	if (r == 0)
-		r = generation_publish(&b->work, "seed", GENERATIONS_SEED, b->name,
-				       GENERATION_ANY, NULL, ret_generation, err);
 	return r < 0 ? cis_wrap(err, r, "seed \"%s\"", b->name) : 0;
 }
