@@ -683,10 +683,13 @@ void supervise_finish(struct cis_sandbox *sb)
 	}
 	if (!sb->keeps_disk)
 		supervise_drop_disk(sb);
-	if (!sb->entered && sb->started_msec)
-		audit_line(sb, "exited", NULL, "status", (uint64_t)sb->exit_status,
-			   "wall_msec", sb->last.wall_msec, "cpu_usec", sb->last.cpu_usec,
-			   "memory_peak", sb->last.memory_peak, "disk_peak",
-			   sb->last.disk_peak, NULL);
+	if (!sb->entered) {
+		if (sb->started_msec)
+			audit_line(sb, "exited", NULL, "status", (uint64_t)sb->exit_status,
+				   "wall_msec", sb->last.wall_msec, "cpu_usec",
+				   sb->last.cpu_usec, "memory_peak", sb->last.memory_peak,
+				   "disk_peak", sb->last.disk_peak, NULL);
+		plan_close_image(&sb->plan);
+	}
 	sb->phase = PHASE_ENDED;
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -19,6 +20,7 @@
 
 #include "import.h"
 #include "../base/fd.h"
+#include "../base/record.h"
 #include "../base/spawn.h"
 #include "../base/str.h"
 #include "../state.h"
@@ -55,7 +57,8 @@ static int no_rootfs(struct cis_error *err)
 
 struct source {
 	char *path; /* begins with "/" or "./" */
-	const char *ref;
+	struct cis_image_import o;
+	struct cis_image_progress progress; /* of an archive */
 	bool is_dir, is_tree; /* a directory that is a root file system */
 	char *skip; /* "--exclude=./var/lib/cisandbox": the store, when it is in there */
 };
@@ -117,19 +120,38 @@ static int make_dir(const struct work *w, const char *name, struct cis_error *er
 	return 0;
 }
 
-static int extract(const struct work *w, const struct unpacker *u, const struct source *src,
+static void tell_archive(uint64_t done, void *arg)
+{
+	struct source *src = arg;
+
+	src->progress.done = MIN(done, src->progress.total);
+	src->o.progress(&src->progress, src->o.arg);
+}
+
+static int extract(const struct work *w, const struct unpacker *u, struct source *src,
 		   const char *name, struct cis_error *err)
 {
 	cleanup_close int in = open(src->path, O_RDONLY | O_CLOEXEC);
 	cleanup(unpacked_done) struct unpacked got = {0};
+	struct unpack_job job = {.what = UNPACK_TREE, .in = in, .listing = -1, .tell_arg = src};
 	cleanup_free char *path = NULL;
+	struct stat st;
+	int r;
 
 	if (in < 0)
 		return cis_fail(err, errno, "open");
 	if (str_format(&path, "%s/%s", w->path, name) < 0)
 		return cis_fail(err, ENOMEM, "unpack");
-	return unpacker_run(u, &(struct unpack_job){UNPACK_TREE, path, in, -1, NULL, NULL}, &got,
-			    err);
+	job.path = path;
+	if (src->o.progress && fstat(in, &st) == 0 && st.st_size > 0) {
+		src->progress.phase = CIS_IMAGE_READ;
+		src->progress.total = (uint64_t)st.st_size;
+		job.tell = tell_archive;
+	}
+	r = unpacker_run(u, &job, &got, err);
+	if (r == 0 && job.tell)
+		tell_archive(src->progress.total, src);
+	return r;
 }
 
 /* @w's directory "source" as the tree of an image. */
@@ -158,6 +180,24 @@ static int finish_tree(const struct work *w, const char *name, struct cis_error 
 	return r < 0 ? cis_fail(err, -r, "write to %s", w->store->path) : 0;
 }
 
+static int compose(const struct work *w, const struct unpacker *u, const char *name,
+		   struct source *src, int dir, struct holds *holds, struct cis_error *err)
+{
+	cleanup(oci_image_done) struct oci_image img = {0};
+	const struct compose c = {
+		.w = w,
+		.u = u,
+		.dir = dir,
+		.img = &img,
+		.name = name,
+		.progress = src->o.progress,
+		.arg = src->o.arg,
+	};
+	int r = oci_read(dir, src->o.ref, NULL, &img, err);
+
+	return r < 0 ? r : compose_image(&c, holds, err);
+}
+
 /* Whose "source" is a directory of blobs, or else a tree. */
 static int make_of_archive(const struct work *w, const struct unpacker *u, const char *name,
 			   struct source *src, struct holds *holds, struct cis_error *err)
@@ -172,10 +212,10 @@ static int make_of_archive(const struct work *w, const struct unpacker *u, const
 	dir = tree_open_dir(w->fd, "source");
 	if (dir < 0)
 		return cis_fail(err, -dir, "open what was unpacked");
-	if (is_rootfs(dir) && !src->ref)
+	if (is_rootfs(dir) && !src->o.ref)
 		return finish_tree(w, name, err);
 	if (oci_is_image(dir))
-		return compose_image(w, u, name, dir, src->ref, holds, err);
+		return compose(w, u, name, src, dir, holds, err);
 	return no_rootfs(err);
 }
 
@@ -189,7 +229,7 @@ static int make_of_dir(const struct work *w, const struct unpacker *u, const cha
 	if (dir < 0)
 		return cis_fail(err, errno, "open");
 	if (!src->is_tree)
-		return compose_image(w, u, name, dir, src->ref, holds, err);
+		return compose(w, u, name, src, dir, holds, err);
 	if (str_format(&rootfs, "%s/source", w->path) < 0)
 		return cis_fail(err, ENOMEM, "image");
 	r = make_dir(w, "source", err);
@@ -211,18 +251,40 @@ static int make_image(const struct work *w, const char *name, struct source *src
 			   : make_of_archive(w, &u, name, src, holds, err);
 }
 
-/* In one step where the file system can; where not, a kill in between loses the old. */
-static int exchange(const struct work *w, const char *name)
+/*
+ * In one step where the file system can; where not, a kill in between leaves no image of that
+ * name. The new one is beside the old before: killed at any time we leave nothing of use in @w,
+ * which goes whole.
+ */
+static int exchange(const struct work *w, const char *name, const char *aside)
 {
-	int store = w->store->fd;
+	int r, store = w->store->fd;
 
-	if (renameat2(w->fd, "image", store, name, RENAME_EXCHANGE) == 0)
+	if (renameat(w->fd, "image", store, aside) < 0)
+		return -errno;
+	r = renameat2(store, aside, store, name, RENAME_EXCHANGE) < 0 ? -errno : 0;
+	if (r == 0)
 		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
+	if (renameat(store, aside, w->fd, "image") < 0 || (r != -EINVAL && r != -ENOSYS))
+		return r;
+	if (renameat(store, name, store, aside) < 0 ||
+	    renameat(w->fd, "image", store, name) < 0)
 		return -errno;
-	if (renameat(store, name, w->fd, "old") < 0)
-		return -errno;
-	return renameat(w->fd, "image", store, name) < 0 ? -errno : 0;
+	return 0;
+}
+
+/* Whoever runs from the old one holds its lock, wherever it is. */
+static int replace(const struct work *w, const char *name, int old)
+{
+	char aside[STORE_OLD_PREFIX + IMAGE_NAME_LEN + 1];
+	int r;
+
+	snprintf(aside, sizeof aside, STORE_OLD "%s-%s", work_name(w) + strlen(STORE_TEMP), name);
+	r = exchange(w, name, aside);
+	/* With nobody there is nothing to wait for: it goes with our work. */
+	if (r == 0 && store_lock_fd(old, LOCK_EX | LOCK_NB) == 0)
+		r = renameat(w->store->fd, aside, w->fd, "old") < 0 ? -errno : 0;
+	return r;
 }
 
 int import_publish(const struct work *w, const char *name, struct cis_error *err)
@@ -232,29 +294,13 @@ int import_publish(const struct work *w, const char *name, struct cis_error *err
 
 	if (r < 0)
 		return r;
-	old = store_seize(w->store, name, err);
-	if (old == -ENOENT) {
+	old = tree_open_dir(w->store->fd, name);
+	if (old == -ENOENT)
 		r = renameat(w->fd, "image", w->store->fd, name) < 0 ? -errno : 0;
-	} else if (old < 0) {
-		store_unlock(w->store);
-		return old;
-	} else {
-		r = exchange(w, name);
-	}
+	else
+		r = old < 0 ? old : replace(w, name, old);
 	store_unlock(w->store);
 	return r < 0 ? cis_fail(err, -r, "rename to %s/%s", w->store->path, name) : 0;
-}
-
-int import_check_free(const struct store *s, const char *name, struct cis_error *err)
-{
-	cleanup_close int fd = -1;
-	int r = store_lock(s, err);
-
-	if (r < 0)
-		return r;
-	fd = store_seize(s, name, err);
-	store_unlock(s);
-	return fd < 0 && fd != -ENOENT ? fd : 0;
 }
 
 void import_forget_layers(const struct store *s, struct holds *holds)
@@ -294,10 +340,8 @@ static int import(const struct store *s, const char *name, struct source *src,
 {
 	cleanup(holds_done) struct holds holds = {0};
 	cleanup(work_done) struct work w = {.fd = -1};
-	int r = import_check_free(s, name, err);
+	int r = work_begin(&w, s, err);
 
-	if (r == 0)
-		r = work_begin(&w, s, err);
 	if (r < 0)
 		return r;
 	r = make_image(&w, name, src, &holds, err);
@@ -334,7 +378,7 @@ static int judge_dir(struct source *src, struct cis_error *err)
 
 	if (dir < 0)
 		return cis_fail(err, errno, "open %s", src->path);
-	src->is_tree = is_rootfs(dir) && !src->ref;
+	src->is_tree = is_rootfs(dir) && !src->o.ref;
 	return src->is_tree || oci_is_image(dir) ? 0 : no_rootfs(err);
 }
 
@@ -353,14 +397,18 @@ static int find_source(struct source *src, const char *path, struct cis_error *e
 	return r < 0 ? cis_wrap(err, r, "%s", path) : 0;
 }
 
-int cis_image_import_ref(const char *name, const char *path, const char *ref,
-			 struct cis_error *err)
+int cis_image_import_with(const char *name, const char *path,
+			  const struct cis_image_import *options, size_t size,
+			  struct cis_error *err)
 {
-	cleanup(source_done) struct source src = {.ref = ref};
+	cleanup(source_done) struct source src = {0};
 	cleanup(store_done) struct store s = STORE_CLOSED;
 	const struct admit_record no_registry = {0};
-	int r = store_check_name(name, err);
+	int r = options ? record_in(&src.o, sizeof src.o, options, size) : 0;
 
+	if (r < 0)
+		return cis_fail_plain(err, -r, "options of another version of the library");
+	r = store_check_name(name, err);
 	if (r == 0)
 		r = admit_start(&no_registry, err);
 	if (r == 0)
@@ -374,5 +422,5 @@ int cis_image_import_ref(const char *name, const char *path, const char *ref,
 
 int cis_image_import(const char *name, const char *path, struct cis_error *err)
 {
-	return cis_image_import_ref(name, path, NULL, err);
+	return cis_image_import_with(name, path, NULL, 0, err);
 }

@@ -36,6 +36,7 @@
 #include "../base/str.h"
 #include "admit-cosign.h"
 #include "compose.h"
+#include "image.h"
 #include "import.h"
 #include "info.h"
 #include "oci.h"
@@ -462,7 +463,7 @@ static int fetch(struct pull *p, struct cis_error *err)
 /* The image of that name as it is; -ENOENT without a message. */
 static int read_present(const struct pull *p, struct image_info *ret, struct cis_error *err)
 {
-	cleanup_close int dir = tree_open_dir(p->store.fd, p->name);
+	cleanup_close int dir = image_lock(p->name, NULL);
 
 	return dir < 0 ? dir : image_info_read(&p->store, dir, p->name, ret, err);
 }
@@ -489,19 +490,6 @@ static int check_name(const struct pull *p, struct cis_error *err)
 
 /* ---- compose ------------------------------------------------------------------------ */
 
-static void tell_layer(size_t layer, void *arg)
-{
-	struct pull *p = arg;
-	uint64_t before = 0;
-
-	for (size_t i = 0; i < layer; i++)
-		before += p->had[i] ? 0 : p->img.layers[i].size;
-	p->progress.phase = CIS_IMAGE_UNPACK;
-	p->progress.layer = layer + 1;
-	p->progress.done = MIN(before, p->missing);
-	tell(p);
-}
-
 static int compose(struct pull *p, struct cis_error *err)
 {
 	cleanup(holds_done) struct holds holds = {0};
@@ -514,10 +502,10 @@ static int compose(struct pull *p, struct cis_error *err)
 		.source = p->source,
 		.admitted = &p->admitted,
 		.deadline = p->reg.deadline,
-		.tell = tell_layer,
-		.arg = p,
+		.progress = p->o.progress,
+		.arg = p->o.arg,
 	};
-	int r = compose_read(&c, &holds, err);
+	int r = compose_image(&c, &holds, err);
 
 	if (r < 0)
 		r = import_explain(&p->store, NULL, false, r, err);
@@ -595,8 +583,6 @@ static int run(struct pull *p, struct cis_image *ret, struct cis_error *err)
 		r = renew_record(p, &was, err);
 		return r < 0 ? r : 1;
 	}
-	if (r == 0)
-		r = import_check_free(&p->store, p->name, err);
 	if (r == 0)
 		r = compose(p, err);
 	if (r == 0)
