@@ -48,7 +48,8 @@ int cis_sandbox_new(struct cis_sandbox **ret)
 	cache_publisher_init(&sb->publisher);
 	sb->plan = (struct plan)PLAN_EMPTY;
 	sb->audit = sb->sync = sb->pidfd = sb->tty = -1;
-	sb->timeout = sb->grace = sb->tick = sb->image_lock = sb->bundle = sb->respawn = -1;
+	sb->timeout = sb->grace = sb->tick = sb->disk_watch = -1;
+	sb->image_lock = sb->bundle = sb->respawn = -1;
 	sb->held = -1;
 	sb->mask_pause = -1;
 	for (size_t i = 0; i < N_ANSWERERS; i++)
@@ -97,6 +98,7 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 	fd_close(sb->timeout);
 	fd_close(sb->grace);
 	fd_close(sb->tick);
+	fd_close(sb->disk_watch);
 	fd_close(sb->mask_pause);
 	fd_close(sb->image_lock);
 	fd_close(sb->secrets_later);
