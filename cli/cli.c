@@ -7,17 +7,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* As the library has it in its own messages: str_tame(). */
+static size_t count_wild(const unsigned char *s)
+{
+	if (s[0] < ' ' || s[0] == 127)
+		return 1;
+	if ((s[0] == 0xc2 && (s[1] & 0xe0) == 0x80) || (s[0] == 0xd8 && s[1] == 0x9c))
+		return 2;
+	if (s[0] != 0xe2)
+		return 0;
+	if (s[1] == 0x80 && (s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xa8 && s[2] <= 0xae)))
+		return 3;
+	return s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9 ? 3 : 0;
+}
+
+void cli_put_clean(const char *text, FILE *f)
+{
+	while (*text) {
+		size_t n = count_wild((const unsigned char *)text);
+
+		fputc(n ? '?' : *text, f);
+		text += n ? n : 1;
+	}
+}
+
 /* Messages quote what people and jobs wrote: none of it may steer the terminal. */
 static void print_line(const char *verb, const char *text)
 {
 	fprintf(stderr, "cisandbox: %s: ", verb);
-	for (; *text; text++) {
-		/* U+0080 to U+009F: terminals obey these as they do ESC. */
-		bool c1 = (unsigned char)text[0] == 0xc2 && (text[1] & 0xe0) == 0x80;
-
-		text += c1;
-		fputc(c1 || (unsigned char)*text < ' ' || *text == 127 ? '?' : *text, stderr);
-	}
+	cli_put_clean(text, stderr);
 	fputc('\n', stderr);
 }
 

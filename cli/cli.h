@@ -5,6 +5,7 @@
 
 #include <cisandbox.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 /* Exit statuses of our own, as docker run and timeout(1) have them. */
 #define EXIT_TIMEOUT 124
@@ -12,6 +13,8 @@
 #define EXIT_CANNOT_EXECUTE 126
 #define EXIT_NOT_FOUND 127
 
+/* Without what would steer the terminal, or turn its text around. */
+void cli_put_clean(const char *text, FILE *f);
 /* "cisandbox: <verb>: <message>" on stderr. Both return EXIT_OURS. */
 int cli_error(const char *verb, const struct cis_error *err);
 int cli_usage_error(const char *verb, const char *fmt, ...)

@@ -71,19 +71,6 @@ static const char *age(int64_t created, char buf[static 24])
 	return buf;
 }
 
-/* A job chose some of these bytes: none of them may steer the terminal. */
-static void print_clean(const char *s)
-{
-	for (; *s; s++) {
-		/* U+0080 to U+009F: terminals obey these as they do ESC. */
-		bool c1 = (unsigned char)s[0] == 0xc2 && (s[1] & 0xe0) == 0x80;
-
-		s += c1;
-		putchar(c1 || (unsigned char)*s < ' ' || *s == 127 ? '?' : *s);
-	}
-	putchar('\n');
-}
-
 int cmd_list(int argc, char **argv)
 {
 	struct cis_error err = {0};
@@ -111,7 +98,8 @@ int cmd_list(int argc, char **argv)
 		printf("%-20s %-9s %-7d %-6s %-12u %-16s ", infos[i].id, infos[i].status,
 		       infos[i].init, age(infos[i].created, since), infos[i].id_base,
 		       infos[i].image);
-		print_clean(infos[i].command);
+		cli_put_clean(infos[i].command, stdout); /* a job chose some of these bytes */
+		putchar('\n');
 	}
 	free(infos);
 	return fflush(stdout) == 0 ? 0 : EXIT_OURS;

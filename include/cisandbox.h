@@ -158,7 +158,11 @@ int cis_sandbox_set_rootfs(struct cis_sandbox *sb, const char *path);
  */
 int cis_sandbox_set_seed(struct cis_sandbox *sb, const char *name);
 
-/* One host directory or file inside. Owners are mapped; nothing is chowned. */
+/*
+ * One host directory or file inside. Owners are mapped; nothing is chowned. start() fails with
+ * -EINVAL if the sandbox's own mounts or secrets are there, with -ENOTDIR or -EISDIR if the image
+ * has the other kind.
+ */
 struct cis_bind {
 	const char *source; /* host path */
 	const char *target; /* absolute path inside; made where it is missing */

@@ -310,7 +310,8 @@ static int stage_op(struct launch *l, const struct op *op)
 	case OP_CACHE:
 		return mount_cache(l, op);
 	case OP_SHELVE:
-		return attach(fds[op->slot], fds[SLOT_SCRATCH], op->target, false);
+		return attach(fds[op->slot], fds[SLOT_SCRATCH], op->target,
+			      op->flags & OP_TARGET_FILE);
 	case OP_KEEP:
 		return keep_mount(l, op);
 	case OP_DEV:
@@ -377,7 +378,7 @@ void stage_main(struct launch *l)
 
 /* What init has open. */
 struct inside {
-	int root, vfs, held, scratch;
+	int root, vfs, scratch;
 };
 
 /*
@@ -411,33 +412,20 @@ static int mount_inside(const struct op *op, int root)
 	return m < 0 ? m : attach(m, root, op->target, false);
 }
 
-/* A clone of what is locked keeps its locks, wherever it is attached. */
-static int hold(const struct op *op, struct inside *in)
-{
-	in->held = sys_open_tree(in->root, op->target, OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW);
-	return in->held < 0 ? in->held : 0;
-}
-
-static int show(const struct op *op, struct inside *in)
-{
-	int r = attach(in->held, in->root, op->target, false);
-
-	in->held = fd_close(in->held);
-	return r;
-}
-
 /*
- * A directory of what the stage put on the scratch becomes a mount of its own. Such a clone keeps
- * the flags that init's copy of the namespace has locked, but not the lock to its place, which
- * what the stage attaches in the root has: an engine must be able to unmount it, and then
- * has its own empty directory; and must not be able to make it writable, for it is everybody's.
+ * What the stage put on the scratch, or a directory of it, becomes a mount of its own. Such a
+ * clone keeps the flags that init's copy of the namespace has locked, but not the lock to its
+ * place, which what the stage attaches in the root has: an engine must be able to unmount a seed's,
+ * and then has its own empty directory; and must not be able to make it writable, for it is
+ * everybody's.
  */
 static int take_shelved(const struct op *op, const struct inside *in)
 {
 	cleanup_close int tree = sys_open_tree(in->scratch, op->source,
 					       OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW);
 
-	return tree < 0 ? tree : mount_attach(tree, in->root, op->target);
+	return tree < 0 ? tree
+			: attach(tree, in->root, op->target, op->flags & OP_TARGET_FILE);
 }
 
 static int pivot(void)
@@ -496,10 +484,6 @@ static int init_op(struct launch *l, const struct op *op, struct inside *in)
 		return enter_root(l, in);
 	case OP_MOUNT:
 		return mount_inside(op, in->root);
-	case OP_HOLD:
-		return hold(op, in);
-	case OP_SHOW:
-		return show(op, in);
 	case OP_TAKE:
 		return take_shelved(op, in);
 	case OP_COVER:
@@ -531,7 +515,7 @@ static void init_close_others(const struct launch *l)
 
 static void init_setup(struct launch *l)
 {
-	struct inside in = {-1, -1, -1, -1};
+	struct inside in = {-1, -1, -1};
 	int r;
 
 	SYS(prctl, PR_SET_NAME, "cis:init", 0, 0, 0);

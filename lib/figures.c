@@ -33,8 +33,18 @@ static void read_figures(const struct cis_sandbox *sb, struct figures *ret)
 }
 
 /*
- * A look once a second, not each refusal: who was refused, and then removed what had filled
- * the disk, was told by its own ENOSPC or EDQUOT alone.
+ * What is left when a writer is refused: crumbs, too small for it. An ext4 keeps up to a MiB back
+ * for its own blocks.
+ */
+static uint64_t disk_crumbs(const struct cis_sandbox *sb, uint64_t size)
+{
+	return sb->plan.disk == CIS_DISK_LOOP ? MIN(MAX(size / 256, 1ULL << 20), size / 4)
+					      : size / 256;
+}
+
+/*
+ * Looks, once a second or ten times, not each refusal: who was refused, and removed between two
+ * of them what had filled the disk, was told by its own ENOSPC or EDQUOT alone.
  */
 static void check_disk(struct cis_sandbox *sb, const struct scratch_usage *disk)
 {
@@ -43,13 +53,13 @@ static void check_disk(struct cis_sandbox *sb, const struct scratch_usage *disk)
 	char text[200];
 
 	sb->disk_peak = MAX(sb->disk_peak, disk->used);
-	/* The crumbs that remain are too small for whoever was refused. */
-	if (disk->size && disk->left <= disk->size / 256 && !sb->disk_seen) {
+	if (disk->size && disk->left <= disk_crumbs(sb, disk->size) && !sb->disk_seen) {
 		sb->disk_seen = true;
 		snprintf(text, sizeof text,
-			 "disk limit reached: %lluM of %lluM in use (raise --disk)",
+			 "disk limit reached: %lluM of %lluM in use%s (raise --disk)",
 			 (unsigned long long)disk->used >> 20,
-			 (unsigned long long)disk->size >> 20);
+			 (unsigned long long)disk_size(&sb->spec) >> 20,
+			 sb->plan.disk == CIS_DISK_LOOP ? ", the rest is ext4's own" : "");
 		supervise_post(sb, CIS_EVENT_DISK_LIMIT, disk->used, "limit.hit", text);
 	}
 	if (disk->inodes_size && !inodes_left && !sb->inodes_seen) {
@@ -67,7 +77,7 @@ static void check_disk(struct cis_sandbox *sb, const struct scratch_usage *disk)
 			 "the host's file system under the disk is full, not the disk: %lluM of "
 			 "%lluM in use (free some on the host)",
 			 (unsigned long long)disk->used >> 20,
-			 (unsigned long long)disk->size >> 20);
+			 (unsigned long long)disk_size(&sb->spec) >> 20);
 		supervise_post(sb, CIS_EVENT_HOST_DISK, host_left, "host.full", text);
 	}
 }
@@ -127,15 +137,27 @@ void supervise_usage(struct cis_sandbox *sb)
 	note_usage(sb, &f);
 }
 
-void figures_look(struct cis_sandbox *sb)
+void figures_look_at_disk(struct cis_sandbox *sb)
+{
+	struct scratch_usage disk;
+
+	if (sb->plan.n_fds && scratch_usage(sb->plan.fds[SLOT_SCRATCH], &disk) >= 0)
+		check_disk(sb, &disk);
+}
+
+bool figures_look(struct cis_sandbox *sb)
 {
 	struct figures f;
+	uint64_t before = sb->disk_used;
 
 	read_figures(sb, &f);
 	check_limits(sb, &f);
+	sb->disk_used = f.disk.used;
 	/* Not once it is reaped: then its number may be another's. */
 	if (sb->held < 0 && sb->plan.n_fds && !sb->payload_ended)
 		sb->held = disk_hold(sb->pid, sb->plan.fds[SLOT_SCRATCH]);
+	return !sb->disk_seen && f.disk.used > before &&
+	       (f.disk.used - before) * 2 > f.disk.left;
 }
 
 /* When the command has ended; or at the very end, if there is no telling when it did. */

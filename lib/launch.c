@@ -56,7 +56,7 @@
  *	3 All that the sandbox can see is attached by the stage *before* the clone of init
  *	  copies its mount namespace: the copy, made for another user namespace, locks
  *	  every flag. Root inside cannot make a read-only bind writable, or nodev the image.
- *	  (Of a seed init attaches clones of what the stage did: take_shelved().)
+ *	  (Of a seed, and in /run, init attaches clones of what the stage did: take_shelved().)
  *	4 No path of the host is opened that the plan does not name.
  *	5 Losing `sync` ends the sandbox: init exits and the kernel kills the rest. No
  *	  PDEATHSIG: it follows the parent's thread, not the process. One that is held is
@@ -115,6 +115,9 @@ static void hint_op(const struct op *op, int errnum, struct cis_error *err)
 	else if (op->kind == OP_TRAP && errnum == EBUSY)
 		cis_hint(err, "somebody outside traps system calls already, and only one "
 			      "can: start without --trap");
+	else if ((op->kind == OP_ATTACH || op->kind == OP_TAKE) &&
+		 (errnum == EINVAL || errnum == ENOTDIR))
+		cis_hint(err, "a directory goes on a directory, and a file on a file");
 	else if (op->kind == OP_MOUNT && errnum == EPERM)
 		cis_hint(err, "the host's own /proc or /sys is partly covered, as in a "
 			      "container; see cisandbox check");

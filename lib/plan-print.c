@@ -10,24 +10,22 @@
 #include "plan.h"
 #include "rootless.h"
 
-static const char *slot_name(const struct plan *p, unsigned int slot, char buf[static 16])
+static const char *slot_name(const struct plan *p, unsigned int slot, char buf[static 200])
 {
 	static const char *const names[] = {"",	  "image", "scratch", "root",
 					    "dev", "vfs",   "runtime", "secrets", "seed"};
 
 	if (slot < SLOT_BIND)
 		return names[slot];
-	if (slot >= plan_cache_slot(p, 0)) {
-		if (slot >= plan_cache_root_slot(p, 0))
-			snprintf(buf, 16, "view%u", slot - plan_cache_root_slot(p, 0));
-		else
-			snprintf(buf, 16, "cache%u", slot - plan_cache_slot(p, 0));
-		return buf;
-	}
-	if (slot >= plan_layer_slot(p, 1))
-		snprintf(buf, 16, "layer%u", slot - plan_layer_slot(p, 1) + 1);
+	if (slot >= plan_cache_root_slot(p, 0))
+		snprintf(buf, 200, "the job's view of cache %s",
+			 p->spec->caches[slot - plan_cache_root_slot(p, 0)].name);
+	else if (slot >= plan_cache_slot(p, 0))
+		snprintf(buf, 200, "cache %s", p->spec->caches[slot - plan_cache_slot(p, 0)].name);
+	else if (slot >= plan_layer_slot(p, 1))
+		snprintf(buf, 200, "layer%u", slot - plan_layer_slot(p, 1) + 1);
 	else
-		snprintf(buf, 16, "bind%u", slot - SLOT_BIND);
+		snprintf(buf, 200, "bind %s", p->spec->binds[slot - SLOT_BIND].source);
 	return buf;
 }
 
@@ -133,7 +131,6 @@ static const char *const plain_words[] = {
 	[OP_TTY] = "open a terminal",
 	[OP_GATE] = "clone who makes the gate's namespaces",
 	[OP_VFS] = "make the file system of virtual files",
-	[OP_HOLD] = "keep hold of the secrets while /run is mounted",
 	[OP_COVER] = "cover parts of /proc and /sys with virtual files",
 };
 
@@ -141,25 +138,18 @@ static const char *const plain_words[] = {
 static bool describe_attaching(const struct op *op, const char *slot, char *buf, size_t n)
 {
 	switch ((enum op_kind)op->kind) {
-	case OP_SHOW:
-		snprintf(buf, n, "attach them at /%s again", op->target);
-		return true;
 	case OP_SHELVE:
 		snprintf(buf, n, "attach %s at %s of the scratch, for init", slot, op->target);
 		return true;
 	case OP_TAKE:
-		snprintf(buf, n, "attach %s of the scratch at /%s%s", op->source, op->target,
+	case OP_ATTACH:
+	case OP_BIND_SCRATCH:
+		snprintf(buf, n, "attach %s%s at /%s%s", op->slot ? slot : op->source,
+			 op->slot ? "" : " of the scratch", op->target,
 			 op->flags & OP_TARGET_FILE ? " (a file)" : "");
 		return true;
 	case OP_DEV_BIND:
 		snprintf(buf, n, "bind the host's device nodes into /%s", op->target);
-		return true;
-	case OP_ATTACH:
-		snprintf(buf, n, "attach %s at /%s%s", slot, op->target,
-			 op->flags & OP_TARGET_FILE ? " (a file)" : "");
-		return true;
-	case OP_BIND_SCRATCH:
-		snprintf(buf, n, "attach %s of the scratch at /%s", op->source, op->target);
 		return true;
 	case OP_MOUNT:
 		snprintf(buf, n, "mount %s on /%s%s%s", op->text, op->target,
@@ -174,7 +164,7 @@ void plan_describe(const struct plan *p, const struct op *op, char *buf, size_t 
 {
 	unsigned long long value = op->value;
 	const char *readonly = op->flags & OP_TREE_READONLY ? " read-only" : "";
-	char slot_buf[16];
+	char slot_buf[200];
 	const char *slot = slot_name(p, op->slot, slot_buf);
 
 	switch ((enum op_kind)op->kind) {

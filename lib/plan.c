@@ -16,10 +16,8 @@
 #include "base/process.h"
 #include "disk.h"
 #include "fault.h"
-#include "fs/overlay.h"
 #include "fs/passwd.h"
 #include "fs/path.h"
-#include "image/image.h"
 #include "inner.h"
 #include "isolate/seccomp.h"
 #include "net/egress.h"
@@ -471,16 +469,19 @@ static int plan_root(struct plan *p, int rootfd)
 	return r;
 }
 
-static int resolve_target(struct plan *p, int rootfd, const char *path, const char **ret,
-			  struct cis_error *err)
+static int resolve_target(struct plan *p, int rootfd, const char *path, bool file,
+			  const char **ret, struct cis_error *err)
 {
 	cleanup_free char *resolved = NULL;
-	int r = path_resolve(rootfd, path, &resolved, err);
+	int r = plan_find_target(rootfd, path, file, &resolved, err);
 
 	if (r < 0)
 		return r;
-	if (!*resolved)
-		return cis_fail_plain(err, EINVAL, "%s is the root itself", path);
+	/* Either of the two would hide the other. */
+	if (p->secrets_at && (plan_target_is_in(resolved, p->secrets_at) ||
+			      plan_target_is_in(p->secrets_at, resolved)))
+		return cis_fail_plain(err, EINVAL, "%s: secrets appear in /%s", path,
+				      p->secrets_at);
 	*ret = keep(p, resolved);
 	return *ret ? 0 : cis_fail(err, ENOMEM, "plan");
 }
@@ -502,6 +503,38 @@ static int plan_own(struct plan *p, const char *path, const char *source, const 
 						  .target = keep(p, to)});
 }
 
+/*
+ * Where init mounts something the stage would attach below that. It attaches on the scratch
+ * instead, so that flags are locked, and add_taken() has init take it.
+ */
+static int add_attach(struct plan *p, unsigned int slot, const char *target, uint32_t flags)
+{
+	char shelf[32];
+
+	if (!plan_target_is_inits(target))
+		return add(p, (struct op){OP_ATTACH, BY_STAGE, .slot = (uint16_t)slot,
+					  .target = target, .flags = flags});
+	snprintf(shelf, sizeof shelf, "shelf/%u", slot);
+	return add(p, (struct op){OP_SHELVE, BY_STAGE, .slot = (uint16_t)slot,
+				  .target = keep(p, shelf), .text = target, .flags = flags});
+}
+
+/* In the same order. */
+static int add_taken(struct plan *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < p->n_ops && r >= 0; i++) {
+		struct op op = p->ops[i];
+
+		if (op.kind == OP_SHELVE && op.text)
+			r = add(p, (struct op){OP_TAKE, BY_INIT, .slot = op.slot,
+					       .source = op.target, .target = op.text,
+					       .flags = op.flags});
+	}
+	return r;
+}
+
 /* Directories that an overlay would not serve: an engine's own overlays. */
 static int plan_scratch_dirs(struct plan *p, int rootfd, struct cis_error *err)
 {
@@ -514,9 +547,12 @@ static int plan_scratch_dirs(struct plan *p, int rootfd, struct cis_error *err)
 
 		snprintf(name, sizeof name, "dirs/%zu", i);
 		source = keep(p, name);
-		r = resolve_target(p, rootfd, dirs->v[i], &target, err);
+		r = resolve_target(p, rootfd, dirs->v[i], false, &target, err);
 		if (r < 0)
 			return cis_wrap(err, r, "scratch directory");
+		if (plan_target_is_inits(target))
+			return cis_fail_plain(err, EINVAL, "scratch directory %s: it is in memory",
+					      dirs->v[i]);
 		r = add_scratch_dir(p, rootfd, source, target);
 		if (r >= 0)
 			r = add(p, (struct op){OP_BIND_SCRATCH, BY_STAGE, .source = source,
@@ -538,7 +574,7 @@ static int plan_inner(struct plan *p, int rootfd, struct cis_error *err)
 
 	if (!p->inner_path)
 		return 0;
-	r = resolve_target(p, rootfd, INNER_PLACE, &target, err);
+	r = resolve_target(p, rootfd, INNER_PLACE, true, &target, err);
 	if (r < 0)
 		return cis_wrap(err, r, "inner runtime");
 	r = add(p, (struct op){OP_ATTACH, BY_STAGE, .slot = SLOT_INNER, .target = target,
@@ -546,18 +582,19 @@ static int plan_inner(struct plan *p, int rootfd, struct cis_error *err)
 	return r < 0 ? cis_fail(err, -r, "plan") : 0;
 }
 
-/* Before the binds, as the runtime. */
+/* Before all that might hide them, or be hidden. */
 static int plan_secrets(struct plan *p, int rootfd, struct cis_error *err)
 {
+	const char *target = NULL;
 	int r;
 
 	if (!p->spec->secrets.n && !p->spec->hold)
 		return 0;
-	r = resolve_target(p, rootfd, "/" SECRET_PLACE, &p->secrets_at, err);
+	r = resolve_target(p, rootfd, "/" SECRET_PLACE, false, &target, err);
 	if (r < 0)
 		return cis_wrap(err, r, "secrets");
-	r = add(p, (struct op){OP_ATTACH, BY_STAGE, .slot = SLOT_SECRETS,
-			       .target = p->secrets_at});
+	p->secrets_at = target;
+	r = add_attach(p, SLOT_SECRETS, target, 0);
 	/* They come later, by the clone; while what the job sees has its flags locked. */
 	if (r >= 0 && p->spec->hold)
 		r = add(p, (struct op){OP_KEEP, BY_STAGE, .slot = SLOT_SECRETS,
@@ -580,7 +617,7 @@ static int plan_cache(struct plan *p, size_t i, const char *target)
 				       .source = keep(p, place),
 				       .flags = p->rootless ? OP_OVERLAY_USER : 0});
 	if (r >= 0)
-		r = add(p, (struct op){OP_ATTACH, BY_STAGE, .slot = slot, .target = target});
+		r = add_attach(p, slot, target, 0);
 	if (r >= 0 && p->cache_writes[i])
 		r = add(p, (struct op){OP_KEEP, BY_STAGE, .slot = slot});
 	return r;
@@ -590,7 +627,7 @@ static int plan_caches(struct plan *p, int rootfd, struct cis_error *err)
 {
 	for (size_t i = 0; i < p->n_caches; i++) {
 		const char *target = NULL;
-		int r = resolve_target(p, rootfd, p->spec->caches[i].path, &target, err);
+		int r = resolve_target(p, rootfd, p->spec->caches[i].path, false, &target, err);
 
 		if (r < 0)
 			return cis_wrap(err, r, "cache %s", p->spec->caches[i].name);
@@ -612,12 +649,12 @@ static int plan_binds(struct plan *p, int rootfd, struct cis_error *err)
 
 		if (stat(s->binds[i].source, &st) < 0)
 			return cis_fail(err, errno, "bind %s", s->binds[i].source);
-		r = resolve_target(p, rootfd, s->binds[i].target, &target, err);
+		r = resolve_target(p, rootfd, s->binds[i].target, !S_ISDIR(st.st_mode), &target,
+				   err);
 		if (r < 0)
 			return cis_wrap(err, r, "bind %s", s->binds[i].source);
-		r = add(p, (struct op){OP_ATTACH, BY_STAGE,
-				       .slot = (uint16_t)(SLOT_BIND + i), .target = target,
-				       .flags = S_ISDIR(st.st_mode) ? 0 : OP_TARGET_FILE});
+		r = add_attach(p, SLOT_BIND + (unsigned int)i, target,
+			       S_ISDIR(st.st_mode) ? 0 : OP_TARGET_FILE);
 		if (r < 0)
 			return cis_fail(err, -r, "plan");
 	}
@@ -677,21 +714,6 @@ static int add_mount(struct plan *p, const char *type, const char *target,
 				  .options = options, .value = attrs});
 }
 
-/* Sockets and pid files of an image's build time are not those of its run. */
-static int add_run(struct plan *p)
-{
-	int r = 0;
-
-	if (p->secrets_at)
-		r = add(p, (struct op){OP_HOLD, BY_INIT, .target = p->secrets_at});
-	if (r >= 0)
-		r = add_mount(p, "tmpfs", "run", "mode=755",
-			      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-	if (r >= 0 && p->secrets_at)
-		r = add(p, (struct op){OP_SHOW, BY_INIT, .target = p->secrets_at});
-	return r;
-}
-
 /*
  * From inside. /proc is three mounts deep: an empty tmpfs that carries a
  * pristine proc and sysfs, and the real one on top that hides it. The kernel
@@ -731,9 +753,13 @@ static int plan_inside(struct plan *p, int rootfd)
 	if (r >= 0)
 		r = add_mount(p, "tmpfs", "dev/shm", "mode=1777",
 			      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	/* Sockets and pid files of an image's build time are not those of its run. */
 	if (r >= 0 && fstatat(rootfd, "run", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISDIR(st.st_mode))
-		r = add_run(p);
+		r = add_mount(p, "tmpfs", "run", "mode=755",
+			      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	if (r >= 0)
+		r = add_taken(p);
 	if (r >= 0 && p->has_vfs)
 		r = add(p, (struct op){OP_COVER, BY_INIT});
 	if (r >= 0)
@@ -766,34 +792,6 @@ static int plan_policy(struct plan *p, struct cis_error *err)
 }
 
 /* ---- building -------------------------------------------------------------------- */
-
-int plan_open_root(struct plan *p, struct cis_error *err)
-{
-	const struct spec *s = p->spec;
-	cleanup_close int names = -1;
-	int fd, r;
-
-	if (s->image)
-		r = image_open(s->image, &p->layers, &p->image, err);
-	else
-		r = strv_add(&p->layers, s->rootfs);
-	p->image_is_tree = r == 1;
-	if (r >= 0 && p->image >= 0)
-		r = image_config_read(p->image, s->image, &p->config, err);
-	if (r < 0)
-		return r;
-	if (p->layers.n > 1) {
-		names = openat(p->image, "l", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		fd = names < 0 ? -errno : overlay_view(names, p->layers.n);
-		return fd < 0 ? cis_fail(err, -fd, "look into the image \"%s\"", s->image) : fd;
-	}
-	fd = openat(p->image_is_tree ? p->image : AT_FDCWD,
-		    p->image_is_tree ? "rootfs" : p->layers.v[0],
-		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return cis_fail(err, errno, "rootfs %s", p->layers.v[0]);
-	return fd;
-}
 
 int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	       struct cis_error *err)
@@ -843,11 +841,11 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	if (r >= 0 && (r = plan_overlay(p)) < 0)
 		return cis_fail(err, -r, "plan");
 	if (r >= 0)
+		r = plan_secrets(p, rootfd, err);
+	if (r >= 0)
 		r = plan_scratch_dirs(p, rootfd, err);
 	if (r >= 0)
 		r = plan_inner(p, rootfd, err);
-	if (r >= 0)
-		r = plan_secrets(p, rootfd, err);
 	if (r >= 0)
 		r = plan_caches(p, rootfd, err);
 	if (r >= 0)
@@ -865,13 +863,6 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	for (size_t i = 0; i < p->n_fds; i++)
 		p->fds[i] = -1;
 	return 0;
-}
-
-void plan_close_image(struct plan *p)
-{
-	if (p->image >= 0)
-		image_close(p->image, p->spec->image);
-	p->image = -1;
 }
 
 void plan_done(struct plan *p)

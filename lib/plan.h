@@ -52,7 +52,8 @@ enum op_kind {
 	OP_ATTACH_LAYERS, /* scratch and image, in the stage's own namespace */
 	OP_MKDIR,       /* slot, target: on the scratch, parents too; value: mode; uid, gid */
 	OP_FILE,        /* slot, target, text: a small file of root's, 0644 */
-	OP_SHELVE,      /* slot at target on the scratch, where init finds it */
+	OP_SHELVE,      /* slot at target on the scratch, where init finds it; text: where it is to
+			 * take it, NULL: more than one place; flags: OP_TARGET_FILE */
 	OP_CACHE,       /* slot, which is attached, under directories of the scratch, source; value:
 			 * the slot that gets the overlay; flags: OP_OVERLAY_USER */
 	OP_OVERLAY,     /* source: where on the scratch; slot: gets the root; flags: OP_NODES,
@@ -67,9 +68,8 @@ enum op_kind {
 	/* init */
 	OP_ENTER_ROOT,  /* the root that the stage built becomes the working directory */
 	OP_MOUNT,       /* text: type; options; target; value: MOUNT_ATTR_* */
-	OP_HOLD,        /* target: what the stage attached there, before a mount hides it */
-	OP_SHOW,        /* target: there again */
-	OP_TAKE,        /* source: on the scratch; at target; flags: OP_TARGET_FILE */
+	OP_TAKE,        /* source: on the scratch; at target; slot: what it is; flags:
+			 * OP_TARGET_FILE */
 	OP_COVER,       /* parts of /proc and /sys by virtual files */
 	OP_PIVOT,
 	OP_TRAP,        /* the filter for all that follows; its listener goes to the caller */
@@ -189,6 +189,16 @@ void plan_exec_done(struct plan_exec *e);
  * only the spec need be set.
  */
 int plan_open_root(struct plan *p, struct cis_error *err);
+
+/*
+ * plan-root.c: *ret: @path as path_resolve() has it, for a directory or @file. Not the root,
+ * nor where the sandbox's own mounts would hide it; -EISDIR, -ENOTDIR: the image has the other
+ * kind.
+ */
+int plan_find_target(int rootfd, const char *path, bool file, char **ret, struct cis_error *err);
+/* Is it @dir, or below? Is it where init mounts, so that the stage cannot attach it? */
+bool plan_target_is_in(const char *target, const char *dir);
+bool plan_target_is_inits(const char *target);
 
 /* plan-cache.c: p->caches, held until plan_done(). */
 int plan_open_caches(struct plan *p, struct cis_error *err);

@@ -78,10 +78,6 @@ static int check_spec(const struct spec *s, struct cis_error *err)
 		return refuse(err, "a seed", "the runtime's engine has images of its own");
 	if (s->secrets.n || s->artifacts.n || s->n_caches)
 		return refuse(err, "a secret, an artifact or a cache", "they are of cisandbox run");
-	for (size_t i = 0; i < s->n_binds; i++)
-		if (strspn(s->binds[i].target, "/") == strlen(s->binds[i].target))
-			return cis_fail_plain(err, EINVAL, "bind %s: %s is the root itself",
-					      s->binds[i].source, s->binds[i].target);
 	return 0;
 }
 
@@ -156,10 +152,16 @@ static int take_ids(struct bundle *b, const struct spec *s, struct cis_error *er
 static int find_sources(struct bundle *b, const struct spec *s, struct cis_error *err)
 {
 	for (size_t i = 0; i < s->n_binds; i++) {
-		cleanup_free char *path = realpath(s->binds[i].source, NULL);
+		cleanup_free char *path = realpath(s->binds[i].source, NULL), *target = NULL;
+		struct stat st;
+		int r;
 
-		if (!path)
+		if (!path || stat(path, &st) < 0)
 			return cis_fail(err, errno, "bind %s", s->binds[i].source);
+		r = plan_find_target(b->root, s->binds[i].target, !S_ISDIR(st.st_mode), &target,
+				     err);
+		if (r < 0)
+			return cis_wrap(err, r, "bind %s", s->binds[i].source);
 		if (strv_add(&b->sources, path) < 0)
 			return cis_fail(err, ENOMEM, "bundle");
 	}

@@ -47,7 +47,8 @@ int cis_sandbox_new(struct cis_sandbox **ret)
 	cache_publisher_init(&sb->publisher);
 	sb->plan = (struct plan)PLAN_EMPTY;
 	sb->audit = sb->sync = sb->pidfd = sb->tty = -1;
-	sb->timeout = sb->grace = sb->tick = sb->bundle = sb->respawn = -1;
+	sb->timeout = sb->grace = sb->tick = sb->disk_watch = -1;
+	sb->bundle = sb->respawn = -1;
 	sb->held = -1;
 	sb->mask_pause = -1;
 	for (size_t i = 0; i < N_ANSWERERS; i++)
@@ -98,6 +99,7 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 	fd_close(sb->timeout);
 	fd_close(sb->grace);
 	fd_close(sb->tick);
+	fd_close(sb->disk_watch);
 	fd_close(sb->mask_pause);
 	fd_close(sb->secrets_later);
 	fd_close(sb->epoll);

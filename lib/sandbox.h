@@ -60,7 +60,7 @@ struct cis_sandbox {
 	int pidfd; /* init, or the entered command */
 	pid_t pid;
 	int tty;
-	int timeout, grace, tick; /* timerfds */
+	int timeout, grace, tick, disk_watch; /* timerfds */
 	struct notify notify;     /* who answers trapped system calls */
 	int trap_pause[N_ANSWERERS]; /* timerfd: until the next such helper, or -1 */
 	struct relay *relays[N_RELAYS];
@@ -102,6 +102,8 @@ struct cis_sandbox {
 	uint64_t oom_kills_seen;
 	bool pids_seen, disk_seen, inodes_seen, host_disk_seen;
 	uint64_t started_msec, disk_peak;
+	uint64_t disk_used;      /* at the last tick */
+	unsigned int disk_looks; /* since then or since the start, by disk_watch */
 	struct cis_usage last; /* kept when the groups are gone */
 };
 

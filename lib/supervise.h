@@ -6,6 +6,7 @@
 #include "sandbox.h"
 
 #define TICK_MSEC 1000
+#define DISK_MSEC 100
 
 /* What an epoll event is about; relays follow. */
 enum source {
@@ -14,6 +15,7 @@ enum source {
 	SRC_TIMEOUT,
 	SRC_GRACE,
 	SRC_TICK,
+	SRC_DISK,
 	SRC_HELPER,
 	SRC_RESPAWN,
 	SRC_KEEPER,
@@ -34,8 +36,13 @@ int supervise_watch(struct cis_sandbox *sb, int fd, uint32_t events, unsigned in
 int supervise_add_timer(struct cis_sandbox *sb, int *fd, uint64_t first_msec, bool again,
 			unsigned int source);
 
-/* figures.c: events of limits that have been reached since. */
-void figures_look(struct cis_sandbox *sb);
+/*
+ * figures.c: events of limits that have been reached since. True: at its pace the disk is full
+ * before another two looks.
+ */
+bool figures_look(struct cis_sandbox *sb);
+/* At the disk alone. */
+void figures_look_at_disk(struct cis_sandbox *sb);
 /* The last ones, once. */
 void figures_last(struct cis_sandbox *sb);
 

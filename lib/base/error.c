@@ -6,10 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "str.h"
+
 static void set_message(struct cis_error *err, int errnum, const char *fmt, va_list ap)
 {
 	err->code = errnum;
 	vsnprintf(err->message, sizeof err->message, fmt, ap);
+	str_tame(err->message);
 }
 
 static void append(struct cis_error *err, const char *text)
@@ -70,6 +73,7 @@ int cis_hint(struct cis_error *err, const char *fmt, ...)
 		return -EINVAL;
 	va_start(ap, fmt);
 	vsnprintf(hint, sizeof hint, fmt, ap);
+	str_tame(hint);
 	va_end(ap);
 	append(err, " (");
 	append(err, hint);

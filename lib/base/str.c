@@ -36,6 +36,36 @@ int str_format(char **ret, const char *fmt, ...)
 	return -ENOMEM;
 }
 
+/* How many bytes at @s are one character that str_tame() takes away; 0: none. */
+static size_t count_wild(const unsigned char *s)
+{
+	if (s[0] < ' ' || s[0] == 127)
+		return 1;
+	if (s[0] == 0xc2 && (s[1] & 0xe0) == 0x80) /* U+0080 to U+009F */
+		return 2;
+	if (s[0] == 0xd8 && s[1] == 0x9c) /* U+061C */
+		return 2;
+	if (s[0] != 0xe2)
+		return 0;
+	/* U+200E, U+200F, and U+2028 to U+202E, two of which end a line; U+2066 to U+2069 */
+	if (s[1] == 0x80 && (s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xa8 && s[2] <= 0xae)))
+		return 3;
+	return s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9 ? 3 : 0;
+}
+
+void str_tame(char *s)
+{
+	char *to = s;
+
+	while (*s) {
+		size_t n = count_wild((const unsigned char *)s);
+
+		*to++ = n ? '?' : *s;
+		s += n ? n : 1;
+	}
+	*to = '\0';
+}
+
 bool str_starts(const char *s, const char *prefix)
 {
 	return strncmp(s, prefix, strlen(prefix)) == 0;

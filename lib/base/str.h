@@ -24,6 +24,13 @@ int str_format(char **ret, const char *fmt, ...) CIS_PRINTF(2, 3);
 
 bool str_starts(const char *s, const char *prefix);
 
+/*
+ * What a terminal would obey, or what shows text in another order than it is written, becomes '?':
+ * controls, U+0080 to U+009F among them, and the marks and overrides of right-to-left writing.
+ * For words that a job, an archive or a server chose.
+ */
+void str_tame(char *s);
+
 /* A NULL-terminated list of owned strings; the zeroed struct is empty. */
 struct strv {
 	char **v;

@@ -9,6 +9,7 @@
 
 #include "../base/fd.h"
 #include "../base/process.h"
+#include "../base/str.h"
 #include "../base/sys.h"
 #include "../fs/mount.h"
 #include "../isolate/userns.h"
@@ -130,26 +131,14 @@ void copier_drop(struct copier *c)
 	drop_report(c);
 }
 
-/* Nothing that a terminal could obey: of UTF-8, U+0080 to U+009F are such, too. */
-static void tame(char *text, size_t i)
-{
-	unsigned char c = (unsigned char)text[i];
-
-	if ((c && c < ' ') || c == 127 ||
-	    (c >= 0x80 && c < 0xa0 && i && (unsigned char)text[i - 1] == 0xc2))
-		text[i] = '?';
-}
-
 /* It was the helper's memory: neither its end nor what it says can be relied upon. */
 static struct copier_report take_report(const struct copier *c)
 {
 	struct copier_report r = *c->report;
 
 	r.at[sizeof r.at - 1] = r.left[sizeof r.left - 1] = '\0';
-	for (size_t i = 0; i < sizeof r.at; i++) {
-		tame(r.at, i);
-		tame(r.left, i);
-	}
+	str_tame(r.at);
+	str_tame(r.left);
 	return r;
 }
 

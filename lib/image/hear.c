@@ -10,6 +10,7 @@
 
 #include "../base/io.h"
 #include "../base/num.h"
+#include "../base/str.h"
 #include "../fs/path.h"
 #include "wire.h"
 
@@ -18,14 +19,6 @@
 static bool is_hex(const char *s)
 {
 	return strspn(s, "0123456789abcdef") == UNPACK_HEX - 1 && strlen(s) == UNPACK_HEX - 1;
-}
-
-/* Whoever made the archive may have written it. */
-static void make_printable(char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < ' ' || *s == 127)
-			*s = '?';
 }
 
 static int take_hex(char ret[static UNPACK_HEX], const char *text)
@@ -44,7 +37,7 @@ static int take_error(char *text, bool *ret_told, struct cis_error *err)
 	*ret_told = blank && blank[1];
 	if (!*ret_told)
 		return -EBADMSG;
-	make_printable(text);
+	str_tame(text); /* whoever made the archive may have written it */
 	if (sscanf(text, "%4d", &errnum) != 1 || errnum <= 0 || errnum > 4095)
 		errnum = EIO;
 	return cis_fail_plain(err, errnum, "%.900s", blank + 1);

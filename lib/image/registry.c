@@ -146,13 +146,6 @@ int registry_add_files(struct registry *r, const char *authfile, const char *pol
 
 /* ---- what it says ----------------------------------------------------------------------- */
 
-static void make_printable(char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < ' ' || *s == 127)
-			*s = '?';
-}
-
 /* Go's %q, as far as it matters. */
 static void unquote(char *s)
 {
@@ -181,7 +174,7 @@ char *registry_message(char *said)
 		line = msg + strlen(key);
 		unquote(line);
 	}
-	make_printable(line);
+	str_tame(line);
 	return line;
 }
 

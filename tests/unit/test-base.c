@@ -31,6 +31,36 @@
 #include "fs/path.h"
 #include "spec.h"
 
+static void test_tame(void **state)
+{
+	static const char *const of[][2] = {
+		{"plain", "plain"},
+		{"a\tb\nc\033[1m\177", "a?b?c?[1m?"},
+		{"\xc2\x80x\xc2\x9f", "?x?"},
+		{"\u00a0\u00e9\u20ac\u0627", "\u00a0\u00e9\u20ac\u0627"}, /* letters of any script */
+		{"exe.\u202egpj\u202c", "exe.?gpj?"},
+		{"\u061c\u200e\u200f\u2028\u2029\u202a\u202d", "???????"},
+		{"\u2066\u2067\u2068\u2069", "????"},
+		{"\u200d\u2027\u202f\u2065\u206a", "\u200d\u2027\u202f\u2065\u206a"},
+		{"\xc2", "\xc2"}, /* cut off */
+		{"\xe2\x80", "\xe2\x80"},
+		{"\xe2", "\xe2"},
+	};
+	struct cis_error err;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(of); i++) {
+		char text[64];
+
+		snprintf(text, sizeof text, "%s", of[i][0]);
+		str_tame(text);
+		assert_string_equal(text, of[i][1]);
+	}
+	cis_fail_plain(&err, EINVAL, "file %s", "a\u202eb");
+	cis_hint(&err, "or %s", "\xc2\x9b");
+	assert_string_equal(err.message, "file a?b (or ?)");
+}
+
 static void test_size(void **state)
 {
 	static const struct {
@@ -452,6 +482,7 @@ static void test_array(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tame),
 		cmocka_unit_test(test_size),
 		cmocka_unit_test(test_duration_and_cpus),
 		cmocka_unit_test(test_env),
