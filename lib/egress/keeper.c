@@ -28,6 +28,10 @@
 #define POLLED 7
 /* An element that lives as long is left alone; to replace one takes milliseconds. */
 #define GRACE_MSEC 600000
+/* The kernel tells of flows one by one; woken by each, we are in the way of those who make them.
+ * So they gather for as long: the socket has room for many more. */
+#define GATHER_MSEC 20
+#define HEARD_AT_ONCE 64 /* then others get their turn */
 
 struct element {
 	struct egress_element e;
@@ -51,6 +55,7 @@ struct keeper {
 	struct gate_shared *shared;
 	int asks, life;
 	bool missed;      /* some of these began unheard */
+	uint64_t hear_at; /* msec; what is told of flows until then gathers */
 	struct element elements[ELEMENTS];
 	struct forward forward;
 	struct opener *opener; /* NULL: TLS is carried by the relay, or not verified */
@@ -291,6 +296,16 @@ static bool hear_flows(struct keeper *k, bool *ret_end)
 	return r >= 0 || r == -ENOBUFS;
 }
 
+static void hear_gathered(struct keeper *k, uint64_t now)
+{
+	bool end;
+	int n = 0;
+
+	while (n < HEARD_AT_ONCE && hear_flows(k, &end))
+		n++;
+	k->hear_at = n < HEARD_AT_ONCE ? now + GATHER_MSEC : 0;
+}
+
 /* What flows at the end never told that it ended. */
 static void record_rest(struct keeper *k)
 {
@@ -342,32 +357,43 @@ static int confine(const struct gate *g)
 	return r < 0 ? r : confine_child(&c);
 }
 
+/* msec; -1: until something happens. */
+static int wait_for(const struct keeper *k, uint64_t now)
+{
+	const int wait = k->opener ? opener_wait(k->opener) : -1;
+	const int gather = k->hear_at > now ? (int)(k->hear_at - now) : -1;
+
+	return wait < 0 || gather < 0 ? MAX(wait, gather) : MIN(wait, gather);
+}
+
 static void serve(struct keeper *k)
 {
 	const struct gate *g = k->gate;
-	bool end;
+	uint64_t now = now_msec();
 
 	for (;;) {
+		const int flows = k->hear_at > now ? -1 : g->sockets[GATE_FLOWS];
 		struct pollfd p[POLLED] = {{.fd = k->life, .events = POLLIN},
 					   {.fd = k->asks, .events = POLLIN},
-					   {.fd = g->sockets[GATE_FLOWS], .events = POLLIN},
+					   {.fd = flows, .events = POLLIN},
 					   {.fd = g->sockets[GATE_REFUSALS], .events = POLLIN},
 					   {.fd = k->forward.epoll, .events = POLLIN},
 					   {.fd = g->sockets[GATE_QUEUE], .events = POLLIN},
 					   {.fd = g->hellos[1], .events = POLLIN}};
-		const int wait = k->opener ? opener_wait(k->opener) : -1;
+		const int wait = wait_for(k, now);
 		const struct timespec until = {.tv_sec = wait / 1000,
 					       .tv_nsec = wait % 1000 * 1000000};
 
 		/* Not signals, which are blocked: nothing that would pass. */
 		if (SYS(ppoll, p, POLLED, wait < 0 ? NULL : &until, NULL, 0) < 0)
 			return;
+		now = now_msec();
 		if (k->opener)
-			opener_run(k->opener, now_msec());
+			opener_run(k->opener, now, p[6].revents, p[5].revents);
 		if (p[1].revents)
 			on_ask(k);
 		if (p[2].revents)
-			hear_flows(k, &end);
+			hear_gathered(k, now);
 		if (p[3].revents)
 			refusals_read(p[3].fd, on_refusal, k);
 		if (p[4].revents)

@@ -142,16 +142,16 @@ int opener_wait(const struct opener *o)
 	return opening_is_busy(o->engine) ? TICK_MSEC : -1;
 }
 
-void opener_run(struct opener *o, uint64_t now)
+void opener_run(struct opener *o, uint64_t now, bool has_answers, bool has_packets)
 {
 	o->now = now;
 	if (now >= o->ticked + TICK_MSEC) {
 		o->ticked = now;
 		opening_tick(o->engine, now);
 	}
-	while (hear_answer(o, now))
+	while (has_answers && hear_answer(o, now))
 		;
-	for (int i = 0; i < AT_ONCE; i++)
+	for (int i = 0; i < AT_ONCE && has_packets; i++)
 		if (queue_read(o->queue, o->packet, on_packet, o) < 0)
 			return;
 }

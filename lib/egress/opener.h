@@ -31,8 +31,8 @@ struct opener {
 
 /* Before the keeper is confined. @g has a queue. */
 int opener_init(struct opener *o, const struct gate *g);
-/* Its descriptors are ready, or it is time. */
-void opener_run(struct opener *o, uint64_t now_msec);
+/* The judge has answered, packets are queued, or it is time. */
+void opener_run(struct opener *o, uint64_t now_msec, bool has_answers, bool has_packets);
 /* In how many milliseconds it is time; -1: never. */
 int opener_wait(const struct opener *o);
 /* By which name a flow was opened, or NULL. */
