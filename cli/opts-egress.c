@@ -126,7 +126,7 @@ int egress_publish(struct front *f, const char *v)
 int egress_set_log(struct front *f, const char *v)
 {
 	f->egress_log = v;
-	/* What is written there comes later; that there is a log is a word about the network now. */
+	/* It is opened later; that there is one is a word about the network now. */
 	return cis_sandbox_set_egress_log(f->sb, STDERR_FILENO);
 }
 
