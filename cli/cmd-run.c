@@ -46,9 +46,10 @@ static int start(struct front *f, char **argv)
 {
 	struct cis_error err = {0};
 
-	if (cis_sandbox_start(f->sb, argv, &err) < 0)
-		return cli_start_error(f->verb, &err);
-	return 0;
+	if (cis_sandbox_start(f->sb, argv, &err) >= 0)
+		return 0;
+	egress_not_started(f);
+	return cli_start_error(f->verb, &err);
 }
 
 static int run(struct front *f, char **argv, int signals)
@@ -59,9 +60,7 @@ static int run(struct front *f, char **argv, int signals)
 	status = start(f, argv);
 	if (status)
 		return status;
-	status = session_run(f, signals);
-	egress_report(f);
-	return status;
+	return egress_report(f, session_run(f, signals));
 }
 
 /* Nobody waits for us any more. */
@@ -77,7 +76,7 @@ static int run_on(struct front *f, int signals)
 	close(null);
 	if (chdir("/") < 0)
 		return EXIT_OURS;
-	return session_run(f, signals);
+	return egress_report(f, session_run(f, signals));
 }
 
 /*
@@ -150,16 +149,17 @@ static int detach(struct front *f, char **argv)
 
 int run_given(struct front *f, char **argv)
 {
-	int status = open_audit(f);
+	int status;
 
-	if (status == 0)
-		status = egress_open(f);
-	if (status != 0)
-		return status;
 	if (f->dry_run)
 		return dry_run(f, argv);
 	if (f->detach && (f->tty || f->interactive))
 		return cli_usage_error(f->verb, "--detach does not go with -i or -t");
+	status = open_audit(f);
+	if (status == 0)
+		status = egress_open(f);
+	if (status != 0)
+		return status;
 	if (f->detach)
 		return f->is_member ? detach_member(f, argv) : detach(f, argv);
 	return run(f, argv, f->is_member ? f->report : session_block_signals());

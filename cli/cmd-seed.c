@@ -43,15 +43,15 @@ static int publish(struct cis_seed_build *b, const char *name)
 
 static int run(struct front *f, struct cis_seed_build *b)
 {
-	int signals = session_block_signals(), status;
+	int signals = session_block_signals();
 	struct cis_error err = {0};
 
 	session_set_streams(f);
-	if (cis_sandbox_start(f->sb, cis_seed_build_argv(b), &err) < 0)
+	if (cis_sandbox_start(f->sb, cis_seed_build_argv(b), &err) < 0) {
+		egress_not_started(f);
 		return cli_start_error(f->verb, &err);
-	status = session_run(f, signals);
-	egress_report(f);
-	return status;
+	}
+	return egress_report(f, session_run(f, signals));
 }
 
 static int build(struct front *f, const char *name)

@@ -17,7 +17,6 @@ int egress_set_net(struct front *f, const char *v)
 		return cis_sandbox_set_net(f->sb, CIS_NET_NONE);
 	if (strcmp(v, "egress") != 0)
 		return -EINVAL;
-	f->has_gate = true;
 	return cis_sandbox_set_net(f->sb, CIS_NET_EGRESS);
 }
 
@@ -128,7 +127,18 @@ int egress_publish(struct front *f, const char *v)
 int egress_set_log(struct front *f, const char *v)
 {
 	f->egress_log = v;
-	return 0;
+	/* It is opened later; that there is one is a word about the network now. */
+	return cis_sandbox_set_egress_log(f->sb, STDERR_FILENO);
+}
+
+/* Before the start: what a job has used cannot be asked for again. */
+static int open_learnt(struct front *f)
+{
+	f->learnt = f->learn ? fopen(f->learn, "wxe") : NULL;
+	if (!f->learn || f->learnt)
+		return 0;
+	return cli_usage_error(f->verb, "--egress " LEARN "%s: %s", f->learn,
+			       errno == EEXIST ? "is there already" : strerror(errno));
 }
 
 int egress_open(struct front *f)
@@ -136,49 +146,50 @@ int egress_open(struct front *f)
 	char buf[JOB_PATH_MAX];
 	int fd;
 
-	if (f->learn && access(f->learn, F_OK) == 0)
-		return cli_usage_error(f->verb, "--egress " LEARN "%s: is there already", f->learn);
-	if (!f->egress_log)
-		return 0;
-	fd = open(job_path(f, f->egress_log, buf), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return cli_usage_error(f->verb, "--egress-log %s: %s", f->egress_log,
-				       strerror(errno));
-	cis_sandbox_set_egress_log(f->sb, fd);
-	return 0;
+	if (f->egress_log) {
+		fd = open(job_path(f, f->egress_log, buf),
+			  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return cli_usage_error(f->verb, "--egress-log %s: %s", f->egress_log,
+					       strerror(errno));
+		cis_sandbox_set_egress_log(f->sb, fd);
+	}
+	return open_learnt(f);
 }
 
-static int write_learnt(const char *path, const char *text)
+void egress_not_started(struct front *f)
 {
-	FILE *file = fopen(path, "wxe");
-	int r;
-
-	if (!file)
-		return -errno;
-	r = fputs(text, file) < 0 ? -EIO : 0;
-	return fclose(file) == 0 ? r : -errno;
+	if (!f->learnt)
+		return;
+	unlink(f->learn);
+	fclose(f->learnt);
+	f->learnt = NULL;
 }
 
-void egress_report(struct front *f)
+static int write_learnt(struct front *f, const char *text)
+{
+	int r = fputs(text, f->learnt) < 0 ? -errno : 0;
+
+	return fclose(f->learnt) == 0 ? r : -errno;
+}
+
+int egress_report(struct front *f, int status)
 {
 	struct cis_error err = {0};
 	char *text;
 	int r;
 
-	if (!f->has_gate)
-		return;
-	if (cis_sandbox_egress_summary(f->sb, &text, &err) < 0)
-		return;
-	fputs(text, stderr);
-	free(text);
-	if (!f->learn)
-		return;
-	if (cis_sandbox_egress_learned(f->sb, &text, &err) < 0) {
-		cli_error(f->verb, &err);
-		return;
+	/* Without a gate there is none. */
+	if (cis_sandbox_egress_summary(f->sb, &text, &err) >= 0) {
+		fputs(text, stderr);
+		free(text);
 	}
-	r = write_learnt(f->learn, text);
-	if (r < 0)
-		cli_usage_error(f->verb, "--egress " LEARN "%s: %s", f->learn, strerror(-r));
+	if (!f->learnt)
+		return status;
+	if (cis_sandbox_egress_learned(f->sb, &text, &err) < 0)
+		return cli_error(f->verb, &err);
+	r = write_learnt(f, text);
 	free(text);
+	return r < 0 ? cli_usage_error(f->verb, "--egress " LEARN "%s: %s", f->learn, strerror(-r))
+		     : status;
 }

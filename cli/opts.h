@@ -8,6 +8,7 @@
 #define CIS_CLI_OPTS_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 #include "cli.h"
 
@@ -19,9 +20,9 @@ struct front {
 	bool json;
 	bool interactive, tty, detach, dry_run, help;
 	const char *audit; /* path, or NULL */
-	bool has_gate;
 	const char *from, *seed; /* script of a seed; one that is used; or NULL */
 	const char *learn, *egress_log; /* paths, or NULL */
+	FILE *learnt;      /* open from before the start, or NULL */
 	uint64_t egress_rate, egress_bytes;
 	bool stdin_is_secret;
 	bool only_looks;   /* will be parsed again: nothing that can be read once is read */

@@ -94,6 +94,17 @@ static size_t read_utf8(const char *text, size_t len, uint32_t *ret)
 	return n;
 }
 
+size_t idn_shows(const char *text, size_t len)
+{
+	uint32_t c;
+	size_t n = read_utf8(text, len, &c);
+
+	/* Capitals of Latin, Greek and Cyrillic: what is left out there is no letter. */
+	return n > 1 && (is_taken(c) || (c >= 0xc0 && c <= 0x24f) || (c >= 0x386 && c <= 0x481))
+		       ? n
+		       : 0;
+}
+
 static int read_label(const char *text, size_t len, struct label *ret, struct idn_problem *p)
 {
 	ret->n = 0;

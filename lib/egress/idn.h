@@ -17,6 +17,7 @@
 #ifndef CIS_EGRESS_IDN_H
 #define CIS_EGRESS_IDN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "name.h"
@@ -42,5 +43,9 @@ struct idn_problem {
  */
 int idn_to_ascii(const char *text, size_t len, char ret[static NAME_MAX_LEN + 2],
 		 struct idn_problem *ret_problem);
+
+/* Bytes of the character at @text if that is a letter or digit beyond ASCII which shows what it
+ * is, in small or as a capital; else 0. */
+size_t idn_shows(const char *text, size_t len);
 
 #endif

@@ -335,6 +335,24 @@ static bool gather(struct opening *o, struct flow *f, uint32_t at, const struct 
 	return true;
 }
 
+/*
+ * Of who says nothing the word that it is there is kept back: refused in the end, it is what is
+ * answered, and the server, which has not heard it, asks again and is answered by the client.
+ */
+static void on_silence(struct opening *o, struct flow *f, uint32_t id, const struct segment *s)
+{
+	const bool is_new = f->state == GATHERING && !f->is_second && f->have == 0;
+
+	if (!is_new || s->flags & SEGMENT_FIN || o->n_held == OPENING_HELD_ALL) {
+		release_clear(o, f);
+		say(o, id, OPENING_PASS);
+	} else if (f->n_held > 0) {
+		say(o, id, OPENING_DROP);
+	} else {
+		hold(o, f, id, 0, 0);
+	}
+}
+
 static void on_bytes(struct opening *o, struct flow *f, uint32_t id, uint8_t *packet,
 		     const struct segment *s)
 {
@@ -398,7 +416,7 @@ static void from_client(struct opening *o, struct flow *f, uint32_t id, uint8_t 
 		return;
 	}
 	if (s->n == 0)
-		say(o, id, OPENING_PASS);
+		on_silence(o, f, id, s);
 	else
 		on_bytes(o, f, id, packet, s);
 }

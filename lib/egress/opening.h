@@ -34,7 +34,7 @@
 #define OPENING_FLOWS 2048  /* that are not open yet, or were just opened */
 #define OPENING_BUFFERS 256 /* of them, that have said something; more: the oldest ends */
 #define OPENING_TEXT_MAX (2 * HELLO_MAX)
-#define OPENING_HELD 8      /* packets of one that wait; further ones are sent again */
+#define OPENING_HELD 9      /* packets of one that wait; further ones are sent again */
 #define OPENING_HELD_ALL 512
 
 enum opening_verdict {

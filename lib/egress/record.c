@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "../base/macros.h"
 #include "../base/sys.h"
 #include "name.h"
 #include "policy.h"
@@ -127,4 +128,25 @@ bool record_end(struct record *r, int fd)
 	if (SYS(fstat, fd, &st) < 0 || st.st_size > (off_t)RECORDS_MAX)
 		return false;
 	return SYS(write, fd, r->buf, r->text.len) == (int)r->text.len;
+}
+
+const char *record_reason(const char *reason)
+{
+	static const char *const sentences[][2] = {
+		{"never", "an address that no job reaches (no-lan)"},
+		{"block", "no rule allows it"},
+		{"dns", "a resolver other than the gate's"},
+		{"quic", "QUIC, whose names nobody reads"},
+		{"gate", "the gate itself"},
+		{"flood", "too many connections at a time"},
+		{"spoof", "not the sandbox's own source address"},
+		{"budget", "the upload budget is spent"},
+		{"name", "no rule allows that name"},
+		{"denied", "a rule denies it"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sentences); i++)
+		if (strcmp(sentences[i][0], reason) == 0)
+			return sentences[i][1];
+	return reason;
 }

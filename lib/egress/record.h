@@ -33,5 +33,7 @@ struct policy;
 void record_rule(struct record *r, const struct policy *p, const char *name);
 /* To the end of @fd. False: it is full. */
 bool record_end(struct record *r, int fd);
+/* The sentence for a reason that is a word; others are returned as they are. */
+const char *record_reason(const char *reason);
 
 #endif

@@ -9,6 +9,7 @@
 #include "../base/macros.h"
 #include "../base/num.h"
 #include "../base/sys.h"
+#include "record.h"
 
 #define PORT_HTTP 80
 #define PORT_TLS 443
@@ -332,10 +333,10 @@ static void append(char *buf, size_t size, const char *text)
 	buf[n] = '\0';
 }
 
-/* No rule would help. */
-static bool is_budget(const struct conn *c)
+/* Else there is one already, or none that would help. */
+static bool lacks_rule(const struct conn *c)
 {
-	return strcmp(c->why, "budget") == 0;
+	return c->ask.name && strcmp(c->why, "name") == 0;
 }
 
 /* Everything in it is of a literal or of a canonical name. */
@@ -343,17 +344,17 @@ static size_t make_answer(const struct conn *c, char *buf, size_t size)
 {
 	char text[1024] = "cisandbox: this request is refused: ";
 
-	append(text, sizeof text, c->why);
+	append(text, sizeof text, record_reason(c->why));
 	append(text, sizeof text, ".\n");
 	if (c->ask.name) {
 		text[0] = '\0';
 		append(text, sizeof text, "cisandbox: ");
 		append(text, sizeof text, c->ask.name);
 		append(text, sizeof text, " on port 80 is refused: ");
-		append(text, sizeof text, is_budget(c) ? "the upload budget is spent" : c->why);
+		append(text, sizeof text, record_reason(c->why));
 		append(text, sizeof text, ".\n");
 	}
-	if (c->ask.name && !is_budget(c)) {
+	if (lacks_rule(c)) {
 		append(text, sizeof text, "If the job needs it: --allow ");
 		append(text, sizeof text, c->ask.name);
 		append(text, sizeof text, ":80\n");

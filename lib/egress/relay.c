@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6/ip6_tables.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -238,9 +238,25 @@ static void close_side(struct side *s, bool with_reset)
 	s->fd = fd_close(s->fd);
 }
 
+/*
+ * A socket takes more than it sends, and of a connection that is reset the rest never leaves.
+ * Nor need have left what it believes to have sent: rules drop it behind its back.
+ */
+static uint64_t bytes_heard(const struct conn *c)
+{
+	struct tcp_info info = {0};
+	socklen_t n = sizeof info;
+
+	if (SYS(getsockopt, c->side[SERVER].fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0)
+		return c->way[UP].bytes;
+	/* Its beginning counts as one. */
+	return MIN(c->way[UP].bytes, info.tcpi_bytes_acked - (info.tcpi_bytes_acked > 0));
+}
+
 void conn_end(struct egress_relay *r, struct conn *c, int error)
 {
 	bool was_opened = c->was_opened;
+	uint64_t up = error && c->way[UP].bytes ? bytes_heard(c) : c->way[UP].bytes;
 
 	leave_queue(r, c);
 	pipe_give(r, &c->way[UP]);
@@ -253,8 +269,8 @@ void conn_end(struct egress_relay *r, struct conn *c, int error)
 	r->free_conn = conn_index(r, c);
 	r->n_conns--;
 	if (was_opened)
-		r->config.ops->ended(r->config.context, c->id, c->way[UP].bytes,
-				     c->way[DOWN].bytes, -error);
+		r->config.ops->ended(r->config.context, c->id, up, c->way[DOWN].bytes,
+				     -error);
 }
 
 int conn_watch(struct egress_relay *r, struct conn *c, int which)

@@ -12,7 +12,7 @@
  * Rejected: TPROXY, which wants CAP_NET_ADMIN of whoever listens; a thread a connection.
  *
  * System calls, for its filter: accept4, close, epoll_ctl, epoll_pwait, fcntl (F_SETPIPE_SZ),
- * getsockopt (SO_ERROR), pipe2, recvfrom, sendto, setsockopt (SO_LINGER, TCP_NODELAY),
+ * getsockopt (SO_ERROR, TCP_INFO), pipe2, recvfrom, sendto, setsockopt (SO_LINGER, TCP_NODELAY),
  * shutdown, splice; before the filter epoll_create1; by the callbacks here
  * getsockname, getsockopt (SO_ORIGINAL_DST, IP6T_SO_ORIGINAL_DST), socket, connect.
  * SIGPIPE must be ignored by the owner: splice() knows no MSG_NOSIGNAL.

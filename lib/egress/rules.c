@@ -32,13 +32,17 @@ const char *rule_quote(const char *text, size_t len, char ret[static RULE_QUOTED
 	*at++ = '"';
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)text[i];
+		size_t n = idn_shows(text + i, len - i);
 
 		/* Room for one more, "...", the quote and NUL. */
 		if (at - ret > RULE_QUOTED_MAX - 10) {
 			at = stpcpy(at, "...");
 			break;
 		}
-		if (c >= ' ' && c <= '~' && c != '"' && c != '\\')
+		if (n > 0) {
+			at = mempcpy(at, text + i, n);
+			i += n - 1;
+		} else if (c >= ' ' && c <= '~' && c != '"' && c != '\\')
 			*at++ = (char)c;
 		else
 			at += snprintf(at, 5, "\\x%02x", c);

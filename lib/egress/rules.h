@@ -54,7 +54,8 @@ void rule_done(struct rule *rule);
 /* As it would be written; @with_ports as above. */
 void rule_print(const struct rule *rule, bool with_ports, char ret[static RULE_PRINT_MAX]);
 
-/* Text of others between quotes: what is not printable ASCII as \xNN, cut off if long. */
+/* Text of others between quotes: what is neither printable ASCII nor a letter as \xNN,
+ * cut off if long. */
 #define RULE_QUOTED_MAX 160
 const char *rule_quote(const char *text, size_t len, char ret[static RULE_QUOTED_MAX]);
 

@@ -174,26 +174,6 @@ static void print_target(FILE *f, const struct summary_line *l)
 		fprintf(f, "/%s", l->protocol);
 }
 
-static const char *why(const char *reason)
-{
-	static const char *const sentences[][2] = {
-		{"never", "an address that no job reaches (no-lan)"},
-		{"block", "no rule allows it"},
-		{"dns", "a resolver other than the gate's"},
-		{"quic", "QUIC, whose names nobody reads"},
-		{"gate", "the gate itself"},
-		{"flood", "too many connections at a time"},
-		{"spoof", "not the sandbox's own source address"},
-		{"budget", "the upload budget is spent"},
-		{"name", "no rule allows that name"},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(sentences); i++)
-		if (strcmp(sentences[i][0], reason) == 0)
-			return sentences[i][1];
-	return reason;
-}
-
 /* What somebody could say to have it the next time. */
 static bool has_rule(const struct summary_line *l)
 {
@@ -216,7 +196,7 @@ static void print_line(FILE *f, const struct summary_line *l)
 		fprintf(f, " down ");
 		print_bytes(f, l->bytes_down);
 	} else {
-		fputs(why(l->reason), f);
+		fputs(record_reason(l->reason), f);
 		if (has_rule(l)) {
 			fprintf(f, "  --allow ");
 			print_target(f, l);

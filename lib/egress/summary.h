@@ -14,7 +14,7 @@ struct summary_line {
 	bool is_name, allowed, is_inbound;
 	bool is_asked; /* questions for names below a wildcard: target is that rule */
 	bool is_slowed;
-	char protocol[8], reason[40];
+	char protocol[8], reason[96]; /* a sentence of the relay's, too */
 	uint16_t port; /* 0: none; of a name that was asked for and not allowed */
 	uint64_t count, bytes_up, bytes_down;
 };

@@ -72,7 +72,10 @@
  *		chain through { type filter hook forward priority filter + 10
  *			oifname up0 limit name rate goto rate	# EGRESS_RATE
  *			oifname up0 quota name budget goto budget }	# EGRESS_BUDGET
- *		chain carried { type filter hook output priority filter + 10 # the same }
+ *		chain carried { type filter hook output priority filter + 10
+ *			icmpv6 type 133-136 accept
+ *			tcp dport 443 tcp sport < 256 accept	# the start's probe
+ *			... }					# the same
  *		chain asked { type filter hook input priority filter + 10
  *			iifname box0 {tcp, udp} dport 53 quota name budget goto spent }
  *		chain never { limit rate 20/second log prefix "never" group 1; reject }
@@ -190,19 +193,34 @@ static void is_in(struct nftnl_rule *r, const char *set, bool six, bool with_por
 	nft_in_set(r, NFT_REG32_00, set);
 }
 
+static void load_transport(struct nftnl_rule *r, uint32_t reg, uint32_t offset, uint32_t len)
+{
+	struct nftnl_expr *e = nft_word(r, "payload");
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, reg);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, len);
+}
+
 static void icmp6_between(struct nftnl_rule *r, uint8_t low, uint8_t high)
 {
-	struct nftnl_expr *e;
-
 	nft_family_is(r, true);
 	nft_protocol_is(r, IPPROTO_ICMPV6);
-	e = nft_word(r, "payload");
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, 0);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, 1);
+	load_transport(r, NFT_REG_1, 0, sizeof low);
 	nft_compare(r, NFT_CMP_GTE, &low, sizeof low);
 	nft_compare(r, NFT_CMP_LTE, &high, sizeof high);
+}
+
+/* What is sent at the start: from a port below 256, which nobody else takes. */
+static void is_probe(struct nftnl_rule *r)
+{
+	const uint8_t zero = 0;
+
+	nft_protocol_is(r, IPPROTO_TCP);
+	nft_port_is(r, EGRESS_PROBE_TO);
+	load_transport(r, NFT_REG_1, 0, sizeof zero);
+	nft_compare(r, NFT_CMP_EQ, &zero, sizeof zero);
 }
 
 /* Routers and neighbours looked for; not redirects, which are the next number. */
@@ -493,6 +511,18 @@ static void add_masquerade(struct nft_batch *b)
 	nft_add(b, r);
 }
 
+/* What the gate sends for itself: the job's upload it is not. */
+static void add_unmetered(struct nft_batch *b)
+{
+	struct nftnl_rule *r = nft_rule("carried");
+
+	is_neighbour6(r);
+	allow(b, r);
+	r = nft_rule("carried");
+	is_probe(r);
+	allow(b, r);
+}
+
 static void add_table(struct nft_batch *b, const struct gate_values *v)
 {
 	nft_table(b, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
@@ -504,6 +534,7 @@ static void add_table(struct nft_batch *b, const struct gate_values *v)
 	add_listed(b);
 	add_forward(b);
 	add_output(b);
+	add_unmetered(b);
 	add_masquerade(b);
 }
 
@@ -708,28 +739,14 @@ static struct nftnl_rule *host_link(const char *chain, int key)
  * No gate reaches the host itself, nor another gate, nor anybody a gate. The same for all
  * of them: the first makes it, and it stays.
  */
-static void load_transport(struct nftnl_rule *r, uint32_t reg, uint32_t offset, uint32_t len)
-{
-	struct nftnl_expr *e = nft_word(r, "payload");
-
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, reg);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, len);
-}
-
 static void add_keep(struct nft_batch *b, bool six)
 {
 	const uint32_t key = NFT_REG32_00, port = NFT_REG32_00 + (six ? 4 : 1);
-	const uint8_t zero = 0;
 	struct nftnl_rule *r = host_link("keep", NFT_META_IIFNAME);
 	struct nftnl_expr *e;
 
 	nft_family_is(r, six);
-	nft_protocol_is(r, IPPROTO_TCP);
-	nft_port_is(r, EGRESS_PROBE_TO);
-	load_transport(r, NFT_REG_1, 0, sizeof zero);
-	nft_compare(r, NFT_CMP_EQ, &zero, sizeof zero);
+	is_probe(r);
 	nft_load(r, key, six ? NFT_SADDR6 : NFT_SADDR4, six ? 16 : 4);
 	load_transport(r, port, 1, 1);
 	e = nft_word(r, "dynset");

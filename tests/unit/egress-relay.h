@@ -55,7 +55,7 @@ static bool fake_decide(void *context, const struct egress_ask *ask, const char 
 {
 	struct fixture *f = context;
 
-	*ret_why = "no rule";
+	*ret_why = "name";
 	return ask->name ? strcmp(ask->name, "good.example") == 0 ||
 				   strcmp(ask->name, "b.example") == 0
 			 : !f->denies_unnamed;

@@ -190,7 +190,7 @@ static void holds_until_it_is_answered(void **state)
 	/* More than it holds comes again later. */
 	w = connected(false);
 	w->deaf = true;
-	for (int i = 0; i < OPENING_HELD; i++)
+	for (int i = 1; i < OPENING_HELD; i++)
 		assert_int_equal(up(w, ACK, ISN + 1, good.v, 10), PENDING);
 	assert_int_equal(up(w, ACK, ISN + 1, good.v, 10), OPENING_DROP);
 	free_world(w);
@@ -258,6 +258,37 @@ static void judges_the_second_hello(void **state)
 	assert_int_equal(hello_asks_again((const uint8_t *)"\x15", 1), 0);
 }
 
+/* Both ends hear of it: the client's word that it is there is what is answered. */
+static void resets_who_is_silent(void **state)
+{
+	struct world *w = new_world(false);
+	uint32_t there;
+
+	(void)state;
+	assert_int_equal(up(w, SYN, ISN, NULL, 0), OPENING_PASS);
+	assert_int_equal(down(w, SYN | ACK, SISN, ISN + 1, NULL, 0), OPENING_PASS);
+	there = send_to(w, true, PORT, ACK, ISN + 1, SISN + 1, NULL, 0);
+	assert_int_equal(w->verdicts[there], PENDING);
+	/* The server has not heard, and so asks. */
+	assert_int_equal(down(w, SYN | ACK, SISN, ISN + 1, NULL, 0), OPENING_PASS);
+	assert_int_equal(up(w, ACK, ISN + 1, NULL, 0), OPENING_DROP);
+	tick(w, 10000);
+	assert_int_equal(w->verdicts[there], OPENING_REFUSE);
+	assert_int_equal(w->refused, 1);
+	assert_int_equal(down(w, SYN | ACK, SISN, ISN + 1, NULL, 0), OPENING_PASS);
+	assert_int_equal(up(w, RST, ISN + 1, NULL, 0), OPENING_PASS);
+	free_world(w);
+
+	/* Who only looks whether somebody is there has done so. */
+	w = new_world(true);
+	assert_int_equal(up(w, SYN, ISN, NULL, 0), OPENING_PASS);
+	assert_int_equal(down(w, SYN | ACK, SISN, ISN + 1, NULL, 0), OPENING_PASS);
+	there = send_to(w, true, PORT, ACK, ISN + 1, SISN + 1, NULL, 0);
+	assert_int_equal(up(w, ACK | FIN, ISN + 1, NULL, 0), OPENING_PASS);
+	assert_int_equal(w->verdicts[there], OPENING_PASS);
+	free_world(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +300,7 @@ int main(void)
 		cmocka_unit_test(holds_until_it_is_answered),
 		cmocka_unit_test(cuts_off_what_is_behind),
 		cmocka_unit_test(judges_the_second_hello),
+		cmocka_unit_test(resets_who_is_silent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

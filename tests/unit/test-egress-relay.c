@@ -68,7 +68,7 @@ static void test_plain(void **state)
 	c = client(&f);
 	assert_reset(c);
 	assert_int_equal(served(&f), -1);
-	logged(&f, "deny - no rule;");
+	logged(&f, "deny - name;");
 	close(c);
 	end(&f);
 }
@@ -122,7 +122,7 @@ static void test_tls_refused(void **state)
 	close(c);
 	run(&f);
 	assert_int_equal(egress_relay_connections(f.relay), 0);
-	logged(&f, "deny evil.example no rule;");
+	logged(&f, "deny evil.example name;");
 	/* No name. */
 	c = client(&f);
 	say(&f, c,
@@ -136,7 +136,7 @@ static void test_tls_refused(void **state)
 	run(&f);
 	assert_int_equal(egress_relay_connections(f.relay), 0);
 	close(c);
-	logged(&f, "deny - no rule;");
+	logged(&f, "deny - name;");
 	c = client(&f);
 	SAY(&f, c, "SSH-2.0-x\r\n");
 	assert_reset(c);
@@ -272,7 +272,7 @@ static void test_http(void **state)
 	run(&f);
 	assert_int_equal(egress_relay_connections(f.relay), 0);
 	assert_non_null(strstr(f.log, "open good.example ;open b.example ;open good.example ;"
-				      "deny evil.example no rule;end 2"));
+				      "deny evil.example name;end 2"));
 	end(&f);
 }
 

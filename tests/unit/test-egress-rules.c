@@ -345,6 +345,28 @@ static const struct {
 	{"\xc3\xbc" A50 A10 ".x", "more than 63"},
 };
 
+/* Letters are shown, nothing that hides, turns around or looks like a sign. */
+static void test_quote(void **state)
+{
+	static const char *const rows[][2] = {
+		{"\xd0\x9f\xd1\x80.x \"", "\"\xd0\x9f\xd1\x80.x \\x22\""},
+		{"B\xc3\x9c\xe6\x97\xa5", "\"B\xc3\x9c\xe6\x97\xa5\""},
+		{"\xc2\x9b", "\"\\xc2\\x9b\""},
+		{"\xe2\x80\xae", "\"\\xe2\\x80\\xae\""},
+		{"\xef\xbc\x8e", "\"\\xef\\xbc\\x8e\""},
+		{"\xd0", "\"\\xd0\""},
+		{"\xcc\x81", "\"\\xcc\\x81\""},
+	};
+	char quoted[RULE_QUOTED_MAX], many[301];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_string_equal(rule_quote(rows[i][0], strlen(rows[i][0]), quoted), rows[i][1]);
+	for (size_t i = 0; i < 300; i++)
+		many[i] = "\xe6\x97\xa5"[i % 3];
+	assert_true(strlen(rule_quote(many, 300, quoted)) < RULE_QUOTED_MAX);
+}
+
 static void test_bad_rules(void **state)
 {
 	struct cis_error err;
@@ -364,7 +386,7 @@ static void test_bad_rules(void **state)
 			fail_msg("%s: %s", bad_rules[i].text, err.message);
 		/* It goes to terminals. */
 		for (const char *s = err.message; *s; s++)
-			if (*s < ' ' || *s > '~')
+			if ((*s >= 0 && *s < ' ') || *s == 0x7f)
 				fail_msg("%s", err.message);
 	}
 	assert_int_equal(rule_parse("a\0.com", 6, true, "t", &rule, &err), -EINVAL);
@@ -492,6 +514,7 @@ int main(void)
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_good_rules),
 		cmocka_unit_test(test_bad_rules),
+		cmocka_unit_test(test_quote),
 		cmocka_unit_test(test_fuzz_rules),
 		cmocka_unit_test(test_fuzz_idn),
 	};
