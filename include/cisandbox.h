@@ -557,8 +557,9 @@ int cis_image_list_json(char **ret, struct cis_error *err);
  * as directory or tar; each tar compressed or not. Layers that the store has are not unpacked
  * again. Device nodes are left out. Archives are read by cisandbox-unpack, without
  * privilege; runs sha256sum, and tar for a directory. -EINVAL: none of these, or not sound;
- * -EIO: truncated, or a digest is wrong; -EFBIG, -E2BIG: beyond the limits; -EBUSY while a
- * sandbox runs from the image it would replace. The store is as before then.
+ * -EIO: truncated, or a digest is wrong; -EFBIG, -E2BIG: beyond the limits; -EBUSY: it has a
+ * layer that was found corrupt, and a sandbox runs from that. The store is as before then.
+ * Sandboxes that run from an image that is replaced keep it; it goes when they have ended.
  */
 int cis_image_import(const char *name, const char *path, struct cis_error *err);
 /* The same; of several images in there the one with that tag. NULL: there is but one. */

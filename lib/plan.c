@@ -286,7 +286,8 @@ static int plan_host(struct plan *p)
 		r = add(p, (struct op){OP_CLONE_TREE, BY_CALLER,
 				       .slot = (uint16_t)plan_layer_slot(p, i),
 				       .source = p->layers.v[i],
-				       .flags = OP_TREE_READONLY});
+				       .flags = OP_TREE_READONLY |
+						(p->image_is_tree ? OP_TREE_OF_IMAGE : 0)});
 	for (size_t i = 0; i < s->n_binds && r >= 0; i++)
 		r = add(p, (struct op){OP_CLONE_TREE, BY_CALLER,
 				       .slot = (uint16_t)(SLOT_BIND + i),
@@ -750,23 +751,26 @@ static int plan_policy(struct plan *p, struct cis_error *err)
 int plan_open_root(struct plan *p, struct cis_error *err)
 {
 	const struct spec *s = p->spec;
-	cleanup_close int dir = -1, names = -1;
+	cleanup_close int names = -1;
 	int fd, r;
 
 	if (s->image)
-		r = image_open(s->image, &p->layers, &dir, err);
+		r = image_open(s->image, &p->layers, &p->image, err);
 	else
 		r = strv_add(&p->layers, s->rootfs);
-	if (r >= 0 && dir >= 0)
-		r = image_config_read(dir, s->image, &p->config, err);
+	p->image_is_tree = r == 1;
+	if (r >= 0 && p->image >= 0)
+		r = image_config_read(p->image, s->image, &p->config, err);
 	if (r < 0)
 		return r;
 	if (p->layers.n > 1) {
-		names = openat(dir, "l", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		names = openat(p->image, "l", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		fd = names < 0 ? -errno : overlay_view(names, p->layers.n);
 		return fd < 0 ? cis_fail(err, -fd, "look into the image \"%s\"", s->image) : fd;
 	}
-	fd = open(p->layers.v[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(p->image_is_tree ? p->image : AT_FDCWD,
+		    p->image_is_tree ? "rootfs" : p->layers.v[0],
+		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return cis_fail(err, errno, "rootfs %s", p->layers.v[0]);
 	return fd;
@@ -795,7 +799,9 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	cleanup_close int rootfd = -1;
 	int r;
 
-	*p = (struct plan){.spec = spec, .fault = fault_ordered(), .seed = SEED_CLOSED};
+	*p = (struct plan)PLAN_EMPTY;
+	p->spec = spec;
+	p->fault = fault_ordered();
 	r = spec_validate(spec, err);
 	if (r < 0)
 		return r;
@@ -859,6 +865,13 @@ int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	return 0;
 }
 
+void plan_close_image(struct plan *p)
+{
+	if (p->image >= 0)
+		image_close(p->image, p->spec->image);
+	p->image = -1;
+}
+
 void plan_done(struct plan *p)
 {
 	for (size_t i = 0; i < p->n_fds; i++)
@@ -873,6 +886,7 @@ void plan_done(struct plan *p)
 	free(p->ops);
 	strv_done(&p->strings);
 	strv_done(&p->layers);
+	plan_close_image(p);
 	image_config_done(&p->config);
 	seed_done(&p->seed);
 	for (size_t i = 0; i < p->n_caches; i++)

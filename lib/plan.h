@@ -77,6 +77,7 @@ enum op_kind {
 };
 
 #define OP_TREE_READONLY 1u
+#define OP_TREE_OF_IMAGE 2u /* that of the plan's image, whatever is at source by now */
 #define OP_TARGET_FILE 1u
 #define OP_DEV_CONSOLE 1u
 #define OP_DEV_EMPTY 2u     /* files for nodes to be bound over: only the host's root makes any */
@@ -139,6 +140,8 @@ struct plan {
 	struct sock_filter *trap_filter;
 	unsigned short n_filter;
 	const char *secrets_at; /* path inside; NULL: there are none */
+	int image;           /* its directory, locked (image.h); -1: none */
+	bool image_is_tree;
 	struct strv layers; /* host paths of the read-only root's, the topmost first */
 	struct image_config config; /* the image's own wishes */
 	struct seed seed;  /* g.fd is -1 without one; held until plan_done() */
@@ -148,7 +151,7 @@ struct plan {
 	char *inner_path;  /* and of the runtime for engines inside; NULL: none */
 };
 /* What plan_done() may be called for; all zeroes are not. */
-#define PLAN_EMPTY {.seed = SEED_CLOSED}
+#define PLAN_EMPTY {.image = -1, .seed = SEED_CLOSED}
 
 /*
  * Fills *p. Opens and reads the root file system (users, symbolic links under
@@ -157,6 +160,8 @@ struct plan {
 int plan_build(struct plan *p, const struct spec *spec, char *const argv[],
 	       struct cis_error *err);
 void plan_done(struct plan *p);
+/* Before that: nobody runs from it any more. */
+void plan_close_image(struct plan *p);
 
 /* Where layer @i of the root is, 0 being the topmost. */
 static inline unsigned int plan_layer_slot(const struct plan *p, size_t i)

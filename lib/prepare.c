@@ -120,7 +120,10 @@ static int make_secrets(struct cis_sandbox *sb, const struct op *op, struct cis_
 
 static int clone_tree(struct cis_sandbox *sb, const struct op *op, struct cis_error *err)
 {
-	int fd = mount_clone_tree(op->source, op->flags & OP_TREE_READONLY);
+	bool is_image = op->flags & OP_TREE_OF_IMAGE;
+	int fd = mount_clone_tree(is_image ? sb->plan.image : AT_FDCWD,
+				  is_image ? "rootfs" : op->source,
+				  op->flags & OP_TREE_READONLY);
 
 	if (fd < 0)
 		cis_fail(err, -fd, "clone the mount of %s", op->source);

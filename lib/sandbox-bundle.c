@@ -21,7 +21,6 @@
 #include "bundle/config.h"
 #include "bundle/dir.h"
 #include "bundle/tree.h"
-#include "image/image.h"
 #include "isolate/ids.h"
 #include "notify/traps.h"
 #include "sandbox.h"
@@ -35,7 +34,7 @@ struct bundle {
 	struct plan plan;
 	struct strv annotations, sources;
 	struct bundle_config config;
-	int lock, root; /* of the image */
+	int root;
 };
 
 static void done(struct bundle *b)
@@ -44,7 +43,6 @@ static void done(struct bundle *b)
 	strv_done(&b->annotations);
 	strv_done(&b->sources);
 	fd_close(b->root);
-	fd_close(b->lock);
 }
 
 /* ---- what cannot be in one ------------------------------------------------------------- */
@@ -170,7 +168,7 @@ static int find_sources(struct bundle *b, const struct spec *s, struct cis_error
 
 static int read_annotations(struct bundle *b, const struct spec *s, struct cis_error *err)
 {
-	return s->image ? image_annotations_read(b->lock, s->image, &b->annotations, err) : 0;
+	return s->image ? image_annotations_read(b->plan.image, s->image, &b->annotations, err) : 0;
 }
 
 static int gather(struct bundle *b, struct cis_sandbox *sb, char *const argv[],
@@ -187,8 +185,6 @@ static int gather(struct bundle *b, struct cis_sandbox *sb, char *const argv[],
 	r = spec_validate(s, err);
 	if (r >= 0)
 		r = check_spec(s, err);
-	if (r >= 0 && s->image)
-		r = b->lock = image_lock(s->image, err);
 	if (r >= 0)
 		r = b->root = plan_open_root(&b->plan, err);
 	if (r >= 0)
@@ -214,7 +210,7 @@ static int make_config(const struct bundle *b, char **ret, struct cis_error *err
 int cis_bundle_json(struct cis_sandbox *sb, char *const argv[], const struct cis_bundle *how,
 		    size_t size, char **ret, struct cis_error *err)
 {
-	cleanup(done) struct bundle b = {.plan = PLAN_EMPTY, .lock = -1, .root = -1};
+	cleanup(done) struct bundle b = {.plan = PLAN_EMPTY, .root = -1};
 	int r = gather(&b, sb, argv, how, size, err);
 
 	return r < 0 ? r : make_config(&b, ret, err);
@@ -261,7 +257,7 @@ int cis_bundle_write(struct cis_sandbox *sb, char *const argv[], const struct ci
 		     size_t size, const char *dir, struct cis_error *err)
 {
 	cleanup(bundle_dir_done) struct bundle_dir d = BUNDLE_DIR_CLOSED;
-	cleanup(done) struct bundle b = {.plan = PLAN_EMPTY, .lock = -1, .root = -1};
+	cleanup(done) struct bundle b = {.plan = PLAN_EMPTY, .root = -1};
 	cleanup_free char *text = NULL;
 	struct stat st;
 	int r = gather(&b, sb, argv, how, size, err);

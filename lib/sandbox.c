@@ -21,7 +21,6 @@
 #include "config.h"
 #include "describe.h"
 #include "fs/scratch.h"
-#include "image/image.h"
 #include "rootless.h"
 
 const char *cis_version(void)
@@ -48,7 +47,7 @@ int cis_sandbox_new(struct cis_sandbox **ret)
 	cache_publisher_init(&sb->publisher);
 	sb->plan = (struct plan)PLAN_EMPTY;
 	sb->audit = sb->sync = sb->pidfd = sb->tty = -1;
-	sb->timeout = sb->grace = sb->tick = sb->image_lock = sb->bundle = sb->respawn = -1;
+	sb->timeout = sb->grace = sb->tick = sb->bundle = sb->respawn = -1;
 	sb->held = -1;
 	sb->mask_pause = -1;
 	for (size_t i = 0; i < N_ANSWERERS; i++)
@@ -98,7 +97,6 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 	fd_close(sb->grace);
 	fd_close(sb->tick);
 	fd_close(sb->mask_pause);
-	fd_close(sb->image_lock);
 	fd_close(sb->secrets_later);
 	fd_close(sb->epoll);
 	free(sb);
@@ -486,8 +484,6 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 
 	if (r >= 0 && sb->is_bundle)
 		return start_bundle(sb, argv, err);
-	if (r >= 0 && sb->spec.image)
-		r = sb->image_lock = image_lock(sb->spec.image, err);
 	if (r >= 0)
 		r = spec_shut_host(&sb->spec, err);
 	if (r >= 0)

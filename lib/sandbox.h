@@ -63,7 +63,6 @@ struct cis_sandbox {
 	int timeout, grace, tick; /* timerfds */
 	struct notify notify;     /* who answers trapped system calls */
 	int trap_pause[N_ANSWERERS]; /* timerfd: until the next such helper, or -1 */
-	int image_lock;           /* the image must not go while we run */
 	struct relay *relays[N_RELAYS];
 	int watched[N_RELAYS]; /* what of relays[i] is in the epoll set */
 

@@ -662,6 +662,7 @@ void supervise_finish(struct cis_sandbox *sb)
 				   "wall_msec", sb->last.wall_msec, "cpu_usec",
 				   sb->last.cpu_usec, "memory_peak", sb->last.memory_peak,
 				   "disk_peak", sb->last.disk_peak, NULL);
+		plan_close_image(&sb->plan);
 	}
 	sb->phase = PHASE_ENDED;
 }

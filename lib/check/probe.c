@@ -297,7 +297,7 @@ static int stage_layers(const void *arg)
 {
 	const struct layers *l = arg;
 	struct inside in = {.fn = nothing};
-	cleanup_close int image = mount_clone_tree(l->dir, true), userns = -1;
+	cleanup_close int image = mount_clone_tree(AT_FDCWD, l->dir, true), userns = -1;
 	int r = image < 0 ? image : start_inside(&in);
 
 	if (r < 0)

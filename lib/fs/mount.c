@@ -6,7 +6,7 @@
 #include "../base/fd.h"
 #include "../base/sys.h"
 
-int mount_clone_tree(const char *path, bool readonly)
+int mount_clone_tree(int dirfd, const char *path, bool readonly)
 {
 	/*
 	 * nodev: the job must not find a device node in an image or a bind and
@@ -17,7 +17,7 @@ int mount_clone_tree(const char *path, bool readonly)
 		/* A clone of a shared mount is its peer: what is mounted in one shows in both. */
 		.propagation = MS_PRIVATE,
 	};
-	cleanup_close int fd = sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE);
+	cleanup_close int fd = sys_open_tree(dirfd, path, OPEN_TREE_CLONE);
 	int r;
 
 	if (fd < 0)

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* The single mount at @path (nothing below it), detached. fd or -errno. */
-int mount_clone_tree(const char *path, bool readonly);
+int mount_clone_tree(int dirfd, const char *path, bool readonly);
 
 /*
  * Maps a detached mount's owners through @userns_fd. -EINVAL usually means

@@ -8,16 +8,18 @@
  *	images/NAME/corrupt       only if verify found the tree so
  *	layers/HEX/               a layer, of any number of images: layer.c
  *	images/.tmp-XXXXXX/       where an import makes it, and a removal unmakes it
+ *	images/.tmp-old-XXXXXX-NAME/  what had that name when sandboxes began to run from it
  *
- * An image appears and vanishes by one rename. Three locks, all flock(), so that the
- * kernel drops them whatever kills the holder:
+ * An image appears, vanishes and gives its name to another by one rename. Three locks, all
+ * flock(), so that the kernel drops them whatever kills the holder:
  *
  *	images/                   for the moments in which names change
  *	images/.tmp-XXXXXX        its maker lives, or the tar that it left behind;
  *	                          one that is free is litter, and the next takes it away
- *	images/NAME               shared: a sandbox runs from it. Whoever removes or
- *	                          replaces wants it alone, for an overlay whose
- *	                          lower layer is deleted breaks the job.
+ *	images/NAME               shared: a sandbox runs from it. Whoever removes wants it
+ *	                          alone, for an overlay whose lower layer is deleted breaks
+ *	                          the job. Whoever replaces renames it, and the lock goes
+ *	                          with it: as .tmp-old- it stays until it is free.
  *
  * How images come into it is import.c.
  */
@@ -58,9 +60,12 @@ static void images_done(struct images *l)
 	free(l->v);
 }
 
-/* What is no directory is none of ours; one that goes while we read is gone. */
-static int list_entry(const struct store *s, const char *name, struct images *l,
-		      struct cis_error *err)
+/*
+ * The image @name in the directory @entry. What is no directory is none of ours; one that goes
+ * while we read is gone.
+ */
+static int list_entry(const struct store *s, const char *entry, const char *name,
+		      struct images *l, struct cis_error *err)
 {
 	struct image_info *bigger = reallocarray(l->v, l->n + 1, sizeof *bigger);
 	bool still;
@@ -71,18 +76,18 @@ static int list_entry(const struct store *s, const char *name, struct images *l,
 	l->v = bigger;
 	l->v[l->n] = (struct image_info){0};
 	do {
-		cleanup_close int fd = tree_open_dir(s->fd, name);
+		cleanup_close int fd = tree_open_dir(s->fd, entry);
 
 		if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
 			return 0;
 		if (fd < 0)
-			return cis_fail(err, -fd, "%s/%s", s->path, name);
+			return cis_fail(err, -fd, "%s/%s", s->path, entry);
 		r = image_info_read(s, fd, name, &l->v[l->n], err);
-		still = store_is_still(fd, s->fd, name);
+		still = store_is_still(fd, s->fd, entry);
 	} while (r < 0 && !still);
 	if (r == 0)
 		l->n++;
-	else if (err)
+	else if (err && entry == name)
 		cis_hint(err, "cisandbox image rm %s removes the image", name);
 	return r;
 }
@@ -104,9 +109,29 @@ static int list_all(const struct store *s, struct images *l, struct cis_error *e
 		return cis_fail(err, errno, "image store %s", s->path);
 	while (r == 0 && (e = readdir(list)))
 		if (store_is_name(e->d_name))
-			r = list_entry(s, e->d_name, l, err);
+			r = list_entry(s, e->d_name, e->d_name, l, err);
 	if (r == 0 && l->n > 0)
 		qsort(l->v, l->n, sizeof *l->v, by_image_name);
+	return r;
+}
+
+/*
+ * Under the lock of the store: those that were replaced and are not free yet; what was free is
+ * gone then.
+ */
+static int list_old(const struct store *s, struct images *l, struct cis_error *err)
+{
+	cleanup(dir_closep) DIR *list = NULL;
+	struct dirent *e;
+	int r = 0;
+
+	store_sweep(s);
+	list = tree_list(s->fd);
+	if (!list)
+		return cis_fail(err, errno, "image store %s", s->path);
+	while (r == 0 && (e = readdir(list)))
+		if (str_starts(e->d_name, STORE_OLD) && strlen(e->d_name) > STORE_OLD_PREFIX)
+			r = list_entry(s, e->d_name, e->d_name + STORE_OLD_PREFIX, l, err);
 	return r;
 }
 
@@ -290,6 +315,8 @@ static int layers_in_use(const struct store *s, struct strv *ret, struct cis_err
 	cleanup(images_done) struct images l = {0};
 	int r = list_all(s, &l, err);
 
+	if (r == 0)
+		r = list_old(s, &l, err);
 	for (size_t i = 0; r == 0 && i < l.n; i++)
 		for (size_t k = 0; r == 0 && k < l.v[i].layers.n; k++)
 			r = strv_add(ret, l.v[i].layers.v[k]);
@@ -298,17 +325,29 @@ static int layers_in_use(const struct store *s, struct strv *ret, struct cis_err
 	return r;
 }
 
+static bool has_layer(const struct image_info *info, const char *hex)
+{
+	for (size_t i = 0; i < info->layers.n; i++)
+		if (strcmp(info->layers.v[i], hex) == 0)
+			return true;
+	return false;
+}
+
 int image_layer_is_idle(const struct store *s, const char *hex, struct cis_error *err)
 {
-	cleanup(images_done) struct images l = {0};
-	int r = list_all(s, &l, err);
+	cleanup(images_done) struct images named = {0}, old = {0};
+	int r = list_all(s, &named, err);
 
-	for (size_t i = 0; r == 0 && i < l.n; i++)
-		for (size_t k = 0; r == 0 && k < l.v[i].layers.n; k++)
-			if (strcmp(l.v[i].layers.v[k], hex) == 0) {
-				r = store_seize(s, l.v[i].img.name, err);
-				r = r < 0 ? r : (fd_close(r), 0);
-			}
+	if (r == 0)
+		r = list_old(s, &old, err);
+	for (size_t i = 0; r == 0 && i < named.n; i++)
+		if (has_layer(&named.v[i], hex)) {
+			r = store_seize(s, named.v[i].img.name, err);
+			r = r < 0 ? r : (fd_close(r), 0);
+		}
+	for (size_t i = 0; r == 0 && i < old.n; i++)
+		if (has_layer(&old.v[i], hex))
+			r = store_in_use(old.v[i].img.name, err);
 	return r;
 }
 
@@ -322,7 +361,6 @@ static int hide_unused(const struct store *s, const struct strv *only, struct hi
 	ret->n = 0;
 	if (r < 0)
 		return r;
-	store_sweep(s);
 	r = layers_in_use(s, &used, err);
 	if (r == 0)
 		r = layers_hide(s, only, &used, ret, err);
@@ -357,12 +395,12 @@ int cis_image_prune(uint64_t *ret_layers, uint64_t *ret_bytes, struct cis_error 
 	return r < 0 ? r : image_drop_unused(&s, NULL, ret_layers, ret_bytes, err);
 }
 
-/* The tree of an image that has no layers. */
+/* The tree of an image that has no layers, whatever has its name by now. */
 static int verify_tree(const struct image_info *info, int dir, struct cis_error *err)
 {
 	cleanup_free char *path = NULL;
 	struct cis_image now = {0};
-	int r = str_format(&path, "%s/images/%s/rootfs", state_data_root(), info->img.name);
+	int r = str_format(&path, "/proc/self/fd/%d/rootfs", dir);
 
 	if (r < 0)
 		return cis_fail(err, -r, "image");
@@ -416,18 +454,6 @@ int cis_image_verify(const char *name, struct cis_error *err)
 
 /* ---- for the sandbox --------------------------------------------------------- */
 
-static int open_image(const struct store *s, const char *name, struct cis_error *err)
-{
-	int fd, r = store_check_name(name, err);
-
-	if (r < 0)
-		return r;
-	fd = tree_open_dir(s->fd < 0 ? AT_FDCWD : s->fd, name);
-	return fd == -ENOENT ? store_no_image(name, err)
-	       : fd < 0	     ? cis_fail(err, -fd, "image \"%s\"", name)
-			     : fd;
-}
-
 static int tree_paths(const char *name, int dir, struct strv *ret, struct cis_error *err)
 {
 	cleanup_free char *path = NULL;
@@ -442,7 +468,7 @@ static int tree_paths(const char *name, int dir, struct strv *ret, struct cis_er
 	}
 	if (fstatat(dir, "rootfs", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return cis_fail(err, errno, "image %s", path);
-	return 0;
+	return 1;
 }
 
 /* A corrupt layer is no base for a job, whoever else has been told of it. */
@@ -480,15 +506,10 @@ int image_open(const char *name, struct strv *ret_paths, int *ret_dir, struct ci
 	cleanup(image_info_done) struct image_info info = {0};
 	cleanup(store_done) struct store s = STORE_CLOSED;
 	cleanup_close int dir = -1;
-	int r = open_stores(&s, err);
+	int r = dir = image_lock(name, err);
 
-	if (r < 0)
-		return r;
-	if (s.fd < 0) {
-		r = store_check_name(name, err);
-		return r < 0 ? r : store_no_image(name, err);
-	}
-	r = dir = open_image(&s, name, err);
+	if (r >= 0)
+		r = open_stores(&s, err);
 	if (r >= 0)
 		r = image_info_read(&s, dir, name, &info, err);
 	if (r >= 0)
@@ -499,7 +520,7 @@ int image_open(const char *name, struct strv *ret_paths, int *ret_dir, struct ci
 	if (r < 0)
 		return r;
 	*ret_dir = steal_fd(&dir);
-	return 0;
+	return r;
 }
 
 int image_lock(const char *name, struct cis_error *err)
@@ -522,5 +543,21 @@ int image_lock(const char *name, struct cis_error *err)
 		/* Whoever was before us may have removed or replaced it. */
 		if (store_is_still(fd, AT_FDCWD, path))
 			return steal_fd(&fd);
+	}
+}
+
+void image_close(int dir, const char *name)
+{
+	cleanup(store_done) struct store s = STORE_CLOSED;
+	bool is_old;
+
+	if (dir < 0)
+		return;
+	is_old = open_stores(&s, NULL) == 0 && s.fd >= 0 && !store_is_still(dir, s.fd, name);
+	fd_close(dir);
+	/* Who holds that lock, or comes next, does it, too. */
+	if (is_old && store_lock_fd(s.fd, LOCK_EX | LOCK_NB) == 0) {
+		store_sweep(&s);
+		store_unlock(&s);
 	}
 }

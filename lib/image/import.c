@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -211,18 +212,40 @@ static int make_image(const struct work *w, const char *name, struct source *src
 			   : make_of_archive(w, &u, name, src, holds, err);
 }
 
-/* In one step where the file system can; where not, a kill in between loses the old. */
-static int exchange(const struct work *w, const char *name)
+/*
+ * In one step where the file system can; where not, a kill in between leaves no image of that
+ * name. The new one is beside the old before: killed at any time we leave nothing of use in @w,
+ * which goes whole.
+ */
+static int exchange(const struct work *w, const char *name, const char *aside)
 {
-	int store = w->store->fd;
+	int r, store = w->store->fd;
 
-	if (renameat2(w->fd, "image", store, name, RENAME_EXCHANGE) == 0)
+	if (renameat(w->fd, "image", store, aside) < 0)
+		return -errno;
+	r = renameat2(store, aside, store, name, RENAME_EXCHANGE) < 0 ? -errno : 0;
+	if (r == 0)
 		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
+	if (renameat(store, aside, w->fd, "image") < 0 || (r != -EINVAL && r != -ENOSYS))
+		return r;
+	if (renameat(store, name, store, aside) < 0 ||
+	    renameat(w->fd, "image", store, name) < 0)
 		return -errno;
-	if (renameat(store, name, w->fd, "old") < 0)
-		return -errno;
-	return renameat(w->fd, "image", store, name) < 0 ? -errno : 0;
+	return 0;
+}
+
+/* Whoever runs from the old one holds its lock, wherever it is. */
+static int replace(const struct work *w, const char *name, int old)
+{
+	char aside[STORE_OLD_PREFIX + IMAGE_NAME_LEN + 1];
+	int r;
+
+	snprintf(aside, sizeof aside, STORE_OLD "%s-%s", work_name(w) + strlen(STORE_TEMP), name);
+	r = exchange(w, name, aside);
+	/* With nobody there is nothing to wait for: it goes with our work. */
+	if (r == 0 && store_lock_fd(old, LOCK_EX | LOCK_NB) == 0)
+		r = renameat(w->store->fd, aside, w->fd, "old") < 0 ? -errno : 0;
+	return r;
 }
 
 int import_publish(const struct work *w, const char *name, struct cis_error *err)
@@ -232,29 +255,13 @@ int import_publish(const struct work *w, const char *name, struct cis_error *err
 
 	if (r < 0)
 		return r;
-	old = store_seize(w->store, name, err);
-	if (old == -ENOENT) {
+	old = tree_open_dir(w->store->fd, name);
+	if (old == -ENOENT)
 		r = renameat(w->fd, "image", w->store->fd, name) < 0 ? -errno : 0;
-	} else if (old < 0) {
-		store_unlock(w->store);
-		return old;
-	} else {
-		r = exchange(w, name);
-	}
+	else
+		r = old < 0 ? old : replace(w, name, old);
 	store_unlock(w->store);
 	return r < 0 ? cis_fail(err, -r, "rename to %s/%s", w->store->path, name) : 0;
-}
-
-int import_check_free(const struct store *s, const char *name, struct cis_error *err)
-{
-	cleanup_close int fd = -1;
-	int r = store_lock(s, err);
-
-	if (r < 0)
-		return r;
-	fd = store_seize(s, name, err);
-	store_unlock(s);
-	return fd < 0 && fd != -ENOENT ? fd : 0;
 }
 
 void import_forget_layers(const struct store *s, struct holds *holds)
@@ -294,10 +301,8 @@ static int import(const struct store *s, const char *name, struct source *src,
 {
 	cleanup(holds_done) struct holds holds = {0};
 	cleanup(work_done) struct work w = {.fd = -1};
-	int r = import_check_free(s, name, err);
+	int r = work_begin(&w, s, err);
 
-	if (r == 0)
-		r = work_begin(&w, s, err);
 	if (r < 0)
 		return r;
 	r = make_image(&w, name, src, &holds, err);

@@ -9,9 +9,7 @@
 #include "compose.h"
 #include "store.h"
 
-/* Says early what import_publish() would say in the end. */
-int import_check_free(const struct store *s, const char *name, struct cis_error *err);
-/* @w's directory "image" becomes the image @name, in place of one that has it. */
+/* @w's directory "image" becomes the image @name, in place of one that has it: image.c. */
 int import_publish(const struct work *w, const char *name, struct cis_error *err);
 /* One layer being bad, those before it are of no use: the store is to be as it was. */
 void import_forget_layers(const struct store *s, struct holds *holds);

@@ -135,7 +135,7 @@ static int add_work(struct netbox_birth *b)
 		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
 		.propagation = MS_PRIVATE,
 	};
-	cleanup_close int fd = mount_clone_tree(b->box->dir, false);
+	cleanup_close int fd = mount_clone_tree(AT_FDCWD, b->box->dir, false);
 	int r = fd < 0 ? fd : sys_mount_setattr(fd, 0, &attr);
 
 	/* A user's files belong to the ids of the user's namespace as they are: plan_root(). */

@@ -36,6 +36,7 @@
 #include "../base/str.h"
 #include "admit-cosign.h"
 #include "compose.h"
+#include "image.h"
 #include "import.h"
 #include "info.h"
 #include "oci.h"
@@ -462,7 +463,7 @@ static int fetch(struct pull *p, struct cis_error *err)
 /* The image of that name as it is; -ENOENT without a message. */
 static int read_present(const struct pull *p, struct image_info *ret, struct cis_error *err)
 {
-	cleanup_close int dir = tree_open_dir(p->store.fd, p->name);
+	cleanup_close int dir = image_lock(p->name, NULL);
 
 	return dir < 0 ? dir : image_info_read(&p->store, dir, p->name, ret, err);
 }
@@ -595,8 +596,6 @@ static int run(struct pull *p, struct cis_image *ret, struct cis_error *err)
 		r = renew_record(p, &was, err);
 		return r < 0 ? r : 1;
 	}
-	if (r == 0)
-		r = import_check_free(&p->store, p->name, err);
 	if (r == 0)
 		r = compose(p, err);
 	if (r == 0)

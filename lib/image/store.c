@@ -134,6 +134,14 @@ bool store_is_still(int fd, int dirfd, const char *name)
 	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+int store_in_use(const char *name, struct cis_error *err)
+{
+	return cis_fail_plain(err, EBUSY,
+			      "image \"%s\": a sandbox runs from it "
+			      "(cisandbox list shows them)",
+			      name);
+}
+
 int store_seize(const struct store *s, const char *name, struct cis_error *err)
 {
 	cleanup_close int fd = tree_open_dir(s->fd, name);
@@ -143,10 +151,7 @@ int store_seize(const struct store *s, const char *name, struct cis_error *err)
 	if (fd < 0)
 		return cis_fail(err, -fd, "%s/%s", s->path, name);
 	if (store_lock_fd(fd, LOCK_EX | LOCK_NB) < 0)
-		return cis_fail_plain(err, EBUSY,
-				      "image \"%s\": a sandbox runs from it "
-				      "(cisandbox list shows them)",
-				      name);
+		return store_in_use(name, err);
 	return steal_fd(&fd);
 }
 

@@ -12,6 +12,9 @@
 
 /* Names in images/ that begin so are no images, and litter when nobody locks them. */
 #define STORE_TEMP ".tmp-"
+/* Of these, images that were replaced while sandboxes ran from them: six letters, "-", the name. */
+#define STORE_OLD STORE_TEMP "old-"
+#define STORE_OLD_PREFIX (sizeof STORE_OLD "XXXXXX-" - 1)
 
 struct store {
 	char *path;     /* of images/ */
@@ -44,6 +47,8 @@ bool store_is_still(int fd, int dirfd, const char *name);
  * Under the lock of the store, without which the name may mean another by now.
  */
 int store_seize(const struct store *s, const char *name, struct cis_error *err);
+/* -EBUSY, and why. */
+int store_in_use(const char *name, struct cis_error *err);
 
 #define IMAGE_NAME_LEN 127 /* one less than the 128 of struct cis_image */
 bool store_is_name(const char *name);

@@ -370,7 +370,7 @@ static int take_sums(const struct line *l, struct unpacked *got, struct cis_erro
 
 static int open_root(const struct unpacker *u, const char *path, bool readonly)
 {
-	cleanup_close int fd = mount_clone_tree(path, readonly);
+	cleanup_close int fd = mount_clone_tree(AT_FDCWD, path, readonly);
 	int r = MIN(fd, 0);
 
 	/* A user's files belong to the ids of the user's namespace as they are: plan_root(). */
