@@ -8,6 +8,7 @@
 #include <cisandbox.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,9 +52,13 @@ static int no_rootfs(struct cis_error *err)
 			      "nor an image (it has no oci-layout or manifest.json)");
 }
 
-/* What both tars are told: keep all that there is to know of a file. */
+/*
+ * What both tars are told: keep what an image has of a file. Of attributes that is what the
+ * unpacker keeps; what is the overlay's own would be a mark in a layer.
+ */
 #define TAR_KEEP \
-	"--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls", "--force-local"
+	"--numeric-owner", "--xattrs", "--xattrs-include=user.*", \
+	"--xattrs-include=security.capability", "--xattrs-exclude=user.overlay.*", "--force-local"
 
 struct source {
 	char *path; /* begins with "/" or "./" */
@@ -118,15 +124,35 @@ static int make_dir(const struct work *w, const char *name, struct cis_error *er
 	return 0;
 }
 
+/*
+ * Without waiting: for who writes to a named pipe we might wait for ever. One without a name, of
+ * a shell's making, has somebody.
+ */
+static int open_archive(const char *path, struct cis_error *err)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	struct statfs fs;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+		return cis_fail(err, errno, "open");
+	if (S_ISFIFO(st.st_mode) && fs.f_type != PIPEFS_MAGIC)
+		return cis_fail_plain(err, EINVAL, "it is a named pipe (cat it into \"cisandbox "
+				      "image import --name NAME -\")");
+	if (fcntl(fd, F_SETFL, 0) < 0)
+		return cis_fail(err, errno, "open");
+	return steal_fd(&fd);
+}
+
 static int extract(const struct work *w, const struct unpacker *u, const struct source *src,
 		   const char *name, struct cis_error *err)
 {
-	cleanup_close int in = open(src->path, O_RDONLY | O_CLOEXEC);
+	cleanup_close int in = open_archive(src->path, err);
 	cleanup(unpacked_done) struct unpacked got = {0};
 	cleanup_free char *path = NULL;
 
 	if (in < 0)
-		return cis_fail(err, errno, "open");
+		return in;
 	if (str_format(&path, "%s/%s", w->path, name) < 0)
 		return cis_fail(err, ENOMEM, "unpack");
 	return unpacker_run(u, &(struct unpack_job){UNPACK_TREE, path, in, -1, NULL, NULL}, &got,
