@@ -71,7 +71,12 @@ static int run_import(struct work_report *report, void *arg, struct cis_error *e
 	const struct to_import *t = arg;
 	struct cis_image *list = NULL;
 	size_t n = 0;
-	int r = cis_image_import_ref(t->name, t->path, t->ref, err);
+	const struct cis_image_import o = {
+		.ref = t->ref,
+		.progress = work_progress,
+		.arg = report,
+	};
+	int r = cis_image_import_with(t->name, t->path, &o, sizeof o, err);
 
 	snprintf(report->image.name, sizeof report->image.name, "%s", t->name);
 	/* Another image being unreadable is no failure of this one. */

@@ -39,7 +39,7 @@ struct work_report {
 	struct cis_image image; /* the result */
 	bool was_there;
 };
-/* For cis_image_pull(): @arg is the report. */
+/* For pull and import: @arg is the report. */
 void work_progress(const struct cis_image_progress *p, void *arg);
 
 /*

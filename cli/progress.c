@@ -49,6 +49,9 @@ static void describe(const struct cis_image_progress *p, char *buf, size_t size)
 	if (p->phase == CIS_IMAGE_UNPACK)
 		snprintf(buf, size, "unpacking layer %llu of %llu",
 			 (unsigned long long)p->layer, (unsigned long long)p->layers);
+	else if (p->phase == CIS_IMAGE_READ)
+		snprintf(buf, size, "reading the archive, %s of %s", cli_size(p->done, done),
+			 cli_size(p->total, total));
 	else if (!p->total)
 		snprintf(buf, size, "nothing to fetch");
 	else
@@ -84,7 +87,8 @@ void progress_image(const struct cis_image_progress *p, unsigned int turn)
 		draw(p, turn);
 		return;
 	}
-	if (p->phase == last.phase && p->layer == last.layer && percent(p) / 10 == tenth)
+	if (p->phase == last.phase && p->layer == last.layer &&
+	    (p->phase == CIS_IMAGE_UNPACK || percent(p) / 10 == tenth))
 		return;
 	last = *p;
 	tenth = percent(p) / 10;

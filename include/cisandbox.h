@@ -563,15 +563,13 @@ int cis_image_list_json(char **ret, struct cis_error *err);
  * Sandboxes that run from an image that is replaced keep it; it goes when they have ended.
  */
 int cis_image_import(const char *name, const char *path, struct cis_error *err);
-/* The same; of several images in there the one with that tag. NULL: there is but one. */
-int cis_image_import_ref(const char *name, const char *path, const char *ref,
-			 struct cis_error *err);
 
-/* What a pull is doing. Bytes are those of layers, as the registry has them: compressed. */
+/* What a pull or import is doing. Bytes are those of layers as they come: compressed, mostly. */
 enum cis_image_phase {
 	CIS_IMAGE_RESOLVE, /* asks the registry what the image is */
 	CIS_IMAGE_FETCH,   /* gets layers that the store lacks */
-	CIS_IMAGE_UNPACK,  /* layer by layer: @done are the bytes of those before it */
+	CIS_IMAGE_UNPACK,  /* layers that the store lacks, one by one */
+	CIS_IMAGE_READ,    /* unpacks an archive; bytes are the archive's */
 };
 struct cis_image_progress {
 	int phase;           /* enum cis_image_phase */
@@ -579,6 +577,21 @@ struct cis_image_progress {
 	uint64_t layers;     /* of the image */
 	uint64_t done, total; /* bytes; 0 of 0: the store has all of it */
 };
+/* All of it may be 0. */
+struct cis_image_import {
+	const char *ref; /* which of several images; NULL: there is but one */
+	/*
+	 * Called in the thread of cis_image_import_with(), a few times a second and once with each
+	 * layer; of a directory that is a root file system, never. Must not call the library.
+	 */
+	void (*progress)(const struct cis_image_progress *p, void *arg);
+	void *arg;
+};
+/* cis_image_import() with @options, a record of @size bytes, which may be NULL. */
+int cis_image_import_with(const char *name, const char *path,
+			  const struct cis_image_import *options, size_t size,
+			  struct cis_error *err);
+
 /* All of it may be 0. Strings are the caller's, and need to live as long as the call. */
 struct cis_image_pull {
 	const char *name;     /* in the store; default: of the reference, see cisandbox(1) */
@@ -593,8 +606,8 @@ struct cis_image_pull {
 	int require_sbom;     /* 1 */
 	const char *const *deny_packages; /* ends with NULL */
 	/*
-	 * Called in the thread of cis_image_pull(): a few times a second while bytes come, and
-	 * once with each layer. Must not call the library.
+	 * Called in the thread of cis_image_pull(), a few times a second and once with each layer.
+	 * Must not call the library.
 	 */
 	void (*progress)(const struct cis_image_progress *p, void *arg);
 	void *arg;

@@ -111,11 +111,13 @@ succeeds() { # NAME COMMAND...
 	report $status "$name"
 	[ $status -eq 0 ] || note "status $status: $*" "$text"
 }
-fails_with() { # NAME STATUS REGEX COMMAND...: the message is one line on stderr
+# But for what images show on their way, the message is one line on stderr.
+fails_with() { # NAME STATUS REGEX COMMAND...
 	local name=$1 wanted=$2 regex=$3 text status
 	shift 3
 	text=$("$@" 2>&1 >/dev/null)
 	status=$?
+	text=$(grep -vE '^(fetching|reading|unpacking|nothing to fetch)' <<<"$text")
 	if [ $status -eq "$wanted" ] && grep -qE -- "$regex" <<<"$text" &&
 		[ "$(wc -l <<<"$text")" -eq 1 ]; then
 		report 0 "$name"

@@ -44,9 +44,45 @@ void holds_let_go(struct holds *h)
 		fd_close(h->fds[--h->n]);
 }
 
-static int add_missing(const struct compose *c, const struct oci_layer *l,
-		       const struct strv *below, struct cis_error *err)
+/* What is told of those that the store lacks. */
+struct teller {
+	const struct compose *c;
+	struct cis_image_progress p;
+	uint64_t before; /* bytes of those that are done */
+};
+
+/* Only to be shown: whether they can be opened is found out in their turn. */
+static uint64_t count_bytes(const struct compose *c, const struct oci_layer *l)
 {
+	cleanup_close int fd = oci_open_layer(c->dir, l, NULL);
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+static void begin_telling(struct teller *t, const struct compose *c)
+{
+	*t = (struct teller){.c = c};
+	t->p.phase = CIS_IMAGE_UNPACK;
+	t->p.layers = c->img->n_layers;
+	for (size_t i = 0; c->progress && i < c->img->n_layers; i++)
+		if (layer_is_corrupt(c->w->store, c->img->layers[i].chain))
+			t->p.total += count_bytes(c, &c->img->layers[i]);
+}
+
+static void tell(uint64_t done, void *arg)
+{
+	struct teller *t = arg;
+
+	t->p.done = MIN(t->before + done, t->p.total);
+	t->c->progress(&t->p, t->c->arg);
+}
+
+static int add_missing(struct teller *t, size_t i, const struct strv *below,
+		       struct cis_error *err)
+{
+	const struct compose *c = t->c;
+	const struct oci_layer *l = &c->img->layers[i];
 	cleanup_close int fd = oci_open_layer(c->dir, l, err);
 	const struct layer_source src = {
 		.chain = l->chain,
@@ -55,9 +91,19 @@ static int add_missing(const struct compose *c, const struct oci_layer *l,
 		.blob = *l->blob ? l->blob : NULL,
 		.size = l->size,
 		.fd = fd,
+		.tell = c->progress ? tell : NULL,
+		.arg = t,
 	};
+	int r;
 
-	return fd < 0 ? fd : layer_add(c->w, c->u, &src, err);
+	if (fd < 0)
+		return fd;
+	t->p.layer = i + 1;
+	if (c->progress)
+		tell(0, t);
+	r = layer_add(c->w, c->u, &src, err);
+	t->before += c->progress ? count_bytes(c, l) : 0;
+	return r;
 }
 
 /* What is too much for one layer is not to come in as a hundred. */
@@ -80,9 +126,11 @@ static int hold(const struct compose *c, struct holds *holds, struct cis_error *
 {
 	const struct oci_image *img = c->img;
 	cleanup(strv_done) struct strv below = {0};
+	struct teller t;
 	uint64_t all = 0;
 	int r;
 
+	begin_telling(&t, c);
 	for (size_t i = 0; i < img->n_layers; i++) {
 		const struct oci_layer *l = &img->layers[i];
 		int fd = layer_hold(c->w->store, l->chain, err);
@@ -90,12 +138,10 @@ static int hold(const struct compose *c, struct holds *holds, struct cis_error *
 		if (fd == -ENOENT) {
 			if (strv_add(&holds->made, l->chain) < 0)
 				return cis_fail(err, ENOMEM, "image");
-			if (c->tell)
-				c->tell(i, c->arg);
 			if (c->deadline && now_msec() >= c->deadline)
 				return cis_fail_plain(err, ETIMEDOUT,
 						      "it is not done when the timeout is over");
-			fd = add_missing(c, l, &below, err);
+			fd = add_missing(&t, i, &below, err);
 		}
 		if (fd < 0)
 			return cis_wrap(err, fd, "layer %zu of %zu (%s)", i + 1, img->n_layers,
@@ -180,7 +226,7 @@ static int write_image(const struct work *w, const struct oci_image *img,
 	return r >= 0 && syncfs(dir) < 0 ? -errno : r;
 }
 
-int compose_read(const struct compose *c, struct holds *holds, struct cis_error *err)
+int compose_image(const struct compose *c, struct holds *holds, struct cis_error *err)
 {
 	cleanup(image_info_done) struct image_info info = {.img.created = time(NULL)};
 	int r = hold(c, holds, err);
@@ -199,17 +245,6 @@ int compose_read(const struct compose *c, struct holds *holds, struct cis_error 
 	snprintf(info.img.digest, sizeof info.img.digest, "sha256:%s", c->img->digest);
 	r = write_image(c->w, c->img, &info);
 	return r < 0 ? cis_fail(err, -r, "write to %s", c->w->store->path) : 0;
-}
-
-int compose_image(const struct work *w, const struct unpacker *u, const char *name, int dir,
-		  const char *ref, struct holds *holds, struct cis_error *err)
-{
-	cleanup(oci_image_done) struct oci_image img = {0};
-	int r = oci_read(dir, ref, NULL, &img, err);
-
-	const struct compose c = {.w = w, .u = u, .dir = dir, .img = &img, .name = name};
-
-	return r < 0 ? r : compose_read(&c, holds, err);
 }
 
 /* ---- looking after it ------------------------------------------------------------------- */

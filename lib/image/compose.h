@@ -3,6 +3,8 @@
 #ifndef CIS_IMAGE_COMPOSE_H
 #define CIS_IMAGE_COMPOSE_H
 
+#include <cisandbox.h>
+
 #include "../base/error.h"
 #include "admit.h"
 #include "info.h"
@@ -18,27 +20,21 @@ struct holds {
 void holds_let_go(struct holds *h);
 void holds_done(struct holds *h);
 
-/*
- * The image @ref (or the only one) of @dir becomes @w's directory "image", to be renamed to
- * @name; layers that the store lacks are unpacked into it.
- */
-int compose_image(const struct work *w, const struct unpacker *u, const char *name, int dir,
-		  const char *ref, struct holds *holds, struct cis_error *err);
-
-/* The same of one that was read already. May be told of each layer that is to be unpacked. */
+/* An image becomes @w's directory "image"; layers that the store lacks are unpacked into it. */
 struct compose {
 	const struct work *w;
 	const struct unpacker *u;
 	int dir;
-	const struct oci_image *img;
+	const struct oci_image *img; /* as oci_read() has it of @dir */
 	const char *name;
 	const char *source;     /* for image.json; may be NULL */
 	struct admit_record *admitted; /* the same, and taken over */
 	uint64_t deadline;      /* now_msec() after which no layer is begun; 0: none */
-	void (*tell)(size_t layer, void *arg); /* may be NULL */
+	/* CIS_IMAGE_UNPACK; may be NULL */
+	void (*progress)(const struct cis_image_progress *p, void *arg);
 	void *arg;
 };
-int compose_read(const struct compose *c, struct holds *holds, struct cis_error *err);
+int compose_image(const struct compose *c, struct holds *holds, struct cis_error *err);
 
 /* Of whose image.json cannot be read: layers that its links lead to, in hex. */
 int compose_linked(int dir, struct strv *ret);

@@ -3,6 +3,7 @@
 #include "hear.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -132,12 +133,24 @@ static int take_records(struct hearing *h, struct cis_error *err)
 	return r;
 }
 
+#define TURN_MSEC 200
+
+static void await(const struct hearing *h)
+{
+	struct pollfd p = {.fd = h->fd, .events = POLLIN};
+
+	while (h->wait && poll(&p, 1, TURN_MSEC) == 0)
+		h->wait(h->wait_arg);
+}
+
 int hearing_take(struct hearing *h, struct cis_error *err)
 {
 	for (;;) {
-		ssize_t n = read(h->fd, h->text + h->n, sizeof h->text - h->n);
+		ssize_t n;
 		int r;
 
+		await(h);
+		n = read(h->fd, h->text + h->n, sizeof h->text - h->n);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)

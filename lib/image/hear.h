@@ -13,6 +13,8 @@ struct hearing {
 	const char *keys; /* of the records that this part may send */
 	unpack_turn *turn;
 	void *arg;
+	void (*wait)(void *arg); /* may be NULL; called while there is nothing to hear */
+	void *wait_arg;
 	struct unpacked *got;
 	char sum[UNPACK_HEX]; /* of what it passed on, and how much that was */
 	uint64_t size;

@@ -22,6 +22,7 @@
 
 #include "import.h"
 #include "../base/fd.h"
+#include "../base/record.h"
 #include "../base/spawn.h"
 #include "../base/str.h"
 #include "../state.h"
@@ -62,7 +63,8 @@ static int no_rootfs(struct cis_error *err)
 
 struct source {
 	char *path; /* begins with "/" or "./" */
-	const char *ref;
+	struct cis_image_import o;
+	struct cis_image_progress progress; /* of an archive */
 	bool is_dir, is_tree; /* a directory that is a root file system */
 	char *skip; /* "--exclude=./var/lib/cisandbox": the store, when it is in there */
 };
@@ -144,19 +146,38 @@ static int open_archive(const char *path, struct cis_error *err)
 	return steal_fd(&fd);
 }
 
-static int extract(const struct work *w, const struct unpacker *u, const struct source *src,
+static void tell_archive(uint64_t done, void *arg)
+{
+	struct source *src = arg;
+
+	src->progress.done = MIN(done, src->progress.total);
+	src->o.progress(&src->progress, src->o.arg);
+}
+
+static int extract(const struct work *w, const struct unpacker *u, struct source *src,
 		   const char *name, struct cis_error *err)
 {
 	cleanup_close int in = open_archive(src->path, err);
 	cleanup(unpacked_done) struct unpacked got = {0};
+	struct unpack_job job = {.what = UNPACK_TREE, .in = in, .listing = -1, .tell_arg = src};
 	cleanup_free char *path = NULL;
+	struct stat st;
+	int r;
 
 	if (in < 0)
 		return in;
 	if (str_format(&path, "%s/%s", w->path, name) < 0)
 		return cis_fail(err, ENOMEM, "unpack");
-	return unpacker_run(u, &(struct unpack_job){UNPACK_TREE, path, in, -1, NULL, NULL}, &got,
-			    err);
+	job.path = path;
+	if (src->o.progress && fstat(in, &st) == 0 && st.st_size > 0) {
+		src->progress.phase = CIS_IMAGE_READ;
+		src->progress.total = (uint64_t)st.st_size;
+		job.tell = tell_archive;
+	}
+	r = unpacker_run(u, &job, &got, err);
+	if (r == 0 && job.tell)
+		tell_archive(src->progress.total, src);
+	return r;
 }
 
 /* @w's directory "source" as the tree of an image. */
@@ -185,6 +206,24 @@ static int finish_tree(const struct work *w, const char *name, struct cis_error 
 	return r < 0 ? cis_fail(err, -r, "write to %s", w->store->path) : 0;
 }
 
+static int compose(const struct work *w, const struct unpacker *u, const char *name,
+		   struct source *src, int dir, struct holds *holds, struct cis_error *err)
+{
+	cleanup(oci_image_done) struct oci_image img = {0};
+	const struct compose c = {
+		.w = w,
+		.u = u,
+		.dir = dir,
+		.img = &img,
+		.name = name,
+		.progress = src->o.progress,
+		.arg = src->o.arg,
+	};
+	int r = oci_read(dir, src->o.ref, NULL, &img, err);
+
+	return r < 0 ? r : compose_image(&c, holds, err);
+}
+
 /* Whose "source" is a directory of blobs, or else a tree. */
 static int make_of_archive(const struct work *w, const struct unpacker *u, const char *name,
 			   struct source *src, struct holds *holds, struct cis_error *err)
@@ -199,10 +238,10 @@ static int make_of_archive(const struct work *w, const struct unpacker *u, const
 	dir = tree_open_dir(w->fd, "source");
 	if (dir < 0)
 		return cis_fail(err, -dir, "open what was unpacked");
-	if (is_rootfs(dir) && !src->ref)
+	if (is_rootfs(dir) && !src->o.ref)
 		return finish_tree(w, name, err);
 	if (oci_is_image(dir))
-		return compose_image(w, u, name, dir, src->ref, holds, err);
+		return compose(w, u, name, src, dir, holds, err);
 	return no_rootfs(err);
 }
 
@@ -216,7 +255,7 @@ static int make_of_dir(const struct work *w, const struct unpacker *u, const cha
 	if (dir < 0)
 		return cis_fail(err, errno, "open");
 	if (!src->is_tree)
-		return compose_image(w, u, name, dir, src->ref, holds, err);
+		return compose(w, u, name, src, dir, holds, err);
 	if (str_format(&rootfs, "%s/source", w->path) < 0)
 		return cis_fail(err, ENOMEM, "image");
 	r = make_dir(w, "source", err);
@@ -365,7 +404,7 @@ static int judge_dir(struct source *src, struct cis_error *err)
 
 	if (dir < 0)
 		return cis_fail(err, errno, "open %s", src->path);
-	src->is_tree = is_rootfs(dir) && !src->ref;
+	src->is_tree = is_rootfs(dir) && !src->o.ref;
 	return src->is_tree || oci_is_image(dir) ? 0 : no_rootfs(err);
 }
 
@@ -384,14 +423,18 @@ static int find_source(struct source *src, const char *path, struct cis_error *e
 	return r < 0 ? cis_wrap(err, r, "%s", path) : 0;
 }
 
-int cis_image_import_ref(const char *name, const char *path, const char *ref,
-			 struct cis_error *err)
+int cis_image_import_with(const char *name, const char *path,
+			  const struct cis_image_import *options, size_t size,
+			  struct cis_error *err)
 {
-	cleanup(source_done) struct source src = {.ref = ref};
+	cleanup(source_done) struct source src = {0};
 	cleanup(store_done) struct store s = STORE_CLOSED;
 	const struct admit_record no_registry = {0};
-	int r = store_check_name(name, err);
+	int r = options ? record_in(&src.o, sizeof src.o, options, size) : 0;
 
+	if (r < 0)
+		return cis_fail_plain(err, -r, "options of another version of the library");
+	r = store_check_name(name, err);
 	if (r == 0)
 		r = admit_start(&no_registry, err);
 	if (r == 0)
@@ -405,5 +448,5 @@ int cis_image_import_ref(const char *name, const char *path, const char *ref,
 
 int cis_image_import(const char *name, const char *path, struct cis_error *err)
 {
-	return cis_image_import_ref(name, path, NULL, err);
+	return cis_image_import_with(name, path, NULL, 0, err);
 }

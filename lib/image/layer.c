@@ -214,7 +214,8 @@ static int make(const struct work *w, const struct unpacker *u, const struct lay
 		return cis_fail(err, -r, "make a directory in %s", w->store->path);
 	fix = (struct layer_fix){.root = root, .w = w, .below = src->below};
 	r = unpacker_run(u, &(struct unpack_job){UNPACK_LAYER, path, src->fd, listing,
-						 layer_fix_turn, &fix}, &got, err);
+						 layer_fix_turn, &fix, src->tell, src->arg},
+			 &got, err);
 	if (r == 0)
 		r = check_digests(src, &got, err);
 	if (r < 0)
@@ -293,7 +294,8 @@ static int compare(const struct store *s, const struct unpacker *u, int dir, con
 		return cis_fail_plain(err, EIO, "its %s is gone", root < 0 ? "root" : "listing");
 	if (read_info(dir, hex, &info, err) < 0)
 		return -EIO;
-	r = unpacker_run(u, &(struct unpack_job){UNPACK_VERIFY, path, -1, listing, NULL, NULL},
+	r = unpacker_run(u, &(struct unpack_job){UNPACK_VERIFY, path, -1, listing, NULL, NULL,
+						 NULL, NULL},
 			 &got, err);
 	if (r == 0 && strcmp(got.list, info.list) != 0)
 		r = cis_fail_plain(err, EIO, "the listing of the layer has changed");

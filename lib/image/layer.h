@@ -23,6 +23,8 @@ struct layer_source {
 	const struct strv *below; /* names of layers below it, the lowest first */
 	uint64_t size;           /* of the blob; not looked at without one */
 	int fd;
+	unpack_tell *tell;       /* may be NULL */
+	void *arg;
 };
 
 /*

@@ -493,19 +493,6 @@ static int check_name(const struct pull *p, struct cis_error *err)
 
 /* ---- compose ------------------------------------------------------------------------ */
 
-static void tell_layer(size_t layer, void *arg)
-{
-	struct pull *p = arg;
-	uint64_t before = 0;
-
-	for (size_t i = 0; i < layer; i++)
-		before += p->had[i] ? 0 : p->img.layers[i].size;
-	p->progress.phase = CIS_IMAGE_UNPACK;
-	p->progress.layer = layer + 1;
-	p->progress.done = MIN(before, p->missing);
-	tell(p);
-}
-
 static int compose(struct pull *p, struct cis_error *err)
 {
 	cleanup(holds_done) struct holds holds = {0};
@@ -518,10 +505,10 @@ static int compose(struct pull *p, struct cis_error *err)
 		.source = p->source,
 		.admitted = &p->admitted,
 		.deadline = p->reg.deadline,
-		.tell = tell_layer,
-		.arg = p,
+		.progress = p->o.progress,
+		.arg = p->o.arg,
 	};
-	int r = compose_read(&c, &holds, err);
+	int r = compose_image(&c, &holds, err);
 
 	if (r < 0)
 		r = import_explain(&p->store, NULL, false, r, err);

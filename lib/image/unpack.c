@@ -379,6 +379,16 @@ static int open_root(const struct unpacker *u, const char *path, bool readonly)
 	return r < 0 ? r : steal_fd(&fd);
 }
 
+/* Who reads it has our own descriptor's place in it. */
+static void tell(void *arg)
+{
+	const struct unpack_job *job = arg;
+	off_t done = lseek(job->in, 0, SEEK_CUR);
+
+	if (done >= 0)
+		job->tell((uint64_t)done, job->tell_arg);
+}
+
 static int run(const struct unpack_job *job, int root, struct birth *b, struct unpacked *got,
 	       struct cis_error *err)
 {
@@ -394,6 +404,8 @@ static int run(const struct unpack_job *job, int root, struct birth *b, struct u
 	last = &l.parts[l.n - 1].h;
 	last->turn = job->turn;
 	last->arg = job->arg;
+	last->wait = job->tell ? tell : NULL;
+	last->wait_arg = (void *)job;
 	last->got = got;
 	hear_line(&l);
 	end_line(&l);

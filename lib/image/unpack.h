@@ -47,6 +47,8 @@ enum unpack_what {
 	UNPACK_VERIFY, /* @dir is compared with @listing */
 };
 
+/* While it runs, a few times a second: so many bytes of @in were read. */
+typedef void unpack_tell(uint64_t done, void *arg);
 /* In the middle of UNPACK_LAYER, while the helper waits: what only the caller can do. */
 typedef int unpack_turn(const struct unpacked *so_far, void *arg, struct cis_error *err);
 
@@ -60,6 +62,8 @@ struct unpack_job {
 	int in, listing; /* -1 where there is none */
 	unpack_turn *turn;
 	void *arg;
+	unpack_tell *tell; /* may be NULL */
+	void *tell_arg;
 };
 int unpacker_run(const struct unpacker *u, const struct unpack_job *job, struct unpacked *ret,
 		 struct cis_error *err);
