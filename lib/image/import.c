@@ -8,7 +8,6 @@
 #include <cisandbox.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,12 +15,12 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "import.h"
 #include "../base/fd.h"
+#include "../base/io.h"
 #include "../base/record.h"
 #include "../base/spawn.h"
 #include "../base/str.h"
@@ -126,24 +125,14 @@ static int make_dir(const struct work *w, const char *name, struct cis_error *er
 	return 0;
 }
 
-/*
- * Without waiting: for who writes to a named pipe we might wait for ever. One without a name, of
- * a shell's making, has somebody.
- */
 static int open_archive(const char *path, struct cis_error *err)
 {
-	cleanup_close int fd = open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-	struct statfs fs;
-	struct stat st;
+	int fd = io_open_given(path);
 
-	if (fd < 0 || fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
-		return cis_fail(err, errno, "open");
-	if (S_ISFIFO(st.st_mode) && fs.f_type != PIPEFS_MAGIC)
-		return cis_fail_plain(err, EINVAL, "it is a named pipe (cat it into \"cisandbox "
+	if (fd == -ENXIO)
+		return cis_fail_plain(err, ENXIO, "it is a named pipe (cat it into \"cisandbox "
 				      "image import --name NAME -\")");
-	if (fcntl(fd, F_SETFL, 0) < 0)
-		return cis_fail(err, errno, "open");
-	return steal_fd(&fd);
+	return fd < 0 ? cis_fail(err, -fd, "open") : fd;
 }
 
 static void tell_archive(uint64_t done, void *arg)
