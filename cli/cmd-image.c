@@ -26,7 +26,7 @@
 
 static const char usage[] =
 	"Usage: cisandbox image build [debian]\n"
-	"       cisandbox image import [--name NAME] [--ref TAG] DIR|TAR\n"
+	"       cisandbox image import [--name NAME] [--ref TAG] DIR|TAR|-\n"
 	"       cisandbox image pull [OPTION]... REF\n"
 	"       cisandbox image list [--json]\n"
 	"       cisandbox image inspect NAME\n"
@@ -39,7 +39,7 @@ static const char usage[] =
 	"  import   Take in an image: an OCI layout as directory or tar, what docker save\n"
 	"           wrote, or a root file system as directory or tar; tars compressed or not.\n"
 	"           The name is that of the file unless --name says another. --ref: which,\n"
-	"           of several\n"
+	"           of several. -: a tar on standard input\n"
 	"  pull     Take in an image of a registry, with skopeo: debian:12,\n"
 	"           ghcr.io/a/b@sha256:...\n"
 	"           The name is that of the image unless --name says another; \"/\" and \":\"\n"
@@ -80,7 +80,9 @@ static int run_import(struct work_report *report, void *arg, struct cis_error *e
 
 	snprintf(report->image.name, sizeof report->image.name, "%s", t->name);
 	/* Another image being unreadable is no failure of this one. */
-	if (r == 0 && cis_image_list(&list, &n, NULL) == 0)
+	if (r == 0)
+		cis_image_list(&list, &n, NULL);
+	if (list)
 		for (size_t i = 0; i < n; i++)
 			if (strcmp(list[i].name, t->name) == 0)
 				report->image = list[i];
@@ -376,16 +378,18 @@ static int image_import(int argc, char **argv, const struct options *o)
 	static const char verb[] = "image import";
 	const char *name = o->name;
 	char from_path[256];
+	bool is_stdin;
 
 	if (argc != 1)
 		return cli_usage_error(verb, "want one directory or tar");
+	is_stdin = strcmp(argv[0], "-") == 0;
 	if (!name) {
-		if (name_of(argv[0], from_path, sizeof from_path) < 0)
+		if (is_stdin || name_of(argv[0], from_path, sizeof from_path) < 0)
 			return cli_usage_error(verb, "%s: give a --name", argv[0]);
 		name = from_path;
 	}
 	work_catch_signals();
-	return import_and_tell(verb, name, argv[0], o->ref);
+	return import_and_tell(verb, name, is_stdin ? "/dev/stdin" : argv[0], o->ref);
 }
 
 struct to_pull {
@@ -425,6 +429,8 @@ static int list_json(void)
 	char *text = NULL;
 	int r = cis_image_list_json(&text, &err);
 
+	if (r < 0 && text) /* but for one that cannot be read */
+		cli_print_json("image list", 0, text, &err);
 	return cli_print_json("image list", r, text, &err);
 }
 
@@ -433,13 +439,15 @@ static int image_list(int argc, char **argv, const struct options *o)
 	struct cis_image *list = NULL;
 	struct cis_error err = {0};
 	size_t n = 0;
+	int r;
 
 	(void)argv;
 	if (argc > 0)
 		return cli_usage_error("image list", "too many names");
 	if (o->json)
 		return list_json();
-	if (cis_image_list(&list, &n, &err) < 0)
+	r = cis_image_list(&list, &n, &err);
+	if (r < 0 && !list)
 		return cli_error("image list", &err);
 	printf("%-24s %-19s %8s  %s\n", "NAME", "DIGEST", "SIZE", "CREATED");
 	for (size_t i = 0; i < n; i++) {
@@ -453,7 +461,9 @@ static int image_list(int argc, char **argv, const struct options *o)
 		       (unsigned long long)((list[i].size + 500000) / 1000000), when);
 	}
 	free(list);
-	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
+	if (fflush(stdout) != 0)
+		return EXIT_OURS;
+	return r < 0 ? cli_error("image list", &err) : 0;
 }
 
 static int image_rm(int argc, char **argv, const struct options *o)
@@ -489,19 +499,21 @@ static int image_prune(int argc, char **argv, const struct options *o)
 {
 	uint64_t layers = 0, bytes = 0;
 	struct cis_error err = {0};
+	int r;
 
 	(void)argv;
 	if (argc > 0)
 		return cli_usage_error("image prune", "too many names");
-	if (cis_image_prune(&layers, &bytes, &err) < 0)
-		return cli_error("image prune", &err);
+	r = cis_image_prune(&layers, &bytes, &err);
 	if (o->json)
 		printf("{\n  \"layers\": %llu,\n  \"bytes\": %llu\n}\n",
 		       (unsigned long long)layers, (unsigned long long)bytes);
 	else
 		printf("%llu layers, %llu MB\n", (unsigned long long)layers,
 		       (unsigned long long)((bytes + 500000) / 1000000));
-	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
+	if (fflush(stdout) != 0)
+		return EXIT_OURS;
+	return r < 0 ? cli_error("image prune", &err) : 0;
 }
 
 static int verify_all(void)
@@ -512,7 +524,7 @@ static int verify_all(void)
 	size_t n = 0;
 
 	if (cis_image_list(&list, &n, &err) < 0)
-		return cli_error("image verify", &err);
+		status = cli_error("image verify", &err);
 	for (size_t i = 0; i < n; i++)
 		if (cis_image_verify(list[i].name, &err) < 0)
 			status = cli_error("image verify", &err);

@@ -206,7 +206,12 @@ static void stop_programs(struct work_child *c, bool is_new)
 	DIR *proc = opendir("/proc");
 	struct dirent *e;
 
-	(void)is_new; /* the first may have come between two programs */
+	/*
+	 * The first may have come between two programs, so more turns are taken. Who says it
+	 * twice wants the end, whatever the library waits for; the next import tidies up.
+	 */
+	if (is_new && times_caught > 1)
+		kill(c->pid, SIGKILL);
 	while (proc && (e = readdir(proc))) {
 		int pid = atoi(e->d_name);
 

@@ -556,6 +556,7 @@ struct cis_image {
 	int64_t created;
 	uint64_t layers; /* 0: it is one tree */
 };
+/* -errno about one image alone: *ret is there all the same, of the others. */
 int cis_image_list(struct cis_image **ret, size_t *ret_n, struct cis_error *err);
 int cis_image_list_json(char **ret, struct cis_error *err);
 /*

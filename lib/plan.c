@@ -361,27 +361,21 @@ static int plan_resolver(struct plan *p, int rootfd)
 static int plan_workdir(struct plan *p, int rootfd, struct cis_error *err)
 {
 	cleanup_free char *path = NULL;
-	struct stat st;
 	int r;
 
 	if (p->spec->workdir || !p->config.workdir)
 		return 0;
-	r = path_resolve(rootfd, p->config.workdir, &path, err);
-	if (r < 0)
-		return cis_wrap(err, r, "the image's WorkingDir");
-	if (!*path || fstatat(rootfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return 0;
-	for (char *slash = path; slash && r >= 0;) {
+	r = path_resolve_dir(rootfd, p->config.workdir, &path, err);
+	if (r <= 0)
+		return r < 0 ? cis_wrap(err, r, "the image's WorkingDir") : 0;
+	for (size_t n = 0; path[n] && r >= 0;) {
 		cleanup_free char *upper = NULL;
 
-		slash = strchr(slash + 1, '/');
-		if (slash)
-			*slash = '\0';
-		r = str_format(&upper, "root/upper/%s", path);
+		n += 1 + strcspn(path + n + 1, "/");
+		r = str_format(&upper, "root/upper/%.*s", (int)n, path);
 		if (r >= 0)
-			r = add_scratch_dir(p, rootfd, keep(p, upper), path);
-		if (slash)
-			*slash = '/';
+			r = add_scratch_dir(p, rootfd, keep(p, upper),
+					    upper + strlen("root/upper/"));
 	}
 	return r < 0 ? cis_fail(err, -r, "plan") : 0;
 }

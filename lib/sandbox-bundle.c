@@ -21,6 +21,7 @@
 #include "bundle/config.h"
 #include "bundle/dir.h"
 #include "bundle/tree.h"
+#include "fs/path.h"
 #include "isolate/ids.h"
 #include "notify/traps.h"
 #include "sandbox.h"
@@ -173,6 +174,16 @@ static int read_annotations(struct bundle *b, const struct spec *s, struct cis_e
 	return s->image ? image_annotations_read(b->plan.image, s->image, &b->annotations, err) : 0;
 }
 
+/* Runtimes make the one that the image names, and would fail with words of their own. */
+static int check_workdir(const struct bundle *b, struct cis_error *err)
+{
+	const char *image = b->plan.spec->workdir ? NULL : b->plan.config.workdir;
+	cleanup_free char *path = NULL;
+	int r = image ? path_resolve_dir(b->root, image, &path, err) : 0;
+
+	return r < 0 ? cis_wrap(err, r, "the image's WorkingDir") : 0;
+}
+
 static int gather(struct bundle *b, struct cis_sandbox *sb, char *const argv[],
 		  const struct cis_bundle *how, size_t size, struct cis_error *err)
 {
@@ -189,6 +200,8 @@ static int gather(struct bundle *b, struct cis_sandbox *sb, char *const argv[],
 		r = check_spec(s, err);
 	if (r >= 0)
 		r = b->root = plan_open_root(&b->plan, err);
+	if (r >= 0)
+		r = check_workdir(b, err);
 	if (r >= 0)
 		r = plan_payload(&b->plan, s, argv, b->root, err);
 	if (r >= 0)

@@ -58,7 +58,7 @@ def sha(data):
 class Layout:
     def __init__(self, path):
         self.path = path
-        self.layers, self.diffs = [], []
+        self.layers, self.diffs, self.wants = [], [], {}
         self.platform = {"architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(
             os.uname().machine, os.uname().machine), "os": "linux"}
         os.makedirs(path + "/blobs/sha256")
@@ -79,7 +79,8 @@ class Layout:
         return self
 
     def config(self):
-        return dict(self.platform, rootfs={"type": "layers", "diff_ids": self.diffs})
+        return dict(self.platform, config=self.wants,
+                    rootfs={"type": "layers", "diff_ids": self.diffs})
 
     def manifest(self, **change):
         doc = {"schemaVersion": 2, "mediaType": MANIFEST,
@@ -297,6 +298,25 @@ def other_platform(path):
     l.layer(base().end()).end()
 
 
+def wants(**config):
+    """What no run can give it, or nobody should."""
+    def make(path):
+        l = Layout(path)
+        l.wants = config
+        l.layer(base().end()).end()
+    return make
+
+
+def own_words(**change):
+    return lambda path: Layout(path).layer(base().end()).end(**change)
+
+
+def root_opaque(path):
+    """Of three layers the second hides all of the first."""
+    Layout(path).layer(base().end()).layer(base().add("second").add(".wh..wh..opq").add("bin/.wh.find").end()) \
+        .layer(Layer().add("etc/third").add(".wh.salt").end()).end()
+
+
 def platforms(path):
     """An index in an index; of three platforms one is ours, and one is no platform."""
     l = Layout(path).layer(base().end())
@@ -358,7 +378,13 @@ CASES = {
     "no-blob": no_blob, "link-blob": link_blob, "tampered-manifest": tampered_manifest, "media": media,
     "foreign": foreign, "artifact": artifact, "counts": counts, "layers129": layers129,
     "digest-path": digest_path, "other-platform": other_platform, "platforms": platforms, "loop": loop,
-    "big-json": big_json,
+    "big-json": big_json, "root-opaque": root_opaque,
+    "env-no-value": wants(Env=["NOEQ"]), "env-text": wants(Env="x"), "workdir-relative": wants(WorkingDir="../../etc"),
+    "stop-signal": wants(StopSignal="SIGNOPE"), "workdir-in-file": wants(WorkingDir="/etc/passwd/x"),
+    "schema1": own_words(schemaVersion=1), "both": own_words(mediaType=INDEX, manifests=[]),
+    "many-attributes": one(lambda t: t.add("x", b"x", pax_headers={
+        f"SCHILY.xattr.user.{i:04}": "v" * 40 for i in range(2000)})),
+    "big-attribute": one(lambda t: t.add("x", b"x", pax_headers={"SCHILY.xattr.user.x": "v" * 70000})),
     "stdin": lambda path: Layout(path).layer(sys.stdin.buffer.read()).end(),
     "plain": lambda path: Layout(path).layer(base().end()).end(),
 }

@@ -76,8 +76,13 @@ static void attributes(const struct work *w, int fd, struct archive_entry *e)
 	while (archive_entry_xattr_next(e, &name, &value, &n) == ARCHIVE_OK) {
 		if (!name || !is_kept(name))
 			continue;
-		if (fsetxattr(fd, name, value, n, 0) < 0)
-			fail_errno(errno, "attribute %.100s of %s", name, w->name);
+		if (fsetxattr(fd, name, value, n, 0) == 0)
+			continue;
+		/* One file has room for some kilobytes of them, on a disk that is not full. */
+		if (errno == ENOSPC || errno == E2BIG)
+			fail(E2BIG, "attribute %.100s of %s, with %zu bytes, is more than the "
+			     "file system keeps of one file", name, w->name, n);
+		fail_errno(errno, "attribute %.100s of %s", name, w->name);
 	}
 }
 

@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "fd.h"
@@ -75,6 +78,19 @@ int io_read_fd(int fd, size_t max, char **ret, size_t *ret_len)
 		*ret_len = len;
 	*ret = steal_ptr(&buf);
 	return 0;
+}
+
+int io_open_given(const char *path)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	struct statfs fs;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+		return -errno;
+	if (S_ISFIFO(st.st_mode) && fs.f_type != PIPEFS_MAGIC)
+		return -ENXIO;
+	return fcntl(fd, F_SETFL, 0) < 0 ? -errno : steal_fd(&fd);
 }
 
 int io_read_file_at(int dfd, const char *path, size_t max, char **ret, size_t *ret_len)

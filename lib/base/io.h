@@ -16,6 +16,12 @@ int io_write_all(int fd, const void *buf, size_t n);
 int io_write_file_at(int dfd, const char *path, const char *text);
 
 /*
+ * A file that people name, for reading, without waiting for somebody to write to it: -ENXIO if it
+ * is a named pipe. One without a name, of a shell's "<(...)", has a writer.
+ */
+int io_open_given(const char *path);
+
+/*
  * Reads a file of at most @max bytes into a fresh, NUL-terminated buffer that
  * the caller frees. -EFBIG if it is longer. *ret_len may be NULL.
  */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "path.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "../base/fd.h"
 #include "../base/str.h"
@@ -179,6 +182,18 @@ int path_make(int rootfd, const char *target, bool file)
 		dir = next;
 	}
 	return dir < 0 ? dir : 0;
+}
+
+int path_resolve_dir(int rootfd, const char *path, char **ret, struct cis_error *err)
+{
+	struct stat st;
+	int r = path_resolve(rootfd, path, ret, err);
+
+	if (r < 0 || !**ret)
+		return r;
+	if (fstatat(rootfd, *ret, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 1 : cis_fail(err, errno, "%s", path);
+	return S_ISDIR(st.st_mode) ? 0 : cis_fail(err, ENOTDIR, "%s", path);
 }
 
 bool path_is_below(const char *s)

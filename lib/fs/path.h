@@ -21,6 +21,9 @@
  */
 int path_resolve(int rootfd, const char *path, char **ret, struct cis_error *err);
 
+/* Of a directory. 1: it is not there, and could be made; -ENOTDIR: a file is, or is in the way. */
+int path_resolve_dir(int rootfd, const char *path, char **ret, struct cis_error *err);
+
 /*
  * Opens a file inside for reading, following links as inside, but never onto another
  * mount: a job may have put a file system of its own there that never answers.

@@ -149,8 +149,10 @@ static int take_word(struct words *w, char *word, struct cis_error *err)
 	}
 	if (value)
 		*value++ = '\0';
-	for (size_t i = 0; i < ARRAY_SIZE(keys) && value && *value; i++)
-		if (strcmp(word, keys[i].key) == 0 && !*keys[i].to)
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (strcmp(word, keys[i].key) == 0 && !(value && *value))
+			return cis_fail_plain(err, EINVAL, "--verify: %s needs a value", word);
+		else if (strcmp(word, keys[i].key) == 0 && !*keys[i].to)
 			return str_set(keys[i].to, value) < 0 ? cis_fail(err, ENOMEM, "--verify")
 							      : 0;
 	return cis_fail_plain(err, EINVAL, "--verify: \"%.100s\" is none of cosign-key=FILE, "

@@ -24,6 +24,8 @@
 #include "../base/clock.h"
 #include "../base/fd.h"
 #include "../base/io.h"
+#include "../base/json.h"
+#include "../base/sha256.h"
 #include "../fs/overlay.h"
 #include "info.h"
 #include "oci.h"
@@ -148,6 +150,8 @@ static int hold(const struct compose *c, struct holds *holds, struct cis_error *
 		r = check_total(c, l, &all, err);
 		if (r < 0)
 			return r;
+		if (layer_hides_below(c->w->store, l->chain))
+			strv_done(&below);
 		if (strv_add(&below, l->chain) < 0)
 			return cis_fail(err, ENOMEM, "image");
 	}
@@ -179,16 +183,24 @@ static int write_text(int dir, const char *name, const char *text)
 	return fd < 0 ? -errno : io_write_all(fd, text, strlen(text));
 }
 
+struct link {
+	char name[8], to[UNPACK_HEX + 32];
+};
+
+static struct link link_of(const struct strv *layers, size_t i)
+{
+	struct link l = {.name = {'l', '/', overlay_layer_name(i)}};
+
+	snprintf(l.to, sizeof l.to, "../../../layers/%s/root", layers->v[i]);
+	return l;
+}
+
 static int write_links(int dir, const struct strv *layers)
 {
 	for (size_t i = 0; i < layers->n; i++) {
-		cleanup_free char *to = NULL;
-		char name[8] = {'l', '/', overlay_layer_name(i)};
-		int r = str_format(&to, "../../../layers/%s/root", layers->v[i]);
+		const struct link l = link_of(layers, i);
 
-		if (r < 0)
-			return r;
-		if (symlinkat(to, dir, name) < 0)
+		if (symlinkat(l.to, dir, l.name) < 0)
 			return -errno;
 	}
 	return 0;
@@ -233,4 +245,69 @@ int compose_image(const struct compose *c, struct holds *holds, struct cis_error
 	snprintf(info.img.digest, sizeof info.img.digest, "sha256:%s", c->img->digest);
 	r = write_image(c->w, c->img, &info);
 	return r < 0 ? cis_fail(err, -r, "write to %s", c->w->store->path) : 0;
+}
+
+/* ---- looking after it ------------------------------------------------------------------- */
+
+static int check_text(int dir, const char *name, const char *hex, char **ret, size_t *ret_len,
+		      struct cis_error *err)
+{
+	char found[UNPACK_HEX];
+	int r = io_read_file_at(dir, name, JSON_MAX_TEXT, ret, ret_len);
+
+	if (r < 0)
+		return cis_fail_plain(err, EIO, "%s: %s", name, strerror(-r));
+	sha256_hex(*ret, *ret_len, found);
+	return strcmp(found, hex) == 0
+		       ? 0
+		       : cis_fail_plain(err, EIO, "%s has the digest sha256:%s, not sha256:%s",
+					name, found, hex);
+}
+
+static int check_links(int dir, const struct strv *layers, struct cis_error *err)
+{
+	for (size_t i = 0; i < layers->n; i++) {
+		const struct link l = link_of(layers, i);
+		char to[sizeof l.to];
+		ssize_t n = readlinkat(dir, l.name, to, sizeof to);
+
+		if (n != (ssize_t)strlen(l.to) || memcmp(to, l.to, (size_t)n) != 0)
+			return cis_fail_plain(err, EIO, "%s is no link to layer sha256:%.12s",
+					      l.name, layers->v[i]);
+	}
+	return 0;
+}
+
+int compose_linked(int dir, struct strv *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < IMAGE_LAYERS_MAX && r == 0; i++) {
+		const char name[8] = {'l', '/', overlay_layer_name(i)};
+		char to[sizeof(struct link)] = "", hex[UNPACK_HEX];
+
+		if (readlinkat(dir, name, to, sizeof to - 1) > 0 &&
+		    sscanf(to, "../../../layers/%64[0-9a-f]/root", hex) == 1)
+			r = strv_add(ret, hex);
+	}
+	return r;
+}
+
+int compose_check(int dir, const struct image_info *info, struct cis_error *err)
+{
+	cleanup_free char *manifest = NULL, *config = NULL;
+	const char *hex = info->img.digest + strlen("sha256:");
+	struct oci_lead lead;
+	size_t len;
+	int r = 0;
+
+	if (faccessat(dir, "manifest.json", F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		r = check_text(dir, "manifest.json", hex, &manifest, &len, err);
+		if (r == 0)
+			r = oci_follow(manifest, len, "manifest.json", NULL, &lead, err);
+		hex = lead.hex;
+	}
+	if (r == 0)
+		r = check_text(dir, "config.json", hex, &config, &len, err);
+	return r < 0 ? r : check_links(dir, &info->layers, err);
 }

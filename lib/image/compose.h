@@ -7,6 +7,7 @@
 
 #include "../base/error.h"
 #include "admit.h"
+#include "info.h"
 #include "layer.h"
 #include "oci.h"
 
@@ -34,5 +35,14 @@ struct compose {
 	void *arg;
 };
 int compose_image(const struct compose *c, struct holds *holds, struct cis_error *err);
+
+/* Of whose image.json cannot be read: layers that its links lead to, in hex. */
+int compose_linked(int dir, struct strv *ret);
+
+/*
+ * Whether all of the image's directory but image.json is as it was made, that is, all but the
+ * layers: cheap enough for each start. -EIO: it is corrupt.
+ */
+int compose_check(int dir, const struct image_info *info, struct cis_error *err);
 
 #endif

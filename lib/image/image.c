@@ -41,6 +41,7 @@
 #include "../base/json.h"
 #include "../base/str.h"
 #include "../state.h"
+#include "compose.h"
 #include "info.h"
 #include "layer.h"
 #include "store.h"
@@ -49,8 +50,9 @@
 /* ---- list -------------------------------------------------------------------- */
 
 struct images {
-	struct image_info *v;
+	struct image_info *v; /* those that are broken, too */
 	size_t n;
+	struct cis_error why; /* of the first that is broken */
 };
 
 static void images_done(struct images *l)
@@ -58,6 +60,21 @@ static void images_done(struct images *l)
 	for (size_t i = 0; i < l->n; i++)
 		image_info_done(&l->v[i]);
 	free(l->v);
+}
+
+/* One that cannot be read is no reason to stop; who wants to know finds it in @l. */
+static int take_broken(int dir, const char *entry, const char *name,
+		       struct images *l, struct cis_error *why)
+{
+	struct image_info *info = &l->v[l->n];
+
+	info->broken = true;
+	snprintf(info->img.name, sizeof info->img.name, "%s", name);
+	if (entry == name)
+		cis_hint(why, "cisandbox image rm %s removes the image", name);
+	if (!l->why.code)
+		l->why = *why;
+	return compose_linked(dir, &info->layers);
 }
 
 /*
@@ -74,22 +91,22 @@ static int list_entry(const struct store *s, const char *entry, const char *name
 	if (!bigger)
 		return cis_fail(err, ENOMEM, "image list");
 	l->v = bigger;
-	l->v[l->n] = (struct image_info){0};
 	do {
 		cleanup_close int fd = tree_open_dir(s->fd, entry);
+		struct cis_error why = {0};
 
 		if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
 			return 0;
 		if (fd < 0)
 			return cis_fail(err, -fd, "%s/%s", s->path, entry);
-		r = image_info_read(s, fd, name, &l->v[l->n], err);
+		l->v[l->n] = (struct image_info){0};
+		r = image_info_read(s, fd, name, &l->v[l->n], &why);
 		still = store_is_still(fd, s->fd, entry);
+		if (r < 0 && still && take_broken(fd, entry, name, l, &why) < 0)
+			return cis_fail(err, ENOMEM, "image list");
 	} while (r < 0 && !still);
-	if (r == 0)
-		l->n++;
-	else if (err && entry == name)
-		cis_hint(err, "cisandbox image rm %s removes the image", name);
-	return r;
+	l->n++;
+	return 0;
 }
 
 static int by_image_name(const void *a, const void *b)
@@ -149,6 +166,13 @@ static int list_store(struct images *l, struct cis_error *err)
 	return list_all(&s, l, err);
 }
 
+static int tell_broken(const struct images *l, struct cis_error *err)
+{
+	if (l->why.code && err)
+		*err = l->why;
+	return -l->why.code;
+}
+
 int cis_image_list(struct cis_image **ret, size_t *ret_n, struct cis_error *err)
 {
 	cleanup(images_done) struct images l = {0};
@@ -160,11 +184,12 @@ int cis_image_list(struct cis_image **ret, size_t *ret_n, struct cis_error *err)
 	v = calloc(l.n + 1, sizeof *v);
 	if (!v)
 		return cis_fail(err, ENOMEM, "image list");
+	*ret_n = 0;
 	for (size_t i = 0; i < l.n; i++)
-		v[i] = l.v[i].img;
-	*ret_n = l.n;
+		if (!l.v[i].broken)
+			v[(*ret_n)++] = l.v[i].img;
 	*ret = v;
-	return 0;
+	return tell_broken(&l, err);
 }
 
 int cis_image_list_json(char **ret, struct cis_error *err)
@@ -176,9 +201,10 @@ int cis_image_list_json(char **ret, struct cis_error *err)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; doc && i < l.n; i++)
-		json_push(doc, image_info_json(&l.v[i]));
+		if (!l.v[i].broken)
+			json_push(doc, image_info_json(&l.v[i]));
 	r = doc ? json_write(doc, JSON_PRETTY, ret) : -ENOMEM;
-	return r < 0 ? cis_fail(err, -r, "image list") : 0;
+	return r < 0 ? cis_fail(err, -r, "image list") : tell_broken(&l, err);
 }
 
 /* What config.json says, as it stands there. */
@@ -309,7 +335,7 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Of all images, sorted, each once. One that cannot be read may refer to any layer. */
+/* Of all images, sorted. One that cannot be read refers to those that its links name. */
 static int layers_in_use(const struct store *s, struct strv *ret, struct cis_error *err)
 {
 	cleanup(images_done) struct images l = {0};
@@ -390,9 +416,14 @@ int image_drop_unused(const struct store *s, struct strv *only, uint64_t *ret_la
 int cis_image_prune(uint64_t *ret_layers, uint64_t *ret_bytes, struct cis_error *err)
 {
 	cleanup(store_done) struct store s = STORE_CLOSED;
+	cleanup(images_done) struct images l = {0};
 	int r = store_open(&s, err);
 
-	return r < 0 ? r : image_drop_unused(&s, NULL, ret_layers, ret_bytes, err);
+	if (r == 0)
+		r = image_drop_unused(&s, NULL, ret_layers, ret_bytes, err);
+	if (r == 0)
+		r = list_all(&s, &l, err);
+	return r < 0 ? r : tell_broken(&l, err);
 }
 
 /* The tree of an image that has no layers, whatever has its name by now. */
@@ -422,7 +453,8 @@ static int verify_all(const struct work *w, const struct image_info *info, int d
 
 	if (!info->layers.n)
 		return verify_tree(info, dir, err);
-	r = unpacker_init(&u, work_name(w), err);
+	worst = compose_check(dir, info, err);
+	r = unpacker_init(&u, work_name(w), worst ? &later : err);
 	for (size_t i = 0; r == 0 && i < info->layers.n; i++) {
 		struct cis_error *to = worst ? &later : err;
 		int k = layer_verify(w->store, &u, info->layers.v[i], to);
@@ -430,7 +462,7 @@ static int verify_all(const struct work *w, const struct image_info *info, int d
 		/* All that are corrupt are marked, the first is told. */
 		worst = worst ? worst : k;
 	}
-	return r < 0 ? r : worst;
+	return worst ? worst : r;
 }
 
 int cis_image_verify(const char *name, struct cis_error *err)
@@ -471,11 +503,20 @@ static int tree_paths(const char *name, int dir, struct strv *ret, struct cis_er
 	return 1;
 }
 
-/* A corrupt layer is no base for a job, whoever else has been told of it. */
-static int layer_paths(const struct store *s, const char *name, const struct image_info *info,
-		       struct strv *ret, struct cis_error *err)
+/*
+ * A corrupt layer is no base for a job, whoever else has been told of it. Below one that hides
+ * all the others nothing is to be seen.
+ */
+static int layer_paths(const struct store *s, const char *name, int dir,
+		       const struct image_info *info, struct strv *ret, struct cis_error *err)
 {
-	for (size_t i = 0; i < info->layers.n; i++) {
+	bool more = true;
+
+	if (compose_check(dir, info, err) < 0) {
+		cis_wrap(err, -EIO, "image \"%s\" is corrupt", name);
+		return cis_hint(err, "importing or pulling the image again repairs it");
+	}
+	for (size_t i = 0; i < info->layers.n && more; i++) {
 		cleanup_free char *path = NULL;
 		const char *hex = info->layers.v[i];
 
@@ -487,6 +528,7 @@ static int layer_paths(const struct store *s, const char *name, const struct ima
 		if (str_format(&path, "%s/layers/%s/root", state_data_root(), hex) < 0 ||
 		    strv_add(ret, path) < 0)
 			return cis_fail(err, ENOMEM, "image \"%s\"", name);
+		more = !layer_hides_below(s, hex);
 	}
 	return 0;
 }
@@ -515,7 +557,7 @@ int image_open(const char *name, struct strv *ret_paths, int *ret_dir, struct ci
 	if (r >= 0)
 		r = check_admitted(&info, err);
 	if (r >= 0)
-		r = info.layers.n ? layer_paths(&s, name, &info, ret_paths, err)
+		r = info.layers.n ? layer_paths(&s, name, dir, &info, ret_paths, err)
 				  : tree_paths(name, dir, ret_paths, err);
 	if (r < 0)
 		return r;

@@ -20,6 +20,7 @@
 
 #include "import.h"
 #include "../base/fd.h"
+#include "../base/io.h"
 #include "../base/record.h"
 #include "../base/spawn.h"
 #include "../base/str.h"
@@ -51,9 +52,13 @@ static int no_rootfs(struct cis_error *err)
 			      "nor an image (it has no oci-layout or manifest.json)");
 }
 
-/* What both tars are told: keep all that there is to know of a file. */
+/*
+ * What both tars are told: keep what an image has of a file. Of attributes that is what the
+ * unpacker keeps; what is the overlay's own would be a mark in a layer.
+ */
 #define TAR_KEEP \
-	"--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls", "--force-local"
+	"--numeric-owner", "--xattrs", "--xattrs-include=user.*", \
+	"--xattrs-include=security.capability", "--xattrs-exclude=user.overlay.*", "--force-local"
 
 struct source {
 	char *path; /* begins with "/" or "./" */
@@ -120,6 +125,16 @@ static int make_dir(const struct work *w, const char *name, struct cis_error *er
 	return 0;
 }
 
+static int open_archive(const char *path, struct cis_error *err)
+{
+	int fd = io_open_given(path);
+
+	if (fd == -ENXIO)
+		return cis_fail_plain(err, ENXIO, "it is a named pipe (cat it into \"cisandbox "
+				      "image import --name NAME -\")");
+	return fd < 0 ? cis_fail(err, -fd, "open") : fd;
+}
+
 static void tell_archive(uint64_t done, void *arg)
 {
 	struct source *src = arg;
@@ -131,7 +146,7 @@ static void tell_archive(uint64_t done, void *arg)
 static int extract(const struct work *w, const struct unpacker *u, struct source *src,
 		   const char *name, struct cis_error *err)
 {
-	cleanup_close int in = open(src->path, O_RDONLY | O_CLOEXEC);
+	cleanup_close int in = open_archive(src->path, err);
 	cleanup(unpacked_done) struct unpacked got = {0};
 	struct unpack_job job = {.what = UNPACK_TREE, .in = in, .listing = -1, .tell_arg = src};
 	cleanup_free char *path = NULL;
@@ -139,7 +154,7 @@ static int extract(const struct work *w, const struct unpacker *u, struct source
 	int r;
 
 	if (in < 0)
-		return cis_fail(err, errno, "open");
+		return in;
 	if (str_format(&path, "%s/%s", w->path, name) < 0)
 		return cis_fail(err, ENOMEM, "unpack");
 	job.path = path;

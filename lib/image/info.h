@@ -17,6 +17,7 @@ struct image_info {
 	uint64_t verity;    /* of a tree: bytes of its files that have fs-verity */
 	char *source;       /* what was pulled: "docker.io/library/debian:12"; NULL: it was not */
 	struct admit_record admitted;
+	bool broken; /* image.json cannot be read: only its name is known, and what its links say */
 };
 void image_info_done(struct image_info *info);
 

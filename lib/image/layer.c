@@ -130,11 +130,27 @@ int layer_size(const struct store *s, const char *hex, uint64_t *ret, uint64_t *
 
 /* ---- finding one ------------------------------------------------------------------------ */
 
+/* By verify; or one that was not even there would say so at each start, and never be mended. */
+static bool is_bad(int dir)
+{
+	cleanup_close int root = tree_open_dir(dir, "root");
+
+	return root < 0 || store_is_marked(dir);
+}
+
 bool layer_is_corrupt(const struct store *s, const char *hex)
 {
 	cleanup_close int dir = tree_open_dir(s->layers, hex);
 
-	return dir < 0 || store_is_marked(dir);
+	return dir < 0 || is_bad(dir);
+}
+
+bool layer_hides_below(const struct store *s, const char *hex)
+{
+	cleanup_close int dir = tree_open_dir(s->layers, hex);
+	cleanup_close int root = dir < 0 ? dir : tree_open_dir(dir, "root");
+
+	return root >= 0 && !layer_lost_opaque(root, "");
 }
 
 int layer_hold(const struct store *s, const char *hex, struct cis_error *err)
@@ -149,7 +165,7 @@ int layer_hold(const struct store *s, const char *hex, struct cis_error *err)
 			return cis_fail(err, -r, "layer sha256:%.12s", hex);
 		if (!store_is_still(fd, s->layers, hex))
 			continue; /* pruned, or repaired, before we had the lock */
-		return store_is_marked(fd) ? -ENOENT : steal_fd(&fd);
+		return is_bad(fd) ? -ENOENT : steal_fd(&fd);
 	}
 }
 
@@ -223,7 +239,7 @@ static int publish(const struct work *w, const char *hex, struct cis_error *err)
 	}
 	if (old < 0)
 		return cis_fail(err, -old, "layer sha256:%.12s", hex);
-	if (!store_is_marked(old))
+	if (!is_bad(old))
 		return 0;
 	r = image_layer_is_idle(w->store, hex, err);
 	if (r == 0 && renameat2(w->fd, "layer", w->store->layers, hex, RENAME_EXCHANGE) < 0)
@@ -252,16 +268,14 @@ int layer_add(const struct work *w, const struct unpacker *u, const struct layer
 
 /* ---- looking after them ------------------------------------------------------------------ */
 
-static int check_opaque(int dir, const struct strv *paths, struct cis_error *err)
+static int check_opaque(int root, const struct strv *paths, struct cis_error *err)
 {
-	cleanup_close int root = tree_open_dir(dir, "root");
-
-	for (size_t i = 0; root >= 0 && i < paths->n; i++) {
+	for (size_t i = 0; i < paths->n; i++) {
 		if (layer_lost_opaque(root, paths->v[i]))
 			return cis_fail_plain(err, EIO, "%s is not as it was unpacked",
 					      *paths->v[i] ? paths->v[i] : ".");
 	}
-	return root < 0 ? cis_fail(err, EIO, "root") : 0;
+	return 0;
 }
 
 static int compare(const struct store *s, const struct unpacker *u, int dir, const char *hex,
@@ -271,12 +285,13 @@ static int compare(const struct store *s, const struct unpacker *u, int dir, con
 	cleanup(info_done) struct info info = {0};
 	cleanup_free char *path = NULL;
 	cleanup_close int listing = openat(dir, "listing", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_close int root = tree_open_dir(dir, "root");
 	int r = str_format(&path, "%s/../layers/%s/root", s->path, hex);
 
 	if (r < 0)
 		return cis_fail(err, -r, "layer");
-	if (listing < 0)
-		return cis_fail(err, EIO, "its listing");
+	if (listing < 0 || root < 0)
+		return cis_fail_plain(err, EIO, "its %s is gone", root < 0 ? "root" : "listing");
 	if (read_info(dir, hex, &info, err) < 0)
 		return -EIO;
 	r = unpacker_run(u, &(struct unpack_job){UNPACK_VERIFY, path, -1, listing, NULL, NULL,
@@ -284,7 +299,7 @@ static int compare(const struct store *s, const struct unpacker *u, int dir, con
 			 &got, err);
 	if (r == 0 && strcmp(got.list, info.list) != 0)
 		r = cis_fail_plain(err, EIO, "the listing of the layer has changed");
-	return r == 0 ? check_opaque(dir, &info.opaque, err) : r;
+	return r == 0 ? check_opaque(root, &info.opaque, err) : r;
 }
 
 int layer_verify(const struct store *s, const struct unpacker *u, const char *hex,

@@ -42,6 +42,8 @@ int layer_size(const struct store *s, const char *hex, uint64_t *ret, uint64_t *
 int layer_verify(const struct store *s, const struct unpacker *u, const char *hex,
 		 struct cis_error *err);
 bool layer_is_corrupt(const struct store *s, const char *hex);
+/* Its root is opaque, which overlayfs heeds in directories below a root only. */
+bool layer_hides_below(const struct store *s, const char *hex);
 
 /* On their way out: nobody finds them any more, and nobody else deletes them. */
 #define LAYERS_AT_ONCE 64

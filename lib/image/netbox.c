@@ -45,8 +45,11 @@ void netbox_result_done(struct netbox_result *r)
 int netbox_add_file(struct netbox *b, const char *at, const char *path, struct cis_error *err)
 {
 	struct netbox_file f = {0};
-	int r = io_read_file_at(AT_FDCWD, path, NETBOX_FILE_MAX, &f.text, &f.len);
+	cleanup_close int fd = io_open_given(path);
+	int r = fd < 0 ? fd : io_read_fd(fd, NETBOX_FILE_MAX, &f.text, &f.len);
 
+	if (r == -ENXIO)
+		return cis_fail_plain(err, ENXIO, "%s is a named pipe", path);
 	if (r == -ENOENT || r == -ENOTDIR)
 		return 0;
 	if (r == 0)

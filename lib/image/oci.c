@@ -22,10 +22,12 @@
 #include "../base/fd.h"
 #include "../base/io.h"
 #include "../base/json.h"
-#include "../base/spawn.h"
+#include "../base/sha256.h"
 #include "../base/str.h"
 #include "../base/sys.h"
+#include "config.h"
 #include "layer.h"
+#include "ref.h"
 
 #define INDEX_DEPTH_MAX 4
 
@@ -107,36 +109,6 @@ static int read_text(int dir, const char *path, char **ret, size_t *ret_len,
 	return r < 0 ? cis_fail(err, -r, "%.300s", path) : 0;
 }
 
-struct text {
-	const char *text;
-	size_t len;
-};
-
-static int feed_text(int fd, void *arg, struct cis_error *err)
-{
-	const struct text *t = arg;
-	int r = io_write_all(fd, t->text, t->len);
-
-	return r < 0 ? cis_fail(err, -r, "write to sha256sum") : 0;
-}
-
-int oci_sha256(const char *text, size_t len, char ret[static UNPACK_HEX],
-	       struct cis_error *err)
-{
-	char *const argv[] = {"sha256sum", NULL};
-	struct text t = {text, len};
-	cleanup_free char *out = NULL;
-	int r = spawn_filter(argv, -1, "coreutils", feed_text, &t, &out, err);
-
-	if (r < 0)
-		return r;
-	if (strspn(out, "0123456789abcdef") != UNPACK_HEX - 1)
-		return cis_fail_plain(err, EIO, "sha256sum said \"%.80s\"", out);
-	memcpy(ret, out, UNPACK_HEX - 1);
-	ret[UNPACK_HEX - 1] = '\0';
-	return 0;
-}
-
 static int blob_path(const char *hex, char **ret)
 {
 	return str_format(ret, "blobs/sha256/%s", hex);
@@ -158,7 +130,7 @@ static int read_blob(const struct reader *in, const struct descriptor *d, char *
 		r = cis_fail_plain(err, EIO, "%s has %zu bytes, not the %llu it is to have",
 				   path, len, (unsigned long long)d->size);
 	if (r == 0)
-		r = oci_sha256(text, len, hex, err);
+		sha256_hex(text, len, hex);
 	if (r == 0 && strcmp(hex, d->hex) != 0)
 		r = cis_fail_plain(err, EIO, "%s has the digest sha256:%s", path, hex);
 	if (r == 0)
@@ -440,6 +412,7 @@ static int read_manifest(const struct json *doc, struct oci_image *img,
 static int read_config(const struct json *doc, const struct oci_platform *p,
 		       struct oci_image *img, struct cis_error *err)
 {
+	cleanup(image_config_done) struct image_config wants = {0};
 	struct oci_platform any_variant = *p;
 	const struct json *rootfs, *ids;
 	size_t i = 0;
@@ -463,35 +436,9 @@ static int read_config(const struct json *doc, const struct oci_platform *p,
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	/* Of what no run could give it, it shall not be told only when it has replaced another. */
+	return image_config_parse(doc, &wants, err);
 }
-
-static int read_layout(const struct reader *in, struct oci_image *img, struct cis_error *err)
-{
-	cleanup(json_freep) struct json *index = NULL, *manifest = NULL, *config = NULL;
-	cleanup_free char *text = NULL;
-	struct descriptor d, c;
-	size_t len;
-	int r = read_text(in->dir, "index.json", &text, &len, err);
-
-	if (r == 0)
-		r = json_parse(text, len, 0, "index.json", &index, err);
-	if (r == 0)
-		r = find_manifest(in, index, &d, err);
-	if (r == 0)
-		r = read_blob(in, &d, &img->manifest, &manifest, err);
-	if (r == 0)
-		r = read_manifest(manifest, img, &c, err);
-	if (r == 0)
-		r = read_blob(in, &c, &img->config, &config, err);
-	if (r == 0)
-		r = read_config(config, &in->platform, img, err);
-	if (r == 0)
-		memcpy(img->digest, d.hex, UNPACK_HEX);
-	return r;
-}
-
-/* ---- a registry's ---------------------------------------------------------------------- */
 
 /* As it says itself; OCI's need not, and docker's first kind does not. */
 static int read_own_media(const struct json *doc, struct oci_lead *ret, struct cis_error *err)
@@ -521,6 +468,38 @@ static int read_own_media(const struct json *doc, struct oci_lead *ret, struct c
 	snprintf(ret->media, sizeof ret->media, "%s", text);
 	return 0;
 }
+
+static int read_layout(const struct reader *in, struct oci_image *img, struct cis_error *err)
+{
+	cleanup(json_freep) struct json *index = NULL, *manifest = NULL, *config = NULL;
+	cleanup_free char *text = NULL;
+	struct descriptor d, c;
+	struct oci_lead own;
+	size_t len;
+	int r = read_text(in->dir, "index.json", &text, &len, err);
+
+	if (r == 0)
+		r = json_parse(text, len, 0, "index.json", &index, err);
+	if (r == 0)
+		r = find_manifest(in, index, &d, err);
+	if (r == 0)
+		r = read_blob(in, &d, &img->manifest, &manifest, err);
+	if (r == 0)
+		r = read_own_media(manifest, &own, err);
+	if (r == 0 && own.is_index)
+		r = json_fail(manifest, err, EINVAL, "is an index, and called a manifest");
+	if (r == 0)
+		r = read_manifest(manifest, img, &c, err);
+	if (r == 0)
+		r = read_blob(in, &c, &img->config, &config, err);
+	if (r == 0)
+		r = read_config(config, &in->platform, img, err);
+	if (r == 0)
+		memcpy(img->digest, d.hex, UNPACK_HEX);
+	return r;
+}
+
+/* ---- a registry's ---------------------------------------------------------------------- */
 
 static int follow_index(const struct json *doc, const struct oci_platform *p,
 			struct descriptor *ret, struct cis_error *err)
@@ -564,9 +543,23 @@ int oci_follow(const char *text, size_t len, const char *what,
 
 /* ---- docker save ---------------------------------------------------------------------- */
 
+/* docker's "debian:13" is podman's "docker.io/library/debian:13". */
+static bool is_same_ref(const char *a, const char *b)
+{
+	cleanup(image_ref_done) struct image_ref x = {0}, y = {0};
+	cleanup_free char *p = NULL, *q = NULL;
+
+	if (strcmp(a, b) == 0)
+		return true;
+	return image_ref_parse(a, &x, NULL) == 0 && image_ref_parse(b, &y, NULL) == 0 &&
+	       image_ref_format(&x, &p) == 0 && image_ref_format(&y, &q) == 0 &&
+	       strcmp(p, q) == 0;
+}
+
 static int choose_saved(const struct json *list, const char *ref, const struct json **ret,
 			struct cis_error *err)
 {
+	char there[400] = "";
 	int r = json_want(list, JSON_ARRAY, err);
 
 	if (r < 0)
@@ -583,13 +576,20 @@ static int choose_saved(const struct json *list, const char *ref, const struct j
 
 		if (!tags || tags->type != JSON_ARRAY)
 			continue;
-		json_foreach(t, tags)
-			if (t->type == JSON_STRING && strcmp(t->string, ref) == 0) {
+		json_foreach(t, tags) {
+			size_t n = strlen(there);
+
+			if (t->type != JSON_STRING)
+				continue;
+			if (is_same_ref(t->string, ref)) {
 				*ret = v;
 				return 0;
 			}
+			snprintf(there + n, sizeof there - n, "%s%.200s", n ? ", " : ", only ",
+				 t->string);
+		}
 	}
-	return json_fail(list, err, ENOENT, "has no image \"%.200s\"", ref);
+	return json_fail(list, err, ENOENT, "has no image \"%.200s\"%s", ref, there);
 }
 
 /* "HEX.json" in old archives, "blobs/sha256/HEX" in new ones. */
@@ -614,7 +614,7 @@ static int read_saved_config(const struct reader *in, const struct json *v,
 	if (r == 0)
 		r = read_text(in->dir, path, &img->config, &len, err);
 	if (r == 0)
-		r = oci_sha256(img->config, len, img->digest, err);
+		sha256_hex(img->config, len, img->digest);
 	if (r == 0 && !is_named_by(path, img->digest))
 		r = json_fail(v, err, EIO, "%.200s has the digest sha256:%s", path, img->digest);
 	if (r == 0)
@@ -656,18 +656,16 @@ static int read_saved(const struct reader *in, struct oci_image *img, struct cis
 
 /* ---- chain ids --------------------------------------------------------------------------- */
 
-static int set_chains(struct oci_image *img, struct cis_error *err)
+static void set_chains(struct oci_image *img)
 {
 	char text[2 * (7 + UNPACK_HEX)];
-	int r = 0;
 
 	memcpy(img->layers[0].chain, img->layers[0].diff, UNPACK_HEX);
-	for (size_t i = 1; i < img->n_layers && r == 0; i++) {
+	for (size_t i = 1; i < img->n_layers; i++) {
 		snprintf(text, sizeof text, "sha256:%s sha256:%s", img->layers[i - 1].chain,
 			 img->layers[i].diff);
-		r = oci_sha256(text, strlen(text), img->layers[i].chain, err);
+		sha256_hex(text, strlen(text), img->layers[i].chain);
 	}
-	return r;
 }
 
 /* ---- both ------------------------------------------------------------------------------- */
@@ -691,10 +689,9 @@ int oci_read(int dir, const char *ref, const struct oci_platform *platform,
 	bool is_layout = has(dir, "oci-layout") && !(ref && has(dir, "manifest.json"));
 	int r = is_layout ? read_layout(&in, &img, err) : read_saved(&in, &img, err);
 
-	if (r == 0)
-		r = set_chains(&img, err);
 	if (r < 0)
 		return r;
+	set_chains(&img);
 	*ret = img;
 	img = (struct oci_image){0};
 	return 0;

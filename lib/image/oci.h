@@ -56,9 +56,6 @@ struct oci_lead {
 int oci_follow(const char *text, size_t len, const char *what,
 	       const struct oci_platform *platform, struct oci_lead *ret, struct cis_error *err);
 
-int oci_sha256(const char *text, size_t len, char ret[static UNPACK_HEX],
-	       struct cis_error *err);
-
 /* A regular file below the directory, its size as the manifest says. */
 int oci_open_layer(int dir, const struct oci_layer *layer, struct cis_error *err);
 

@@ -33,6 +33,7 @@
 #include "../base/io.h"
 #include "../base/json.h"
 #include "../base/record.h"
+#include "../base/sha256.h"
 #include "../base/str.h"
 #include "admit-cosign.h"
 #include "compose.h"
@@ -189,13 +190,14 @@ static int check_digest(const char *what, const char *text, size_t len, const ch
 			struct cis_error *err)
 {
 	char hex[UNPACK_HEX];
-	int r = oci_sha256(text, len, hex, err);
 
-	if (r == 0 && strcmp(hex, wanted) != 0)
-		r = cis_fail_plain(
-			err, EIO, "the registry's %s has the digest sha256:%s, not sha256:%s",
-			what, hex, wanted);
-	return r;
+	sha256_hex(text, len, hex);
+	return strcmp(hex, wanted) == 0
+		       ? 0
+		       : cis_fail_plain(
+				 err, EIO,
+				 "the registry's %s has the digest sha256:%s, not sha256:%s",
+				 what, hex, wanted);
 }
 
 /* The manifest or index @suffix. Its digest: what it must be, or if that is "" what it is. */
@@ -204,9 +206,10 @@ static int ask(struct pull *p, const char *suffix, char digest[static UNPACK_HEX
 {
 	int r = registry_manifest(&p->reg, suffix, ret, ret_len, err);
 
+	if (r == 0 && *digest)
+		return check_digest("manifest", *ret, *ret_len, digest, err);
 	if (r == 0)
-		r = *digest ? check_digest("manifest", *ret, *ret_len, digest, err)
-			    : oci_sha256(*ret, *ret_len, digest, err);
+		sha256_hex(*ret, *ret_len, digest);
 	return r;
 }
 
@@ -519,10 +522,12 @@ static int compose(struct pull *p, struct cis_error *err)
 	return r;
 }
 
-/* Its manifest, and all its layers sound. */
+/* Its manifest, and all of it sound, as far as is known. */
 static bool is_present(const struct pull *p, struct image_info *ret)
 {
-	if (read_present(p, ret, NULL) < 0)
+	cleanup_close int dir = tree_open_dir(p->store.fd, p->name);
+
+	if (read_present(p, ret, NULL) < 0 || compose_check(dir, ret, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < p->img.n_layers; i++)
 		if (!p->had[i])

@@ -416,7 +416,8 @@ static void test_signers(void **state)
 		{"issuer=a", "want either"},
 		{"ca-roots=roots", "want either"},
 		{"", "is none of"},
-		{"cosign-key=", "is none of"},
+		{"cosign-key=", "cosign-key needs a value"},
+		{"issuer", "issuer needs a value"},
 		{"key=key", "is none of"},
 		{"tlog=on", "is none of"},
 	};

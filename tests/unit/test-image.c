@@ -447,6 +447,9 @@ static void test_corrupt(void **state)
 		assert_true(cis_image_list(&list, &n, &err) < 0);
 		assert_non_null(strstr(err.message, "root/images/x/image.json"));
 		assert_non_null(strstr(err.message, "(cisandbox image rm x removes the"));
+		assert_int_equal(n, 1); /* the other one is there all the same */
+		assert_string_equal(list->name, "y");
+		free(steal_ptr(&list));
 	}
 	shell("rm root/images/x/image.json");
 	assert_int_equal(cis_image_list(&list, &n, &err), -ENOENT);
