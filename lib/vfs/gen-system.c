@@ -5,7 +5,7 @@
 #include "../base/macros.h"
 #include "files.h"
 
-/* The last number would be the newest pid, which nobody outside a pid namespace knows. */
+/* The last number would be the newest pid: outside a pid namespace one knows who is in it. */
 void gen_loadavg(const struct vfs_numbers *n, struct text *out)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(n->load); i++) {
@@ -16,7 +16,7 @@ void gen_loadavg(const struct vfs_numbers *n, struct text *out)
 	text_str(out, "/");
 	text_num(out, MAX(n->tasks, 1));
 	text_str(out, " ");
-	text_num(out, MAX(n->tasks, 1));
+	text_num(out, MAX(n->last_pid, 1));
 	text_str(out, "\n");
 }
 
