@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * /proc/{cpuinfo,stat,uptime}, /sys/devices/system/cpu/{online,possible,present}, the
+ * /proc/{cpuinfo,stat,uptime,interrupts,softirqs}, the lists in /sys/devices/system/cpu, the
  * cpus of node0: so many as quota and set come to, under the numbers they have on the
  * host, since these are what sched_getaffinity(2) says too.
  */
@@ -141,4 +141,21 @@ void gen_cpu_mask(const struct vfs_numbers *n, struct text *out)
 
 	shown_cpus(n, &shown);
 	cpus_mask(&shown, out);
+}
+
+/* Of /proc/interrupts and softirqs: the sandbox has none, on so many cpus. */
+void gen_cpu_head(const struct vfs_numbers *n, struct text *out)
+{
+	cpu_set_t shown;
+
+	shown_cpus(n, &shown);
+	text_str(out, "          ");
+	for (size_t i = 0; i < CPU_SETSIZE; i++) {
+		if (!CPU_ISSET(i, &shown))
+			continue;
+		text_str(out, " CPU");
+		text_num(out, i);
+		text_str(out, "      ");
+	}
+	text_str(out, "\n");
 }

@@ -26,6 +26,13 @@ void gen_empty_line(const struct vfs_numbers *n, struct text *out)
 	text_str(out, "\n");
 }
 
+/* Pages that are free, in which zone: of the machine alone. */
+void gen_nothing(const struct vfs_numbers *n, struct text *out)
+{
+	(void)n;
+	(void)out;
+}
+
 /* The kernel's own objects are the host's: slabtop(1) finds none, and no refusal. */
 void gen_slabinfo(const struct vfs_numbers *n, struct text *out)
 {

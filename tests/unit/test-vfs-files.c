@@ -314,6 +314,9 @@ static void test_short(void **state)
 
 	(void)state;
 	assert_string_equal(make(gen_empty_line, &n), "\n");
+	assert_string_equal(make(gen_nothing, &n), "");
+	n.cpus = cpus(1, 2);
+	assert_string_equal(make(gen_cpu_head, &n), "           CPU1       CPU2      \n");
 	assert_int_equal(strncmp(make(gen_slabinfo, &n), "slabinfo - version: 2.1\n# name ", 31), 0);
 	n.product_uuid = "an-id";
 	assert_string_equal(make(gen_product_uuid, &n), "an-id\n");
