@@ -461,6 +461,7 @@ static int start_vfs(struct launch *l, struct cis_error *err)
 		.memory = group_of(g, CTL_MEMORY),
 		.cpu = group_of(g, CTL_CPU),
 		.cpuacct = group_of(g, CTL_CPUACCT),
+		.pids = group_of(g, CTL_PIDS),
 		.cpuset.dir = -1, /* what it may run on is in the facts, and in its affinity */
 		.unified = g->dirs[g->hs.unified],
 	};

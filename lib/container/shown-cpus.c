@@ -26,6 +26,7 @@ void shown_cpus_groups(const struct place *p, struct vfs_groups *ret)
 		.cpu = group_of(p, PLACE_CPU),
 		.cpuacct = group_of(p, PLACE_CPUACCT),
 		.cpuset = group_of(p, PLACE_CPUSET),
+		.pids = group_of(p, PLACE_PIDS),
 		.unified = place_unified_fd(p),
 	};
 }

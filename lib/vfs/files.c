@@ -35,6 +35,13 @@ const struct vfs_file vfs_files[] = {
 	READONLY("sys/devices/system/node/node0/cpulist", VFS_NEED_CPU, gen_cpu_list),
 	READONLY("sys/devices/system/node/node0/cpumap", VFS_NEED_CPU, gen_cpu_mask),
 	READONLY("sys/devices/system/node/node0/meminfo", MEMORY, gen_node_meminfo),
+	READONLY("sys/devices/system/node/node0/vmstat", MEMORY | VFS_NEED_HOST | VFS_LONG,
+		 gen_vmstat),
+	READONLY("sys/devices/system/node/node0/numastat", MEMORY | VFS_NEED_HOST, gen_vmstat),
+	READONLY("proc/zoneinfo", 0, gen_nothing),
+	READONLY("proc/buddyinfo", 0, gen_nothing),
+	READONLY("proc/interrupts", VFS_NEED_CPU | VFS_LONG, gen_cpu_head),
+	READONLY("proc/softirqs", VFS_NEED_CPU | VFS_LONG, gen_cpu_head),
 	{"sys/devices/virtual/dmi/id/product_uuid", 0400, 0, gen_product_uuid, NULL, 0, 0, 0},
 	READONLY("proc/sys/kernel/random/boot_id", 0, gen_boot_id),
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * /proc/{cpuinfo,stat,uptime}, /sys/devices/system/cpu/{online,possible,present}, the
+ * /proc/{cpuinfo,stat,uptime,interrupts,softirqs}, the lists in /sys/devices/system/cpu, the
  * cpus of node0: so many as quota and set come to, under the numbers they have on the
  * host, since these are what sched_getaffinity(2) says too.
  */
@@ -61,40 +61,57 @@ static uint64_t idle_usec(const struct vfs_numbers *n)
 	return all > used ? all - used : 0;
 }
 
-static void cpu_line(struct text *out, uint64_t user, uint64_t system, uint64_t idle)
+/* Of @usec, in ticks, what cpu @i of @cpus has: their sum is the whole. */
+static uint64_t share(uint64_t usec, unsigned int i, unsigned int cpus)
 {
-	text_num(out, user / USER_HZ_USEC);
+	uint64_t ticks = usec / USER_HZ_USEC;
+
+	return ticks / cpus + (i < ticks % cpus);
+}
+
+static void cpu_line(struct text *out, const struct vfs_numbers *n, unsigned int i,
+		     unsigned int cpus)
+{
+	text_num(out, share(n->user_usec, i, cpus));
 	text_str(out, " 0 ");
-	text_num(out, system / USER_HZ_USEC);
+	text_num(out, share(n->system_usec, i, cpus));
 	text_str(out, " ");
-	text_num(out, idle / USER_HZ_USEC);
+	text_num(out, share(idle_usec(n), i, cpus));
 	text_str(out, " 0 0 0 0 0 0\n");
+}
+
+/* A group counts none: one a millisecond of its time, and one for each process. It grows. */
+static uint64_t context_switches(const struct vfs_numbers *n)
+{
+	return (n->user_usec + n->system_usec) / 1000 + MAX(n->last_pid, 1);
 }
 
 /*
  * Groups of cgroup2 count no time by cpu, so the sum is spread evenly: what top shows as
- * a whole is right. Interrupts and context switches are the host's.
+ * a whole is right. Interrupts are the host's.
  */
 void gen_stat(const struct vfs_numbers *n, struct text *out)
 {
-	unsigned int cpus = vfs_n_cpus(n);
+	unsigned int cpus = vfs_n_cpus(n), nth = 0;
 	cpu_set_t shown;
 
 	shown_cpus(n, &shown);
 	text_str(out, "cpu  ");
-	cpu_line(out, n->user_usec, n->system_usec, idle_usec(n));
+	cpu_line(out, n, 0, 1);
 	for (size_t i = 0; i < CPU_SETSIZE; i++) {
 		if (!CPU_ISSET(i, &shown))
 			continue;
 		text_str(out, "cpu");
 		text_num(out, i);
 		text_str(out, " ");
-		cpu_line(out, n->user_usec / cpus, n->system_usec / cpus, idle_usec(n) / cpus);
+		cpu_line(out, n, nth++, cpus);
 	}
-	text_str(out, "intr 0\nctxt 0\nbtime ");
+	text_str(out, "intr 0\nctxt ");
+	text_num(out, context_switches(n));
+	text_str(out, "\nbtime ");
 	text_num(out, n->boot_sec);
 	text_str(out, "\nprocesses ");
-	text_num(out, n->tasks);
+	text_num(out, MAX(n->last_pid, 1));
 	text_str(out, "\nprocs_running ");
 	text_num(out, MAX(n->running, 1)); /* the reader */
 	text_str(out, "\nprocs_blocked ");
@@ -124,4 +141,21 @@ void gen_cpu_mask(const struct vfs_numbers *n, struct text *out)
 
 	shown_cpus(n, &shown);
 	cpus_mask(&shown, out);
+}
+
+/* Of /proc/interrupts and softirqs: the sandbox has none, on so many cpus. */
+void gen_cpu_head(const struct vfs_numbers *n, struct text *out)
+{
+	cpu_set_t shown;
+
+	shown_cpus(n, &shown);
+	text_str(out, "          ");
+	for (size_t i = 0; i < CPU_SETSIZE; i++) {
+		if (!CPU_ISSET(i, &shown))
+			continue;
+		text_str(out, " CPU");
+		text_num(out, i);
+		text_str(out, "      ");
+	}
+	text_str(out, "\n");
 }

@@ -5,7 +5,7 @@
 #include "../base/macros.h"
 #include "files.h"
 
-/* The last number would be the newest pid, which nobody outside a pid namespace knows. */
+/* The last number would be the newest pid: outside a pid namespace one knows who is in it. */
 void gen_loadavg(const struct vfs_numbers *n, struct text *out)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(n->load); i++) {
@@ -16,7 +16,7 @@ void gen_loadavg(const struct vfs_numbers *n, struct text *out)
 	text_str(out, "/");
 	text_num(out, MAX(n->tasks, 1));
 	text_str(out, " ");
-	text_num(out, MAX(n->tasks, 1));
+	text_num(out, MAX(n->last_pid, 1));
 	text_str(out, "\n");
 }
 
@@ -24,6 +24,13 @@ void gen_empty_line(const struct vfs_numbers *n, struct text *out)
 {
 	(void)n;
 	text_str(out, "\n");
+}
+
+/* Pages that are free, in which zone: of the machine alone. */
+void gen_nothing(const struct vfs_numbers *n, struct text *out)
+{
+	(void)n;
+	(void)out;
 }
 
 /* The kernel's own objects are the host's: slabtop(1) finds none, and no refusal. */

@@ -20,6 +20,7 @@
 
 #define CPU_DIR "devices/system/cpu"
 #define NODE_DIR "devices/system/node"
+#define MEMORY_DIR "devices/system/memory"
 #define BARE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
 /* A cpu's neighbours: NAME has the mask, NAME_list the list. */
@@ -288,7 +289,7 @@ static int hide_in(struct hide *h, int tmpfs)
 }
 
 /* The empty end of the tmpfs, over a directory that is empty from then on. */
-static int cover_firmware(int tmpfs, int firmware)
+static int cover(int tmpfs, int with_nothing)
 {
 	struct mount_attr readonly = {.attr_set = MOUNT_ATTR_RDONLY};
 	cleanup_close int none = make_dir(tmpfs, "none"), tree = -1;
@@ -298,20 +299,22 @@ static int cover_firmware(int tmpfs, int firmware)
 		return none;
 	tree = sys_open_tree(tmpfs, "none", OPEN_TREE_CLONE);
 	r = tree < 0 ? tree : sys_mount_setattr(tree, 0, &readonly);
-	return r < 0 ? r : sys_move_mount(tree, firmware);
+	return r < 0 ? r : sys_move_mount(tree, with_nothing);
 }
 
 int vfs_hide_child(int sys, const cpu_set_t *shown, bool one_node)
 {
 	cleanup_close int cpu = open_dir(sys, CPU_DIR), node = open_dir(sys, NODE_DIR);
 	cleanup_close int firmware = open_dir(sys, "firmware"), tmpfs = -1, dir = -1;
+	/* Blocks of all the machine's memory, by which lsmem(1) goes. */
+	cleanup_close int memory = one_node ? open_dir(sys, MEMORY_DIR) : -1;
 	struct hide h = {.shown = shown, .cpu = cpu, .node = node, .top_cpu = -1, .top_node = -1};
 	int r = cpu < 0 ? cpu : for_names(cpu, &h, look_at_cpu);
 
 	if (r >= 0 && node >= 0)
 		r = for_names(node, &h, look_at_node);
 	h.nodes &= one_node || h.cpus;
-	if (r < 0 || (firmware < 0 && !h.cpus && !h.freq && !h.nodes))
+	if (r < 0 || (firmware < 0 && memory < 0 && !h.cpus && !h.freq && !h.nodes))
 		return r;
 	/* Attached, since kernels before 6.15 take layers only from what is: below all. */
 	tmpfs = mount_new("tmpfs", "cisandbox", "mode=755,size=64m", BARE);
@@ -320,5 +323,7 @@ int vfs_hide_child(int sys, const cpu_set_t *shown, bool one_node)
 	if (dir < 0)
 		return dir;
 	r = hide_in(&h, dir);
-	return r >= 0 && firmware >= 0 ? cover_firmware(dir, firmware) : r;
+	if (r >= 0 && memory >= 0)
+		r = cover(dir, memory);
+	return r >= 0 && firmware >= 0 ? cover(dir, firmware) : r;
 }

@@ -100,6 +100,7 @@ void vfs_sources_open(struct vfs_sources *s, const struct vfs_groups *g)
 	s->fd[VFS_PRESSURE_IO] = open_at(unified, "io.pressure");
 	s->fd[VFS_PRESSURE_IRQ] = open_at(unified, "irq.pressure");
 	s->fd[VFS_IO_STAT] = open_at(unified, "io.stat");
+	s->fd[VFS_TASKS] = open_at(g->pids.dir, "pids.current");
 	for (size_t i = 0; i < vfs_n_files && i < VFS_HOST_FILES_MAX; i++) {
 		char path[128] = "/";
 
@@ -332,6 +333,18 @@ static void read_usage(struct vfs_numbers *n, const struct vfs_sources *s,
 	vfs_parse_cpu_usage(buf, v2, &n->user_usec, &n->system_usec);
 }
 
+/* How many there are the group knows; who of them runs the supervisor counts now and then. */
+static void read_tasks(struct vfs_numbers *n, const struct vfs_sources *s,
+		       const struct vfs_facts *facts)
+{
+	const uint64_t now = read_limit(s->fd[VFS_TASKS]);
+
+	n->tasks = now == VFS_NO_LIMIT ? facts->tasks : (uint32_t)now;
+	n->running = MIN(facts->running, n->tasks);
+	n->blocked = MIN(facts->blocked, n->tasks - n->running);
+	n->last_pid = MAX(facts->last_pid, n->tasks);
+}
+
 static int text_source(const struct vfs_sources *s, unsigned int needs, size_t file)
 {
 	return needs & VFS_NEED_HOST	      ? s->host[file]
@@ -384,15 +397,14 @@ void vfs_numbers_read(struct vfs_numbers *ret, struct vfs_kept *kept,
 		.cpus = kept->cpus,
 		.boot_id = facts->boot_id,
 		.product_uuid = facts->product_uuid,
-		.running = facts->running,
-		.blocked = facts->blocked,
-		.tasks = facts->tasks,
 	};
 	memcpy(ret->load, facts->load, sizeof ret->load);
 	if (needs & VFS_NEED_MEMORY)
 		read_memory(ret, s, scratch, size);
 	if (needs & VFS_NEED_USAGE)
 		read_usage(ret, s, facts);
+	if (needs & VFS_NEED_LOAD)
+		read_tasks(ret, s, facts);
 	ret->io = scratch;
 	used = 1 + read_piece(needs & VFS_NEED_IO ? s->fd[VFS_IO_STAT] : -1, scratch, size);
 	ret->text = scratch + used;

@@ -56,6 +56,7 @@ struct vfs_numbers {
 
 	uint32_t load[3];           /* hundredths */
 	uint32_t running, blocked, tasks;
+	uint32_t last_pid;          /* about as many processes have been there */
 
 	const char *boot_id, *product_uuid;
 	const char *io;             /* "8:0 rbytes=1 wbytes=2 ...", or empty */
@@ -72,7 +73,7 @@ enum vfs_source {
 	VFS_CPU_QUOTA, VFS_CPU_QUOTA_ABOVE, VFS_CPU_PERIOD, VFS_CPU_PERIOD_ABOVE,
 	VFS_CPU_USAGE, VFS_MEMINFO,
 	VFS_PRESSURE_CPU, VFS_PRESSURE_MEMORY, VFS_PRESSURE_IO, VFS_PRESSURE_IRQ,
-	VFS_IO_STAT,
+	VFS_IO_STAT, VFS_TASKS,
 	VFS_CPUSET,
 	VFS_N_SOURCES
 };
@@ -85,7 +86,7 @@ struct vfs_group {
 	bool v2;
 };
 struct vfs_groups {
-	struct vfs_group memory, cpu, cpuacct, cpuset;
+	struct vfs_group memory, cpu, cpuacct, cpuset, pids;
 	int unified; /* cgroup2, with or without controllers */
 };
 
@@ -109,7 +110,7 @@ struct vfs_facts {
 	unsigned int turn;     /* of vfs_pick_cpus() */
 	uint64_t started_usec; /* CLOCK_BOOTTIME */
 	uint64_t boot_sec;
-	uint32_t load[3], running, blocked, tasks;
+	uint32_t load[3], running, blocked, tasks, last_pid;
 	char boot_id[37], product_uuid[37];
 };
 

@@ -542,7 +542,7 @@ int server_step(struct server *s, int fd, size_t n)
 	return r == -ENODEV || r == -EPERM ? r : 0;
 }
 
-/* What a dead helper left unanswered; if two of them died over it, it is no good. */
+/* What a dead helper left unanswered; if two of them crashed over it, it is no good. */
 static void finish_for_another(struct server *s, int fd)
 {
 	struct fuse_in_header h;

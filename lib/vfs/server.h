@@ -36,7 +36,7 @@ struct vfs_shared {
 	struct vfs_facts facts;
 	struct vfs_value values[VFS_FILES_MAX];
 	uint32_t helpers; /* started so far */
-	uint64_t answered, taken_over; /* the last of each, by its unique number */
+	uint64_t answered, taken_over; /* the last of each, by its unique number; 0: none */
 	_Alignas(16) char request[WIRE_REQUEST_SIZE];
 };
 

@@ -17,10 +17,14 @@
 
 #define DEVICE "/dev/fuse"
 #define QUICK_MSEC 100
-/* So many die at once before the next has to wait: 10 ms, 20, 40 up to a second. */
+/*
+ * So many die at once before the next has to wait. Then 1 ms each time: one read may meet all
+ * of these, and a hundred must not add up to a second. From there on doubled, up to 200 ms.
+ */
 #define FREE_DEATHS 4
-#define DELAY_MSEC 10
-#define DELAY_MAX_MSEC 1000
+#define DELAY_MSEC 1
+#define CHEAP_DEATHS 120
+#define DELAY_MAX_MSEC 200
 
 void vfs_init(struct vfs *v)
 {
@@ -163,9 +167,12 @@ unsigned int vfs_bury(struct vfs *v, int *ret_status)
 	process_reap(v->pidfd, &info);
 	v->pidfd = fd_close(v->pidfd);
 	*ret_status = info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status;
+	/* Somebody killed it: the request it was at is not to blame, however often. */
+	if (info.si_code == CLD_KILLED && info.si_status == SIGKILL && v->helper.shared)
+		v->helper.shared->taken_over = 0;
 	v->quick_deaths = now_msec() - v->spawned_msec < QUICK_MSEC ? v->quick_deaths + 1 : 0;
 	if (v->quick_deaths < FREE_DEATHS)
 		return 0;
-	over = MIN(v->quick_deaths - FREE_DEATHS, 10u);
+	over = v->quick_deaths < CHEAP_DEATHS ? 0 : MIN(v->quick_deaths - CHEAP_DEATHS, 10u);
 	return MIN((unsigned int)DELAY_MSEC << over, (unsigned int)DELAY_MAX_MSEC);
 }

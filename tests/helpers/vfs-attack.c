@@ -10,7 +10,7 @@
  *	vfs-attack read SECONDS  open, read to the end, close, over and over: how many, how
  *	                         many failed, and the longest one in milliseconds
  *	vfs-attack read-until PATH   the same until there is PATH
- *	vfs-attack walk DIR      stat, read (a little, without blocking) and readlink of all
+ *	vfs-attack walk DIR      stat, read (1 MiB at most, without blocking) and readlink of all
  *	                         below: EIO and what took longer than a second
  */
 #include <dirent.h>
@@ -288,10 +288,15 @@ static void look(const char *path)
 	if (errno != EIO && S_ISREG(st.st_mode)) {
 		fd = open(path, O_RDONLY | O_NONBLOCK);
 		if (fd >= 0) {
-			errno = 0;
-			if (read(fd, buf, sizeof buf) >= 0)
+			int why = 0;
+
+			for (ssize_t n = 1, i = 0; n > 0 && i < 16; i++) {
 				errno = 0;
+				n = read(fd, buf, sizeof buf);
+				why = n < 0 ? errno : 0;
+			}
 			close(fd);
+			errno = why;
 		}
 	}
 	if (errno == EIO) {

@@ -180,6 +180,16 @@ static void test_stat(void **state)
 	assert_null(strstr(made, "cpu2"));
 	assert_non_null(strstr(made, "\nbtime 1234567\n"));
 	assert_non_null(strstr(made, "\nprocs_running 1\n"));
+	assert_non_null(strstr(made, "\nctxt 6001\n"));
+	assert_non_null(strstr(made, "\nprocesses 1\n"));
+	n.last_pid = 289;
+	assert_non_null(strstr(make(gen_stat, &n), "\nprocesses 289\n"));
+	n.user_usec = 50000; /* an odd number of ticks */
+	make(gen_stat, &n);
+	assert_non_null(strstr(made, "cpu  5 0 200 "));
+	assert_non_null(strstr(made, "cpu0 3 0 100 "));
+	assert_non_null(strstr(made, "cpu1 2 0 100 "));
+	n.user_usec = 4000000;
 	assert_string_equal(make(gen_uptime, &n), "10.00 14.00\n");
 	n.user_usec = 90000000; /* more than it can have been */
 	assert_string_equal(make(gen_uptime, &n), "10.00 0.00\n");
@@ -304,6 +314,9 @@ static void test_short(void **state)
 
 	(void)state;
 	assert_string_equal(make(gen_empty_line, &n), "\n");
+	assert_string_equal(make(gen_nothing, &n), "");
+	n.cpus = cpus(1, 2);
+	assert_string_equal(make(gen_cpu_head, &n), "           CPU1       CPU2      \n");
 	assert_int_equal(strncmp(make(gen_slabinfo, &n), "slabinfo - version: 2.1\n# name ", 31), 0);
 	n.product_uuid = "an-id";
 	assert_string_equal(make(gen_product_uuid, &n), "an-id\n");
@@ -319,7 +332,8 @@ static void test_loadavg(void **state)
 	n.load[1] = 123;
 	n.running = 3;
 	n.tasks = 40;
-	assert_string_equal(make(gen_loadavg, &n), "0.07 1.23 0.00 3/40 40\n");
+	n.last_pid = 77;
+	assert_string_equal(make(gen_loadavg, &n), "0.07 1.23 0.00 3/40 77\n");
 	for (int i = 0; i < 12; i++)
 		vfs_load_add(&l, 4);
 	/* 4 * (1 - 1/e) after one minute of it */
