@@ -39,6 +39,6 @@ echo '{"scratch_dirs": ["/var/lib/containerd", "/var/lib/docker"]}' >"$work/seed
 mkdir -p "$rootfs/var/lib"
 seeded() { inside --profile "$work/seeded.json" "$@"; } # OPTION... -- COMMAND...
 seeds_sum() {
-	tar -C "$CISANDBOX_ROOT/seeds" --sort=name --xattrs --xattrs-include='*' \
-		--pax-option=delete=atime -c . | sha256sum
+	(cd "$CISANDBOX_ROOT/seeds" && tar --sort=name --xattrs --xattrs-include='*' \
+		--pax-option=delete=atime -c ./*/*/*) | sha256sum
 }
