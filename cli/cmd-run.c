@@ -46,10 +46,7 @@ static int start(struct front *f, char **argv)
 {
 	struct cis_error err = {0};
 
-	if (cis_sandbox_start(f->sb, argv, &err) >= 0)
-		return 0;
-	egress_not_started(f);
-	return cli_start_error(f->verb, &err);
+	return cis_sandbox_start(f->sb, argv, &err) < 0 ? cli_start_error(f->verb, &err) : 0;
 }
 
 static int run(struct front *f, char **argv, int signals)

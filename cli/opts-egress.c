@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LEARN "learn="
@@ -131,14 +132,52 @@ int egress_set_log(struct front *f, const char *v)
 	return cis_sandbox_set_egress_log(f->sb, STDERR_FILENO);
 }
 
-/* Before the start: what a job has used cannot be asked for again. */
+/* The name in the directory that egress_open() opened. */
+static const char *name_of_learnt(const struct front *f)
+{
+	const char *slash = strrchr(f->learn, '/');
+
+	return slash ? slash + 1 : f->learn;
+}
+
+/* -errno. Where files without a name cannot be, f->learnt is -1. */
+static int open_learnt_in(struct front *f)
+{
+	const char *name = name_of_learnt(f);
+	char *directory = name > f->learn ? strndup(f->learn, (size_t)(name - f->learn))
+					  : strdup(".");
+	struct stat st;
+	int r = directory ? open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	free(directory);
+	if (r < 0)
+		return -errno;
+	f->learnt_in = r;
+	if (!*name)
+		return -EISDIR;
+	if (fstatat(f->learnt_in, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return -EEXIST;
+	if (errno != ENOENT || faccessat(f->learnt_in, ".", W_OK, AT_EACCESS) < 0)
+		return -errno;
+	f->learnt = openat(f->learnt_in, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+	return f->learnt < 0 && errno != EOPNOTSUPP && errno != EISDIR ? -errno : 0;
+}
+
+static int learn_error(const struct front *f, int r)
+{
+	return cli_usage_error(f->verb, "--egress " LEARN "%s: %s", f->learn,
+			       r == -EEXIST ? "is there already" : strerror(-r));
+}
+
+/*
+ * Before the start: what a job has used cannot be asked for again. While it runs the file has no
+ * name, for the job may be at home in that directory.
+ */
 static int open_learnt(struct front *f)
 {
-	f->learnt = f->learn ? fopen(f->learn, "wxe") : NULL;
-	if (!f->learn || f->learnt)
-		return 0;
-	return cli_usage_error(f->verb, "--egress " LEARN "%s: %s", f->learn,
-			       errno == EEXIST ? "is there already" : strerror(errno));
+	int r = f->learn ? open_learnt_in(f) : 0;
+
+	return r < 0 ? learn_error(f, r) : 0;
 }
 
 int egress_open(struct front *f)
@@ -157,20 +196,25 @@ int egress_open(struct front *f)
 	return open_learnt(f);
 }
 
-void egress_not_started(struct front *f)
+static int write_learnt(const struct front *f, const char *text)
 {
-	if (!f->learnt)
-		return;
-	unlink(f->learn);
-	fclose(f->learnt);
-	f->learnt = NULL;
-}
+	const char *name = name_of_learnt(f);
+	bool has_name = f->learnt < 0;
+	int fd = has_name ? openat(f->learnt_in, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+				   0666)
+			  : f->learnt;
+	char self[32];
+	int r = fd < 0 || dprintf(fd, "%s", text) < 0 ? -errno : 0;
 
-static int write_learnt(struct front *f, const char *text)
-{
-	int r = fputs(text, f->learnt) < 0 ? -errno : 0;
-
-	return fclose(f->learnt) == 0 ? r : -errno;
+	snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+	if (r == 0 && !has_name &&
+	    linkat(AT_FDCWD, self, f->learnt_in, name, AT_SYMLINK_FOLLOW) < 0)
+		r = -errno;
+	if (fd >= 0 && close(fd) < 0 && r == 0)
+		r = -errno;
+	if (fd >= 0 && has_name && r < 0)
+		unlinkat(f->learnt_in, name, 0);
+	return r;
 }
 
 int egress_report(struct front *f, int status)
@@ -184,12 +228,14 @@ int egress_report(struct front *f, int status)
 		fputs(text, stderr);
 		free(text);
 	}
-	if (!f->learnt)
+	if (!f->learn)
 		return status;
-	if (cis_sandbox_egress_learned(f->sb, &text, &err) < 0)
+	r = cis_sandbox_egress_learned(f->sb, &text, &err);
+	if (r == -EBUSY) /* nobody waited for its end, and the status says why */
+		return status;
+	if (r < 0)
 		return cli_error(f->verb, &err);
 	r = write_learnt(f, text);
 	free(text);
-	return r < 0 ? cli_usage_error(f->verb, "--egress " LEARN "%s: %s", f->learn, strerror(-r))
-		     : status;
+	return r < 0 ? learn_error(f, r) : status;
 }
