@@ -128,8 +128,7 @@ int egress_publish(struct front *f, const char *v)
 int egress_set_log(struct front *f, const char *v)
 {
 	f->egress_log = v;
-	/* It is opened later; that there is one is a word about the network now. */
-	return cis_sandbox_set_egress_log(f->sb, STDERR_FILENO);
+	return 0;
 }
 
 /* The name in the directory that egress_open() opened. */
@@ -183,17 +182,16 @@ static int open_learnt(struct front *f)
 int egress_open(struct front *f)
 {
 	char buf[JOB_PATH_MAX];
-	int fd;
+	int fd, status = open_learnt(f);
 
-	if (f->egress_log) {
-		fd = open(job_path(f, f->egress_log, buf),
-			  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-		if (fd < 0)
-			return cli_usage_error(f->verb, "--egress-log %s: %s", f->egress_log,
-					       strerror(errno));
-		cis_sandbox_set_egress_log(f->sb, fd);
-	}
-	return open_learnt(f);
+	if (status != 0 || !f->egress_log)
+		return status;
+	/* Last: what a pool's sandbox has recorded by now is no word to who fails here. */
+	fd = open(job_path(f, f->egress_log, buf), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return cli_usage_error(f->verb, "--egress-log %s: %s", f->egress_log,
+				       strerror(errno));
+	return cis_sandbox_set_egress_log(f->sb, fd);
 }
 
 static int write_learnt(const struct front *f, const char *text)
