@@ -221,8 +221,8 @@ int egress_report(struct front *f, int status)
 	char *text;
 	int r;
 
-	/* Without a gate there is none. */
-	if (cis_sandbox_egress_summary(f->sb, &text, &err) >= 0) {
+	/* Without a gate there is none; and a job can make it long to gather, for nobody. */
+	if (!f->detach && cis_sandbox_egress_summary(f->sb, &text, &err) >= 0) {
 		fputs(text, stderr);
 		free(text);
 	}
