@@ -35,6 +35,9 @@ static int dry_run(struct front *f, char **argv)
 	struct cis_error err = {0};
 	char *text;
 
+	/* Nothing is written there; but that there is one is a word about the network. */
+	if (f->egress_log)
+		cis_sandbox_set_egress_log(f->sb, STDERR_FILENO);
 	if (cis_sandbox_plan(f->sb, argv, &text, &err) < 0)
 		return cli_start_error(f->verb, &err);
 	fputs(text, stdout);
@@ -46,10 +49,7 @@ static int start(struct front *f, char **argv)
 {
 	struct cis_error err = {0};
 
-	if (cis_sandbox_start(f->sb, argv, &err) >= 0)
-		return 0;
-	egress_not_started(f);
-	return cli_start_error(f->verb, &err);
+	return cis_sandbox_start(f->sb, argv, &err) < 0 ? cli_start_error(f->verb, &err) : 0;
 }
 
 static int run(struct front *f, char **argv, int signals)

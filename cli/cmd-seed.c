@@ -47,10 +47,8 @@ static int run(struct front *f, struct cis_seed_build *b)
 	struct cis_error err = {0};
 
 	session_set_streams(f);
-	if (cis_sandbox_start(f->sb, cis_seed_build_argv(b), &err) < 0) {
-		egress_not_started(f);
+	if (cis_sandbox_start(f->sb, cis_seed_build_argv(b), &err) < 0)
 		return cli_start_error(f->verb, &err);
-	}
 	return egress_report(f, session_run(f, signals));
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LEARN "learn="
@@ -127,50 +128,91 @@ int egress_publish(struct front *f, const char *v)
 int egress_set_log(struct front *f, const char *v)
 {
 	f->egress_log = v;
-	/* It is opened later; that there is one is a word about the network now. */
-	return cis_sandbox_set_egress_log(f->sb, STDERR_FILENO);
+	return 0;
 }
 
-/* Before the start: what a job has used cannot be asked for again. */
+/* The name in the directory that egress_open() opened. */
+static const char *name_of_learnt(const struct front *f)
+{
+	const char *slash = strrchr(f->learn, '/');
+
+	return slash ? slash + 1 : f->learn;
+}
+
+/* -errno. Where files without a name cannot be, f->learnt is -1. */
+static int open_learnt_in(struct front *f)
+{
+	const char *name = name_of_learnt(f);
+	char *directory = name > f->learn ? strndup(f->learn, (size_t)(name - f->learn))
+					  : strdup(".");
+	struct stat st;
+	int r = directory ? open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	free(directory);
+	if (r < 0)
+		return -errno;
+	f->learnt_in = r;
+	if (!*name)
+		return -EISDIR;
+	if (fstatat(f->learnt_in, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return -EEXIST;
+	if (errno != ENOENT || faccessat(f->learnt_in, ".", W_OK, AT_EACCESS) < 0)
+		return -errno;
+	f->learnt = openat(f->learnt_in, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+	return f->learnt < 0 && errno != EOPNOTSUPP && errno != EISDIR ? -errno : 0;
+}
+
+static int learn_error(const struct front *f, int r)
+{
+	return cli_usage_error(f->verb, "--egress " LEARN "%s: %s", f->learn,
+			       r == -EEXIST ? "is there already" : strerror(-r));
+}
+
+/*
+ * Before the start: what a job has used cannot be asked for again. While it runs the file has no
+ * name, for the job may be at home in that directory.
+ */
 static int open_learnt(struct front *f)
 {
-	f->learnt = f->learn ? fopen(f->learn, "wxe") : NULL;
-	if (!f->learn || f->learnt)
-		return 0;
-	return cli_usage_error(f->verb, "--egress " LEARN "%s: %s", f->learn,
-			       errno == EEXIST ? "is there already" : strerror(errno));
+	int r = f->learn ? open_learnt_in(f) : 0;
+
+	return r < 0 ? learn_error(f, r) : 0;
 }
 
 int egress_open(struct front *f)
 {
 	char buf[JOB_PATH_MAX];
-	int fd;
+	int fd, status = open_learnt(f);
 
-	if (f->egress_log) {
-		fd = open(job_path(f, f->egress_log, buf),
-			  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-		if (fd < 0)
-			return cli_usage_error(f->verb, "--egress-log %s: %s", f->egress_log,
-					       strerror(errno));
-		cis_sandbox_set_egress_log(f->sb, fd);
-	}
-	return open_learnt(f);
+	if (status != 0 || !f->egress_log)
+		return status;
+	/* Last: what a pool's sandbox has recorded by now is no word to who fails here. */
+	fd = open(job_path(f, f->egress_log, buf), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return cli_usage_error(f->verb, "--egress-log %s: %s", f->egress_log,
+				       strerror(errno));
+	return cis_sandbox_set_egress_log(f->sb, fd);
 }
 
-void egress_not_started(struct front *f)
+static int write_learnt(const struct front *f, const char *text)
 {
-	if (!f->learnt)
-		return;
-	unlink(f->learn);
-	fclose(f->learnt);
-	f->learnt = NULL;
-}
+	const char *name = name_of_learnt(f);
+	bool has_name = f->learnt < 0;
+	int fd = has_name ? openat(f->learnt_in, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+				   0666)
+			  : f->learnt;
+	char self[32];
+	int r = fd < 0 || dprintf(fd, "%s", text) < 0 ? -errno : 0;
 
-static int write_learnt(struct front *f, const char *text)
-{
-	int r = fputs(text, f->learnt) < 0 ? -errno : 0;
-
-	return fclose(f->learnt) == 0 ? r : -errno;
+	snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+	if (r == 0 && !has_name &&
+	    linkat(AT_FDCWD, self, f->learnt_in, name, AT_SYMLINK_FOLLOW) < 0)
+		r = -errno;
+	if (fd >= 0 && close(fd) < 0 && r == 0)
+		r = -errno;
+	if (fd >= 0 && has_name && r < 0)
+		unlinkat(f->learnt_in, name, 0);
+	return r;
 }
 
 int egress_report(struct front *f, int status)
@@ -179,17 +221,19 @@ int egress_report(struct front *f, int status)
 	char *text;
 	int r;
 
-	/* Without a gate there is none. */
-	if (cis_sandbox_egress_summary(f->sb, &text, &err) >= 0) {
+	/* Without a gate there is none; and a job can make it long to gather, for nobody. */
+	if (!f->detach && cis_sandbox_egress_summary(f->sb, &text, &err) >= 0) {
 		fputs(text, stderr);
 		free(text);
 	}
-	if (!f->learnt)
+	if (!f->learn)
 		return status;
-	if (cis_sandbox_egress_learned(f->sb, &text, &err) < 0)
+	r = cis_sandbox_egress_learned(f->sb, &text, &err);
+	if (r == -EBUSY) /* nobody waited for its end, and the status says why */
+		return status;
+	if (r < 0)
 		return cli_error(f->verb, &err);
 	r = write_learnt(f, text);
 	free(text);
-	return r < 0 ? cli_usage_error(f->verb, "--egress " LEARN "%s: %s", f->learn, strerror(-r))
-		     : status;
+	return r < 0 ? learn_error(f, r) : status;
 }

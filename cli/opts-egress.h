@@ -20,12 +20,10 @@ int egress_set_bytes(struct front *f, const char *v);
 int egress_publish(struct front *f, const char *v);
 int egress_set_log(struct front *f, const char *v);
 
-/* Before the start: opens the log, and the file for what is learnt. 0 or an exit status, the
- * reason printed. */
+/* Before the start: opens the log, and for what is learnt a file without a name. 0 or an exit
+ * status, the reason printed. */
 int egress_open(struct front *f);
-/* There is nothing to learn: its file is removed again. */
-void egress_not_started(struct front *f);
-/* After the end: the summary on standard error, and what was learnt in its file. Returns
+/* After the end: the summary on standard error if anybody reads it, and what was learnt in its file. Returns
  * @status, or that this failed. */
 int egress_report(struct front *f, int status);
 

@@ -8,7 +8,6 @@
 #define CIS_CLI_OPTS_H
 
 #include <stdint.h>
-#include <stdio.h>
 
 #include "cli.h"
 
@@ -22,7 +21,7 @@ struct front {
 	const char *audit; /* path, or NULL */
 	const char *from, *seed; /* script of a seed; one that is used; or NULL */
 	const char *learn, *egress_log; /* paths, or NULL */
-	FILE *learnt;      /* open from before the start, or NULL */
+	int learnt, learnt_in; /* of learn, from before the start: the file, or -1; its directory */
 	uint64_t egress_rate, egress_bytes;
 	bool stdin_is_secret;
 	bool only_looks;   /* will be parsed again: nothing that can be read once is read */

@@ -324,7 +324,10 @@ int cis_sandbox_set_egress_limits(struct cis_sandbox *sb, uint64_t rate, uint64_
  * which fails where somebody else does already. -EINVAL; -EEXIST; -E2BIG: more than 16.
  */
 int cis_sandbox_add_publish(struct cis_sandbox *sb, const char *text, struct cis_error *err);
-/* One JSON object a line for each flow, name asked for, and refusal. Borrowed; -1: none. */
+/*
+ * One JSON object a line for each flow, name asked for, and refusal. Borrowed; -1: none, and
+ * a sandbox without CIS_NET_EGRESS takes nothing else.
+ */
 int cis_sandbox_set_egress_log(struct cis_sandbox *sb, int fd);
 /*
  * After the end: what was reached and refused, for people; and that as an allow file. *ret

@@ -63,7 +63,7 @@ static int check_spec(const struct spec *s, struct cis_error *err)
 {
 	const struct cis_io *io = &s->io;
 
-	if (s->net != CIS_NET_NONE || s->egress.is_set)
+	if (s->net != CIS_NET_NONE || s->egress.is_set || s->egress.is_logged)
 		return refuse(err, "network rules",
 			      "its network is whatever its namespace is given");
 	if (is_asked(s, LIMIT_DISK, s->disk) || s->disk_inodes || s->disk_kind != CIS_DISK_AUTO ||

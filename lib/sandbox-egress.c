@@ -56,7 +56,7 @@ int cis_sandbox_add_publish(struct cis_sandbox *sb, const char *text, struct cis
 
 int cis_sandbox_set_egress_log(struct cis_sandbox *sb, int fd)
 {
-	sb->spec.egress.is_set = sb->spec.egress.is_set || fd >= 0;
+	sb->spec.egress.is_logged = fd >= 0;
 	sb->egress_log = fd;
 	return 0;
 }

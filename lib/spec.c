@@ -267,9 +267,9 @@ int spec_validate(const struct spec *s, struct cis_error *err)
 	if (s->ids > SPEC_IDS_MAX)
 		return cis_fail_plain(err, ERANGE, "%llu ids: more than user ids exist",
 				      (unsigned long long)s->ids);
-	if (s->egress.is_set && s->net != CIS_NET_EGRESS)
+	if ((s->egress.is_set || s->egress.is_logged) && s->net != CIS_NET_EGRESS)
 		return cis_fail_plain(err, EINVAL,
-				      "egress rules without a network (say --net egress)");
+				      "egress rules or a log without a network (say --net egress)");
 	if (s->hold && s->n_caches)
 		return cis_fail_plain(err, EINVAL, "cache %s: a sandbox that waits for its job has "
 						   "none, for it would be old by then",

@@ -49,7 +49,7 @@ struct spec_service {
 /* What a sandbox with a network may reach. */
 struct spec_egress {
 	struct ruleset rules;
-	bool is_set, no_verify;
+	bool is_set, is_logged, no_verify;
 	enum cis_uplink uplink;
 	uint64_t rate, bytes; /* 0: no limit */
 	struct publish published[PUBLISH_MAX];

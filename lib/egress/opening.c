@@ -46,6 +46,7 @@ struct flow {
 	uint32_t reply_len;
 	uint8_t reply[REPLY_BYTES];
 	bool is_second, is_late, is_asked;
+	bool is_there;	     /* the client, and the server has heard so */
 	uint32_t buffer; /* index + 1 */
 	uint64_t deadline, asked_at;
 	uint32_t n_held;
@@ -341,9 +342,11 @@ static bool gather(struct opening *o, struct flow *f, uint32_t at, const struct 
  */
 static void on_silence(struct opening *o, struct flow *f, uint32_t id, const struct segment *s)
 {
-	const bool is_new = f->state == GATHERING && !f->is_second && f->have == 0;
+	const bool is_new =
+		f->state == GATHERING && !f->is_second && f->have == 0 && !f->is_there;
 
 	if (!is_new || s->flags & SEGMENT_FIN || o->n_held == OPENING_HELD_ALL) {
+		f->is_there = true;
 		release_clear(o, f);
 		say(o, id, OPENING_PASS);
 	} else if (f->n_held > 0) {
@@ -399,7 +402,12 @@ static void from_client(struct opening *o, struct flow *f, uint32_t id, uint8_t 
 {
 	/* It may never arrive; but NAT behind us believes it, and gives the port to another. */
 	if (s->flags & SEGMENT_RST) {
-		say(o, id, s->n || is_spent(f) ? OPENING_DROP : OPENING_PASS);
+		const bool passes = s->n == 0 && !is_spent(f);
+
+		/* Who has gone holds no place; who has not says it again. */
+		if (passes)
+			release_all(o, f, OPENING_DROP);
+		say(o, id, passes ? OPENING_PASS : OPENING_DROP);
 		return;
 	}
 	if (f->state == CONNECTING || !(s->flags & SEGMENT_ACK)) {

@@ -239,24 +239,26 @@ static void close_side(struct side *s, bool with_reset)
 }
 
 /*
- * A socket takes more than it sends, and of a connection that is reset the rest never leaves.
- * Nor need have left what it believes to have sent: rules drop it behind its back.
+ * A socket takes more than it sends, and of a connection that is reset the rest never leaves. What
+ * has left counts, also what nobody acknowledged: who is up to something need not.
  */
-static uint64_t bytes_heard(const struct conn *c)
+static uint64_t bytes_sent(const struct conn *c)
 {
 	struct tcp_info info = {0};
 	socklen_t n = sizeof info;
+	uint64_t left;
 
 	if (SYS(getsockopt, c->side[SERVER].fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0)
 		return c->way[UP].bytes;
-	/* Its beginning counts as one. */
-	return MIN(c->way[UP].bytes, info.tcpi_bytes_acked - (info.tcpi_bytes_acked > 0));
+	/* The end, which may be among them, counts as one. */
+	left = info.tcpi_notsent_bytes - (info.tcpi_notsent_bytes > 0);
+	return c->way[UP].bytes - MIN(left, c->way[UP].bytes);
 }
 
 void conn_end(struct egress_relay *r, struct conn *c, int error)
 {
 	bool was_opened = c->was_opened;
-	uint64_t up = error && c->way[UP].bytes ? bytes_heard(c) : c->way[UP].bytes;
+	uint64_t up = error && c->way[UP].bytes ? bytes_sent(c) : c->way[UP].bytes;
 
 	leave_queue(r, c);
 	pipe_give(r, &c->way[UP]);

@@ -3,11 +3,9 @@
 #include "ruleset.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "../base/array.h"
 #include "../base/fd.h"
@@ -263,22 +261,18 @@ int ruleset_allow_text(struct ruleset *rs, const char *text, size_t len, const c
 
 int ruleset_allow_file(struct ruleset *rs, const char *path, struct cis_error *err)
 {
-	/* Who opens a FIFO waits for a writer, who may never come; a read does not. */
-	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	cleanup_close int fd = io_open_given(path);
 	cleanup_free char *text = NULL;
-	struct stat st;
 	size_t len;
 	int r;
 
-	r = fd < 0 || fstat(fd, &st) < 0 || fcntl(fd, F_SETFL, 0) < 0
-		    ? -errno
-		    : io_read_fd(fd, FILE_MAX, &text, &len);
-	if (r < 0)
-		return cis_fail(err, -r, "read the allow file %s", path);
-	if (len == 0 && S_ISFIFO(st.st_mode))
-		return cis_fail_plain(err, ENODATA,
+	if (fd == -ENXIO)
+		return cis_fail_plain(err, ENXIO,
 				      "read the allow file %s: a pipe into which nobody writes",
 				      path);
+	r = fd < 0 ? fd : io_read_fd(fd, FILE_MAX, &text, &len);
+	if (r < 0)
+		return cis_fail(err, -r, "read the allow file %s", path);
 	return ruleset_allow_text(rs, text, len, path, err);
 }
 

@@ -30,6 +30,7 @@
 #include "base/sys.h"
 #include "fs/passwd.h"
 #include "fs/path.h"
+#include "sandbox.h"
 #include "spec.h"
 
 static void test_tame(void **state)
@@ -493,6 +494,26 @@ static void test_array(void **state)
 	free(v);
 }
 
+/* A log is a word about the network, until it is taken back. */
+static void test_log_without_network(void **state)
+{
+	struct cis_error err = {0};
+	struct cis_sandbox *sb;
+
+	(void)state;
+	assert_int_equal(cis_sandbox_new(&sb), 0);
+	assert_int_equal(cis_sandbox_set_rootfs(sb, "/"), 0);
+	assert_int_equal(cis_sandbox_set_egress_log(sb, 2), 0);
+	assert_int_equal(spec_validate(&sb->spec, &err), -EINVAL);
+	assert_non_null(strstr(err.message, "without a network"));
+	assert_int_equal(cis_sandbox_set_egress_log(sb, -1), 0);
+	assert_int_equal(spec_validate(&sb->spec, &err), 0);
+	assert_int_equal(cis_sandbox_set_egress_log(sb, 2), 0);
+	assert_int_equal(cis_sandbox_set_net(sb, CIS_NET_EGRESS), 0);
+	assert_int_equal(spec_validate(&sb->spec, &err), 0);
+	cis_sandbox_free(sb);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -512,6 +533,7 @@ int main(void)
 		cmocka_unit_test(test_aside),
 		cmocka_unit_test(test_array),
 		cmocka_unit_test(test_wait),
+		cmocka_unit_test(test_log_without_network),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -112,6 +114,31 @@ static void test_files_merge(void **state)
 	free(text2);
 	ruleset_done(&rs);
 	ruleset_done(&again);
+}
+
+/* What a shell makes of <(grep ...) that finds nothing; and of a name nothing is waited for. */
+static void test_pipes(void **state)
+{
+	char dir[] = "/tmp/cisandbox-pipes.XXXXXX", fifo[64], path[64];
+	struct cis_error err = {0};
+	struct ruleset rs = {0};
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	close(ends[1]);
+	snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
+	must(ruleset_allow_file(&rs, path, &err), &err);
+	assert_int_equal(rs.allow.n, 0);
+	close(ends[0]);
+	assert_non_null(mkdtemp(dir));
+	snprintf(fifo, sizeof fifo, "%s/fifo", dir);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	assert_int_equal(ruleset_allow_file(&rs, fifo, &err), -ENXIO);
+	assert_non_null(strstr(err.message, "a pipe into which nobody writes"));
+	unlink(fifo);
+	rmdir(dir);
+	ruleset_done(&rs);
 }
 
 static void test_learn(void **state)
@@ -320,6 +347,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_files_merge),
+		cmocka_unit_test(test_pipes),
 		cmocka_unit_test(test_learn),
 		cmocka_unit_test(test_presets),
 		cmocka_unit_test(test_preset_directory),

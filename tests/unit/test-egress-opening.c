@@ -286,6 +286,32 @@ static void resets_who_is_silent(void **state)
 	there = send_to(w, true, PORT, ACK, ISN + 1, SISN + 1, NULL, 0);
 	assert_int_equal(up(w, ACK | FIN, ISN + 1, NULL, 0), OPENING_PASS);
 	assert_int_equal(w->verdicts[there], OPENING_PASS);
+	/* And hears the end of who was there: one more would be waited for, and asked for. */
+	assert_int_equal(down(w, ACK | FIN, SISN + 1, ISN + 2, NULL, 0), OPENING_PASS);
+	assert_int_equal(up(w, ACK, ISN + 2, NULL, 0), OPENING_PASS);
+	assert_int_equal(up(w, ACK, ISN + 2, NULL, 0), OPENING_PASS);
+	free_world(w);
+}
+
+/* Who resets makes room for others, of whom there may be as many as are held at all. */
+static void a_reset_holds_nothing(void **state)
+{
+	struct world *w = new_world(false);
+	uint32_t there = 0;
+
+	(void)state;
+	for (uint16_t port = 1; port <= 2 * OPENING_HELD_ALL; port++) {
+		send_to(w, true, port, SYN, ISN, 0, NULL, 0);
+		send_to(w, false, port, SYN | ACK, SISN, ISN + 1, NULL, 0);
+		there = send_to(w, true, port, ACK, ISN + 1, SISN + 1, NULL, 0);
+		assert_int_equal(w->verdicts[there], PENDING);
+		send_to(w, true, port, RST, ISN + 1, 0, NULL, 0);
+		assert_int_equal(w->verdicts[there], OPENING_DROP);
+		assert_int_equal(w->verdicts[w->id], OPENING_PASS);
+	}
+	/* It was none that the server believed. */
+	there = send_to(w, true, 1, ACK, ISN + 1, SISN + 1, NULL, 0);
+	assert_int_equal(w->verdicts[there], PENDING);
 	free_world(w);
 }
 
@@ -301,6 +327,7 @@ int main(void)
 		cmocka_unit_test(cuts_off_what_is_behind),
 		cmocka_unit_test(judges_the_second_hello),
 		cmocka_unit_test(resets_who_is_silent),
+		cmocka_unit_test(a_reset_holds_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
