@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -322,13 +323,21 @@ static int settle(struct cis_sandbox *sb, size_t i, const struct copier_report *
 		     : 0;
 }
 
+/* 1: somebody else has the store's lock again, which is waited for. */
 static int publish(struct cis_sandbox *sb, size_t i, uint64_t *ret, struct cis_error *err)
 {
 	struct cache_publisher *p = &sb->publisher;
 	const struct spec_cache *c = &sb->spec.caches[i];
 	struct cache *cache = &sb->plan.caches[i];
-	int r = settler_finish(&p->settler, &p->store);
+	int r = settler_finish(&p->settler);
 
+	if (r >= 0)
+		r = store_lock_fd(p->store.fd, LOCK_EX | LOCK_NB);
+	if (r == -EWOULDBLOCK) {
+		r = settler_start(&p->settler, &p->store, p->work.fd);
+		if (r >= 0)
+			return 1;
+	}
 	if (r < 0)
 		return cis_fail(err, -r, "cache %s: not published: write to %s", c->name,
 				p->store.path);
@@ -382,12 +391,12 @@ void cache_publish_ended(struct cis_sandbox *sb)
 	if (sb->told_to_stop) {
 		r = check_end(sb, sb->spec.caches[p->next].name, &err);
 	} else if (p->copier.pidfd >= 0) {
-		r = copied(sb, p->next, &err);
-		if (r >= 0)
-			return;
+		r = copied(sb, p->next, &err) < 0 ? -1 : 1;
 	} else {
 		r = publish(sb, p->next, &number, &err);
 	}
+	if (r > 0) /* the next helper is at work */
+		return;
 	if (r < 0)
 		tell_failure(sb, &err);
 	else
