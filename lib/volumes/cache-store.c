@@ -248,7 +248,7 @@ int cis_cache_inspect_json(const char *name, char **ret, struct cis_error *err)
 
 int cis_cache_remove(const char *name, struct cis_error *err)
 {
-	return generations_remove(GENERATIONS_CACHE, name, err);
+	return generations_remove(GENERATIONS_CACHE, name, GENERATION_ANY, err);
 }
 
 /* Whether somebody has it open. Who opens it later keeps it, whatever becomes of the name. */

@@ -262,7 +262,7 @@ int cis_seed_inspect_json(const char *name, char **ret, struct cis_error *err)
 
 int cis_seed_remove(const char *name, struct cis_error *err)
 {
-	return generations_remove(GENERATIONS_SEED, name, err);
+	return generations_remove(GENERATIONS_SEED, name, GENERATION_ANY, err);
 }
 
 static int by_use(const void *a, const void *b)
@@ -287,8 +287,9 @@ static int shrink(uint64_t max, uint64_t *ret, struct cis_error *err)
 	for (size_t i = 0; i < n && sum > max; i++) {
 		struct cis_error why = {0};
 
-		r = cis_seed_remove(list[i].name, &why);
-		if (r == -EBUSY)
+		r = generations_remove(GENERATIONS_SEED, list[i].name, list[i].generation, &why);
+		/* In use, or built anew since it was looked at. */
+		if (r == -EBUSY || r == -ESTALE)
 			continue;
 		/* Somebody else's prune, or rm, was there before. */
 		if (r < 0 && r != -ENOENT) {
