@@ -121,11 +121,33 @@ static int seed_build(int argc, char **argv, char **all)
 
 /* ---- the others -------------------------------------------------------------- */
 
+static int print_one(const struct cis_seed *s)
+{
+	time_t created = (time_t)s->created;
+	struct cis_error err = {0};
+	char when[32] = "";
+	struct tm tm;
+
+	if (*s->error) {
+		printf("%-24s %10s %8s %7s  unreadable\n", s->name, "-", "-", "-");
+		snprintf(err.message, sizeof err.message, "%s", s->error);
+		return cli_error("seed list", &err);
+	}
+	if (localtime_r(&created, &tm))
+		strftime(when, sizeof when, "%F %R", &tm);
+	printf("%-24s %10llu %5llu MB %7llu  %s\n", s->name,
+	       (unsigned long long)s->generation,
+	       (unsigned long long)((s->size + 500000) / 1000000),
+	       (unsigned long long)s->shared, when);
+	return 0;
+}
+
 static int list(bool json)
 {
 	struct cis_seed *all = NULL;
 	struct cis_error err = {0};
 	char *text = NULL;
+	int status = 0;
 	size_t n = 0;
 
 	if (json) {
@@ -136,33 +158,24 @@ static int list(bool json)
 	if (cis_seed_list(&all, &n, &err) < 0)
 		return cli_error("seed list", &err);
 	printf("%-24s %10s %8s %7s  %s\n", "NAME", "GENERATION", "SIZE", "SHARED", "CREATED");
-	for (size_t i = 0; i < n; i++) {
-		time_t created = (time_t)all[i].created;
-		char when[32] = "";
-		struct tm tm;
-
-		if (localtime_r(&created, &tm))
-			strftime(when, sizeof when, "%F %R", &tm);
-		printf("%-24s %10llu %5llu MB %7llu  %s\n", all[i].name,
-		       (unsigned long long)all[i].generation,
-		       (unsigned long long)((all[i].size + 500000) / 1000000),
-		       (unsigned long long)all[i].shared, when);
-	}
+	for (size_t i = 0; i < n; i++)
+		status |= print_one(&all[i]);
 	free(all);
-	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
+	return fflush(stdout) == 0 ? status : EXIT_OURS;
 }
 
 static int prune(const uint64_t *max, bool json)
 {
 	struct cis_error err = {0};
 	uint64_t n = 0, removed = 0;
+	int r = cis_seed_prune(max, &n, &removed, &err);
 
-	if (cis_seed_prune(max, &n, &removed, &err) < 0)
+	if (r < 0)
 		return cli_error("seed prune", &err);
 	printf(json ? "{\n  \"generations\": %llu,\n  \"removed\": %llu\n}\n"
 		    : "%llu generations, %llu seeds removed\n",
 	       (unsigned long long)n, (unsigned long long)removed);
-	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
+	return cli_pruned("seed prune", r);
 }
 
 static int parse_prune(int argc, char **argv, char **all)

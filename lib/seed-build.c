@@ -145,6 +145,7 @@ void cis_seed_build_free(struct cis_seed_build *b)
 
 /* ---- after ---------------------------------------------------------------------------- */
 
+/* What it takes on the disk, which is what removing it gives back. */
 static int measure(const struct cis_seed_build *b, uint64_t *ret)
 {
 	cleanup_free char *path = NULL;
@@ -163,7 +164,8 @@ static int measure(const struct cis_seed_build *b, uint64_t *ret)
 	*ret = 0;
 	while ((errno = 0, e = fts_read(walk)))
 		if (e->fts_info == FTS_F)
-			*ret += (uint64_t)e->fts_statp->st_size / (e->fts_statp->st_nlink ?: 1);
+			*ret = seed_sum(*ret, (uint64_t)e->fts_statp->st_blocks * 512 /
+						      (e->fts_statp->st_nlink ?: 1));
 	r = -errno;
 	fts_close(walk);
 	return r;
