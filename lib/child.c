@@ -414,15 +414,16 @@ static int mount_inside(const struct op *op, int root)
 
 /*
  * What the stage put on the scratch, or a directory of it, becomes a mount of its own. Such a
- * clone keeps the flags that init's copy of the namespace has locked, but not the lock to its
- * place, which what the stage attaches in the root has: an engine must be able to unmount a seed's,
- * and then has its own empty directory; and must not be able to make it writable, for it is
- * everybody's.
+ * clone keeps the flags that init's copy of the namespace has locked, and what is attached in
+ * it keeps its place; the clone itself does not, other than what the stage attaches in the
+ * root: an engine must be able to unmount a seed's, and then has its own empty directory; and
+ * must not be able to make it writable, for it is everybody's.
  */
 static int take_shelved(const struct op *op, const struct inside *in)
 {
 	cleanup_close int tree = sys_open_tree(in->scratch, op->source,
-					       OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW);
+					       OPEN_TREE_CLONE | AT_RECURSIVE |
+					       AT_SYMLINK_NOFOLLOW);
 
 	return tree < 0 ? tree
 			: attach(tree, in->root, op->target, op->flags & OP_TARGET_FILE);

@@ -39,22 +39,26 @@ static void print_rest(FILE *f, const struct spec *s)
 }
 
 /* Not its time, which each file made in it changes. */
-static void print_bind(FILE *f, const char *path)
+static void print_bind(FILE *f, const struct spec_bind *b)
 {
 	struct stat st;
 
-	if (stat(path, &st) == 0)
-		fprintf(f, "bind %s: %llx:%llu\n", path, (unsigned long long)st.st_dev,
+	fprintf(f, "bind %s at %s%s", b->source, b->target, b->readonly ? " read-only" : "");
+	if (stat(b->source, &st) == 0)
+		fprintf(f, ": %llx:%llu", (unsigned long long)st.st_dev,
 			(unsigned long long)st.st_ino);
+	fputc('\n', f);
 }
 
 /* Its directory has the time of the last use; nothing changes what is in it. */
-static void print_seed(FILE *f, const char *path)
+static int print_seed(FILE *f, const char *path)
 {
 	cleanup_free char *info = NULL;
+	int r = str_format(&info, "%s/seed.json", path);
 
-	if (str_format(&info, "%s/seed.json", path) >= 0)
+	if (r >= 0)
 		print_identity(f, "seed", info);
+	return r;
 }
 
 static int print_image(FILE *f, const char *name, struct cis_error *err)
@@ -81,10 +85,10 @@ static int print_all(FILE *f, const struct plan *p, struct cis_error *err)
 	if (!p->spec->image)
 		print_identity(f, "root", p->spec->rootfs);
 	/* By its number alone, one that was removed and made anew would be the same. */
-	if (p->spec->seed)
-		print_seed(f, p->seed.g.path);
+	if (p->spec->seed && print_seed(f, p->seed.g.path) < 0)
+		return cis_fail(err, ENOMEM, "plan");
 	for (size_t i = 0; i < p->spec->n_binds; i++)
-		print_bind(f, p->spec->binds[i].source);
+		print_bind(f, &p->spec->binds[i]);
 	print_rest(f, p->spec);
 	return p->spec->image ? print_image(f, p->spec->image, err) : 0;
 }

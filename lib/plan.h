@@ -191,11 +191,13 @@ void plan_exec_done(struct plan_exec *e);
 int plan_open_root(struct plan *p, struct cis_error *err);
 
 /*
- * plan-root.c: *ret: @path as path_resolve() has it, for a directory or @file. Not the root,
- * nor where the sandbox's own mounts would hide it; -EISDIR, -ENOTDIR: the image has the other
- * kind.
+ * plan-root.c: *ret: @path as path_resolve() has it. Not the root, nor where the sandbox's own
+ * mounts would hide it.
  */
-int plan_find_target(int rootfd, const char *path, bool file, char **ret, struct cis_error *err);
+int plan_find_target(int rootfd, const char *path, char **ret, struct cis_error *err);
+/* That @target, found for @path, is none of the other kind in the image: -EISDIR, -ENOTDIR. */
+int plan_check_kind(int rootfd, const char *path, const char *target, bool file,
+		    struct cis_error *err);
 /* Is it @dir, or below? Is it where init mounts, so that the stage cannot attach it? */
 bool plan_target_is_in(const char *target, const char *dir);
 bool plan_target_is_inits(const char *target);
@@ -218,6 +220,7 @@ int plan_payload(struct plan *p, const struct spec *spec, char *const argv[], in
  */
 int plan_late_payload(struct plan *p, const struct spec *spec, char *const argv[], int rootfd,
 		      struct cis_error *err);
+int plan_services(struct plan *p, struct cis_error *err);
 
 /* What they come to; *ret is the caller's. */
 int plan_rules(const struct ruleset *rules, struct policy **ret, struct cis_error *err);

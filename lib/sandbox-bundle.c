@@ -159,8 +159,10 @@ static int find_sources(struct bundle *b, const struct spec *s, struct cis_error
 
 		if (!path || stat(path, &st) < 0)
 			return cis_fail(err, errno, "bind %s", s->binds[i].source);
-		r = plan_find_target(b->root, s->binds[i].target, !S_ISDIR(st.st_mode), &target,
-				     err);
+		r = plan_find_target(b->root, s->binds[i].target, &target, err);
+		if (r >= 0)
+			r = plan_check_kind(b->root, s->binds[i].target, target,
+					    !S_ISDIR(st.st_mode), err);
 		if (r < 0)
 			return cis_wrap(err, r, "bind %s", s->binds[i].source);
 		if (strv_add(&b->sources, path) < 0)

@@ -74,9 +74,18 @@ static int check_free(const struct bundle_dir *d, struct cis_error *err)
 
 /* ---- under another name ------------------------------------------------------------------- */
 
+/* Who can rename what is there gives any directory of ours a name that we take for litter's. */
+static bool is_only_ours(int dir)
+{
+	struct stat st;
+
+	return fstat(dir, &st) == 0 && st.st_uid == geteuid() &&
+	       (!(st.st_mode & 022) || st.st_mode & S_ISVTX);
+}
+
 static void sweep(const struct bundle_dir *d)
 {
-	cleanup(dir_closep) DIR *list = tree_list(d->parent);
+	cleanup(dir_closep) DIR *list = is_only_ours(d->parent) ? tree_list(d->parent) : NULL;
 	struct dirent *e;
 
 	while (list && (e = readdir(list))) {

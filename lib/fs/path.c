@@ -186,9 +186,15 @@ int path_make(int rootfd, const char *target, bool file)
 
 int path_resolve_dir(int rootfd, const char *path, char **ret, struct cis_error *err)
 {
+	/* Links in it are followed, as by who goes there. */
+	cleanup_close int there = sys_openat2(rootfd, path, O_PATH | O_DIRECTORY, 0,
+					      RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 	struct stat st;
-	int r = path_resolve(rootfd, path, ret, err);
+	int r;
 
+	if (there >= 0)
+		return (*ret = strdup("")) ? 0 : cis_fail(err, ENOMEM, "%s", path);
+	r = path_resolve(rootfd, path, ret, err);
 	if (r < 0 || !**ret)
 		return r;
 	if (fstatat(rootfd, *ret, &st, AT_SYMLINK_NOFOLLOW) < 0)

@@ -21,7 +21,10 @@
  */
 int path_resolve(int rootfd, const char *path, char **ret, struct cis_error *err);
 
-/* Of a directory. 1: it is not there, and could be made; -ENOTDIR: a file is, or is in the way. */
+/*
+ * Of a directory. 0: it is there, links followed, and *ret says nothing; 1: it is not, and could be
+ * made; -ENOTDIR: a file is, or is in the way.
+ */
 int path_resolve_dir(int rootfd, const char *path, char **ret, struct cis_error *err);
 
 /*

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../base/str.h"
 #include "mask.h"
 
 #define LINE_IN_BASE64 76u /* where base64(1) wraps */
@@ -90,6 +91,28 @@ static int add_encoded(struct mask *m, struct text t)
 	return r;
 }
 
+/* As errors show it, in which what a terminal would obey has become "?". */
+static int add_tamed(struct mask *m, struct text t)
+{
+	bool may_change = false;
+	char *p;
+
+	for (size_t i = 0; i < t.len; i++)
+		may_change = may_change || (unsigned char)t.at[i] < ' ' ||
+			     (unsigned char)t.at[i] >= 0x7f;
+	if (!may_change)
+		return 0;
+	p = mask_make_room(m, t.len + 1);
+	if (!p)
+		return -ENOMEM;
+	memcpy(p, t.at, t.len);
+	p[t.len] = '\0';
+	str_tame(p);
+	if (strlen(p) < MASK_WORD_MIN || memcmp(p, t.at, strlen(p)) == 0)
+		return 0;
+	return add_long(m, (struct text){p, strlen(p)}, MASK_WORD_MAX);
+}
+
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -121,7 +144,8 @@ int mask_add_value(struct mask *m, const char *value, size_t len)
 		at = end + 1;
 		if (line.len < MASK_WORD_MIN)
 			continue;
-		if (add_long(m, line, MASK_WORD_MAX) < 0 || add_encoded(m, line) < 0)
+		if (add_long(m, line, MASK_WORD_MAX) < 0 || add_tamed(m, line) < 0 ||
+		    add_encoded(m, line) < 0)
 			return -ENOMEM;
 		added = 1;
 	}
