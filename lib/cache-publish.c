@@ -52,9 +52,9 @@ void cache_publisher_done(struct cache_publisher *p)
 
 /* ---- beginning ------------------------------------------------------------------------ */
 
-/* In the root, as the plan has it, and all that it attaches there later. */
+/* Of a cache, as the plan has it, and all that it attaches later. */
 struct mount_points {
-	const char *cache;
+	const char *at, *shelf; /* in the root; on the scratch, where init takes it from; or NULL */
 	const struct op *later, *end;
 };
 
@@ -62,9 +62,16 @@ static struct mount_points find_mount_points(const struct plan *p, size_t i)
 {
 	struct mount_points m = {.end = p->ops + p->n_ops};
 
-	for (m.later = p->ops; m.later < m.end && !m.cache; m.later++)
-		if (m.later->kind == OP_ATTACH && m.later->slot == plan_cache_root_slot(p, i))
-			m.cache = m.later->target;
+	for (m.later = p->ops; m.later < m.end && !m.at && !m.shelf; m.later++) {
+		if (m.later->slot != plan_cache_root_slot(p, i))
+			continue;
+		if (m.later->kind == OP_ATTACH)
+			m.at = m.later->target;
+		if (m.later->kind == OP_SHELVE) {
+			m.shelf = m.later->target;
+			m.at = m.later->text;
+		}
+	}
 	return m;
 }
 
@@ -74,18 +81,21 @@ static bool attaches(const struct op *op)
 	       op->kind == OP_TAKE;
 }
 
-/* Whether something is attached at @path below the cache, or further down there. */
+/* Whether @target is @path below @top, or further down there. */
+static bool leads_to(const char *target, const char *top, const char *path)
+{
+	size_t n = top ? strlen(top) : 0, len = strlen(path);
+
+	return top && strncmp(target, top, n) == 0 && target[n] == '/' &&
+	       strncmp(target + n + 1, path, len) == 0 &&
+	       (target[n + 1 + len] == '/' || !target[n + 1 + len]);
+}
+
 static bool leads_to_mount(const struct mount_points *m, const char *path)
 {
-	cleanup_free char *whole = NULL;
-	size_t n;
-
-	if (!m->cache || str_format(&whole, "%s/%s", m->cache, path) < 0)
-		return false;
-	n = strlen(whole);
 	for (const struct op *op = m->later; op < m->end; op++)
-		if (attaches(op) && strncmp(op->target, whole, n) == 0 &&
-		    (op->target[n] == '/' || !op->target[n]))
+		if ((attaches(op) && leads_to(op->target, m->at, path)) ||
+		    (op->kind == OP_SHELVE && leads_to(op->target, m->shelf, path)))
 			return true;
 	return false;
 }
@@ -101,7 +111,7 @@ static bool has_more_than(int dir, const char *path, const struct mount_points *
 	cleanup(dir_closep) DIR *list = tree_list(dir);
 	struct dirent *e;
 
-	while (list && (e = readdir(list))) {
+	while (list && (errno = 0, e = readdir(list))) {
 		cleanup_free char *below = NULL;
 		cleanup_close int next = -1;
 		struct stat st;
@@ -118,7 +128,8 @@ static bool has_more_than(int dir, const char *path, const struct mount_points *
 		if (next < 0 || has_more_than(next, below, m))
 			return true;
 	}
-	return false;
+	/* Of what cannot be read nobody knows: who copies it will say why. */
+	return !list || errno;
 }
 
 /* Nothing in the job's own layer: nothing has changed. */
@@ -131,7 +142,7 @@ static bool has_changed(const struct cis_sandbox *sb, size_t i)
 	snprintf(upper, sizeof upper, PLAN_CACHE_UPPER, i);
 	fd = sys_openat2(sb->plan.fds[SLOT_SCRATCH], upper, O_RDONLY | O_DIRECTORY, 0,
 			 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-	return fd >= 0 && has_more_than(fd, "", &m);
+	return fd < 0 || has_more_than(fd, "", &m);
 }
 
 static void tell_failure(struct cis_sandbox *sb, const struct cis_error *err)
@@ -205,11 +216,10 @@ static int start(struct cis_sandbox *sb, size_t i, struct cis_error *err)
 /* Who was asked to end and says that all is well has hardly done all that it would have. */
 static int check_end(const struct cis_sandbox *sb, const char *name, struct cis_error *err)
 {
-	const char *why = sb->timed_out	      ? "the job's time was up"
-			  : sb->was_asked     ? "the job was asked to end"
-			  : sb->told_to_stop   ? "told to stop"
-			  : !sb->payload_ended ? "the sandbox died"
-					       : NULL;
+	const char *why = sb->timed_out	     ? "the job's time was up"
+			  : sb->was_asked    ? "the job was asked to end"
+			  : sb->told_to_stop ? "told to stop"
+					     : NULL;
 
 	if (why)
 		return cis_fail_plain(err, ECANCELED, "cache %s: not published: %s", name, why);

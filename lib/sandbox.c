@@ -478,6 +478,10 @@ static int tell(struct cis_sandbox *sb, struct cis_error *err)
 	audit_line(sb, "started", argv ? argv[0] : NULL, "pid", (uint64_t)sb->pid, "id_base",
 		   (uint64_t)sb->base, NULL);
 	note_all(sb);
+	for (size_t i = 0; i < sb->plan.n_caches; i++)
+		generation_note_use(&sb->plan.caches[i].g);
+	if (sb->spec.seed)
+		generation_note_use(&sb->plan.seed.g);
 	return 0;
 }
 
@@ -500,10 +504,6 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 	if (r < 0)
 		return r;
 	sb->phase = PHASE_RUNNING;
-	for (size_t i = 0; i < sb->plan.n_caches; i++)
-		generation_note_use(&sb->plan.caches[i].g);
-	if (sb->spec.seed)
-		generation_note_use(&sb->plan.seed.g);
 	/* It is told of when there is a command. */
 	if (sb->spec.hold)
 		return done.is_held ? hold_begin(sb, err) : 0;
