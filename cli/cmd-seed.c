@@ -92,7 +92,7 @@ static int publish_aside(struct cis_seed_build *b, const char *name, int signals
 	}
 	if (pid == 0) {
 		setpgid(0, 0);
-		signal(SIGTTOU, SIG_IGN); /* of a group in the background: it may say what it has to */
+		signal(SIGTTOU, SIG_IGN); /* in the background, it says what it has to */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		_exit(publish(b, name));
 	}

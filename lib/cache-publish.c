@@ -309,6 +309,13 @@ static int seal(int dir)
 	return fchown(dir, geteuid(), getegid()) < 0 || fchmod(dir, 0700) < 0 ? -errno : 0;
 }
 
+#define START "start a process for"
+static int not_settled(const struct cache_publisher *p, const char *name, const char *step, int r,
+		       struct cis_error *err)
+{
+	return cis_fail(err, -r, "cache %s: not published: %s %s", name, step, p->store.path);
+}
+
 static int settle(struct cis_sandbox *sb, size_t i, const struct copier_report *report,
 		  struct cis_error *err)
 {
@@ -321,16 +328,17 @@ static int settle(struct cis_sandbox *sb, size_t i, const struct copier_report *
 					.files = MIN(report->files, CACHE_ENTRIES_MAX),
 					.scope = sb->spec.scope};
 	cleanup_close int dir = tree_open_dir(p->work.fd, MADE);
+	const char *step = "write to";
 	int r = dir < 0 ? dir : seal(dir);
 
 	if (r >= 0)
 		r = cache_write_info(dir, &info);
-	if (r >= 0)
+	if (r >= 0) {
+		step = START;
 		r = settler_start(&p->settler, &p->store, p->work.fd);
+	}
 	p->report = *report;
-	return r < 0 ? cis_fail(err, -r, "cache %s: not published: write to %s", c->name,
-				p->store.path)
-		     : 0;
+	return r < 0 ? not_settled(p, c->name, step, r, err) : 0;
 }
 
 /* 1: somebody else has the store's lock again, which is waited for. */
@@ -339,18 +347,21 @@ static int publish(struct cis_sandbox *sb, size_t i, uint64_t *ret, struct cis_e
 	struct cache_publisher *p = &sb->publisher;
 	const struct spec_cache *c = &sb->spec.caches[i];
 	struct cache *cache = &sb->plan.caches[i];
-	int r = settler_finish(&p->settler);
+	const char *step;
+	int r = settler_finish(&p->settler, &step);
 
-	if (r >= 0)
+	if (r >= 0) {
+		step = "lock";
 		r = store_lock_fd(p->store.fd, LOCK_EX | LOCK_NB);
+	}
 	if (r == -EWOULDBLOCK) {
+		step = START;
 		r = settler_start(&p->settler, &p->store, p->work.fd);
 		if (r >= 0)
 			return 1;
 	}
 	if (r < 0)
-		return cis_fail(err, -r, "cache %s: not published: write to %s", c->name,
-				p->store.path);
+		return not_settled(p, c->name, step, r, err);
 	r = generation_put(&p->work, MADE, c->name, cache->g.number, &cache->g, ret, err);
 	store_sweep_aside(&p->store);
 	store_unlock(&p->store);

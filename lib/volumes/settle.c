@@ -14,6 +14,7 @@
 #include "../base/sys.h"
 
 #define AGAIN_MSEC 10
+#define NO_LOCK 128 /* in its status: errno is that of the lock, which was the second step */
 
 /* Our starter's end of it is closed: it is dead. */
 static void end_with(int go)
@@ -46,13 +47,14 @@ static void settle(int store, int dir, int go)
 			fd_close(i);
 	/* Or else a power cut could leave a number over empty files. */
 	r = SYS(syncfs, dir);
-	if (r >= 0)
-		r = lock = SYS(openat, store, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (r < 0)
+		_exit(MIN(-r, NO_LOCK - 1));
+	r = lock = SYS(openat, store, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	while (r >= 0 && (r = SYS(flock, lock, LOCK_EX | LOCK_NB)) == -EWOULDBLOCK) {
 		end_with(go);
 		r = 0;
 	}
-	_exit(r < 0 ? MIN(-r, 255) : 0);
+	_exit(r < 0 ? NO_LOCK | MIN(-r, NO_LOCK - 1) : 0);
 }
 
 int settler_start(struct settler *t, const struct store *s, int dir)
@@ -85,14 +87,17 @@ static void reap(struct settler *t, siginfo_t *ret)
 	t->go = fd_close(t->go);
 }
 
-int settler_finish(struct settler *t)
+int settler_finish(struct settler *t, const char **ret_step)
 {
 	siginfo_t info = {0};
 
 	reap(t, &info);
-	if (info.si_code == CLD_EXITED && info.si_status == 0)
-		return 0;
-	return info.si_code == CLD_EXITED ? -info.si_status : -ECANCELED;
+	if (info.si_code != CLD_EXITED) {
+		*ret_step = "wait for";
+		return -ECANCELED;
+	}
+	*ret_step = info.si_status & NO_LOCK ? "lock" : "write to";
+	return -(info.si_status & ~NO_LOCK);
 }
 
 void settler_drop(struct settler *t)

@@ -17,10 +17,10 @@ struct settler {
 /* @dir is on the file system, and was opened before what counts was written. -errno. */
 int settler_start(struct settler *t, const struct store *s, int dir);
 /*
- * When pidfd is readable: 0, the lock was to be had; somebody else may be quicker. Or -errno of
- * what could not be written.
+ * When pidfd is readable: 0, the lock was to be had; somebody else may be quicker. Or -errno, and
+ * what could not be done, "write to" and the like.
  */
-int settler_finish(struct settler *t);
+int settler_finish(struct settler *t, const char **ret_step);
 /* Kills it, if it is there. */
 void settler_drop(struct settler *t);
 
