@@ -94,7 +94,20 @@ int cli_print_json(const char *verb, int r, char *text, const struct cis_error *
 		return cli_error(verb, err);
 	fputs(text, stdout);
 	free(text);
-	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
+	return fflush(stdout) == 0 && r == 0 ? 0 : EXIT_OURS;
+}
+
+int cli_pruned(const char *verb, int n)
+{
+	struct cis_error err = {0};
+
+	if (fflush(stdout) != 0)
+		return EXIT_OURS;
+	if (n == 0)
+		return 0;
+	snprintf(err.message, sizeof err.message, "%d of them cannot be read, and stay (cisandbox "
+		 "%.*slist says why)", n, (int)strcspn(verb, " ") + 1, verb);
+	return cli_error(verb, &err);
 }
 
 const char *cli_size(uint64_t bytes, char buf[static 16])

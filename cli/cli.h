@@ -31,8 +31,13 @@ int cli_find_places(const char *verb);
 int cli_become_root(const char *verb, char **argv);
 int cli_join(const char *verb, char **argv, const char *id);
 
-/* Prints JSON text of the library and frees it. Returns the exit status. */
+/*
+ * Prints JSON text of the library and frees it. @r: what that returned; more than 0: so many
+ * cannot be read, which is in the text. Returns the exit status.
+ */
 int cli_print_json(const char *verb, int r, char *text, const struct cis_error *err);
+/* The exit status of "cache prune" and the like. @n: so many cannot be read. */
+int cli_pruned(const char *verb, int n);
 
 /* "1.5G": for people. */
 const char *cli_size(uint64_t bytes, char buf[static 16]);

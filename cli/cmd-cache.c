@@ -139,8 +139,7 @@ static int list(const struct asked *a, const char *verb)
 	if (a->json) {
 		int r = cis_cache_list_json(&text, &err);
 
-		status = cli_print_json(verb, r, text, &err);
-		return r > 0 ? EXIT_OURS : status;
+		return cli_print_json(verb, r, text, &err);
 	}
 	if (cis_cache_list(&all, &n, &err) < 0)
 		return cli_error(verb, &err);
@@ -178,13 +177,14 @@ static int prune(const struct asked *a, const char *verb)
 {
 	struct cis_error err = {0};
 	uint64_t generations = 0, emptied = 0;
+	int r = cis_cache_prune(a->has_max ? &a->max : NULL, &generations, &emptied, &err);
 
-	if (cis_cache_prune(a->has_max ? &a->max : NULL, &generations, &emptied, &err) < 0)
+	if (r < 0)
 		return cli_error(verb, &err);
 	printf(a->json ? "{\n  \"generations\": %llu,\n  \"emptied\": %llu\n}\n"
 		       : "%llu generations, %llu caches emptied\n",
 	       (unsigned long long)generations, (unsigned long long)emptied);
-	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
+	return cli_pruned(verb, r);
 }
 
 static const struct sub {

@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* seed build | inspect | list | prune | rm. */
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "opts-egress.h"
 #include "opts-job.h"
@@ -41,9 +49,67 @@ static int publish(struct cis_seed_build *b, const char *name)
 	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
 }
 
-static int run(struct front *f, struct cis_seed_build *b)
+/* The end of who has the other end of @child: 0; or the signal that asks us to end. */
+static int await_end(int child, int signals)
 {
-	int signals = session_block_signals();
+	struct pollfd fds[] = {{.fd = child, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+	struct signalfd_siginfo info;
+
+	while (!fds[0].revents) {
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return SIGKILL;
+		while (!fds[0].revents && read(signals, &info, sizeof info) == sizeof info)
+			if (info.ssi_signo == SIGINT || info.ssi_signo == SIGTERM ||
+			    info.ssi_signo == SIGHUP || info.ssi_signo == SIGQUIT)
+				return (int)info.ssi_signo;
+	}
+	return 0;
+}
+
+/* All of its group, whose orphans are ours: cp writes until it is dead. */
+static int reap_group(pid_t pid)
+{
+	int status = SIGKILL, one;
+	pid_t r;
+
+	while ((r = waitpid(-pid, &one, __WALL)) > 0 || errno == EINTR)
+		if (r == pid)
+			status = one;
+	return status;
+}
+
+/* Up to all of the disk is copied: a child does it, and we hear signals meanwhile. */
+static int publish_aside(struct cis_seed_build *b, const char *name, int signals)
+{
+	int ends[2], sig, status;
+	pid_t pid;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	pid = pipe2(ends, O_CLOEXEC) < 0 ? -1 : fork();
+	if (pid < 0) {
+		perror("cisandbox: seed build: start what copies");
+		return EXIT_OURS;
+	}
+	if (pid == 0) {
+		setpgid(0, 0);
+		signal(SIGTTOU, SIG_IGN); /* in the background, it says what it has to */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(publish(b, name));
+	}
+	setpgid(pid, pid);
+	close(ends[1]);
+	sig = await_end(ends[0], signals);
+	if (sig)
+		kill(-pid, SIGKILL);
+	close(ends[0]);
+	status = reap_group(pid);
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	return sig ? 128 + sig : EXIT_OURS;
+}
+
+static int run(struct front *f, struct cis_seed_build *b, int signals)
+{
 	struct cis_error err = {0};
 
 	session_set_streams(f);
@@ -56,13 +122,14 @@ static int build(struct front *f, const char *name)
 {
 	struct cis_seed_build *b = NULL;
 	struct cis_error err = {0};
-	int status;
+	int signals, status;
 
 	if (cis_seed_build_new(&b, name, f->from, f->sb, &err) < 0)
 		return cli_error(f->verb, &err);
-	status = run(f, b);
+	signals = session_block_signals();
+	status = run(f, b, signals);
 	if (status == 0)
-		status = publish(b, name);
+		status = publish_aside(b, name, signals);
 	else
 		fprintf(stderr, "cisandbox: seed build: the script failed: \"%s\" is as it was\n",
 			name);
@@ -119,11 +186,33 @@ static int seed_build(int argc, char **argv, char **all)
 
 /* ---- the others -------------------------------------------------------------- */
 
+static int print_one(const struct cis_seed *s)
+{
+	time_t created = (time_t)s->created;
+	struct cis_error err = {0};
+	char when[32] = "";
+	struct tm tm;
+
+	if (*s->error) {
+		printf("%-24s %10s %8s %7s  unreadable\n", s->name, "-", "-", "-");
+		snprintf(err.message, sizeof err.message, "%s", s->error);
+		return cli_error("seed list", &err);
+	}
+	if (localtime_r(&created, &tm))
+		strftime(when, sizeof when, "%F %R", &tm);
+	printf("%-24s %10llu %5llu MB %7llu  %s\n", s->name,
+	       (unsigned long long)s->generation,
+	       (unsigned long long)((s->size + 500000) / 1000000),
+	       (unsigned long long)s->shared, when);
+	return 0;
+}
+
 static int list(bool json)
 {
 	struct cis_seed *all = NULL;
 	struct cis_error err = {0};
 	char *text = NULL;
+	int status = 0;
 	size_t n = 0;
 
 	if (json) {
@@ -134,33 +223,24 @@ static int list(bool json)
 	if (cis_seed_list(&all, &n, &err) < 0)
 		return cli_error("seed list", &err);
 	printf("%-24s %10s %8s %7s  %s\n", "NAME", "GENERATION", "SIZE", "SHARED", "CREATED");
-	for (size_t i = 0; i < n; i++) {
-		time_t created = (time_t)all[i].created;
-		char when[32] = "";
-		struct tm tm;
-
-		if (localtime_r(&created, &tm))
-			strftime(when, sizeof when, "%F %R", &tm);
-		printf("%-24s %10llu %5llu MB %7llu  %s\n", all[i].name,
-		       (unsigned long long)all[i].generation,
-		       (unsigned long long)((all[i].size + 500000) / 1000000),
-		       (unsigned long long)all[i].shared, when);
-	}
+	for (size_t i = 0; i < n; i++)
+		status |= print_one(&all[i]);
 	free(all);
-	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
+	return fflush(stdout) == 0 ? status : EXIT_OURS;
 }
 
 static int prune(const uint64_t *max, bool json)
 {
 	struct cis_error err = {0};
 	uint64_t n = 0, removed = 0;
+	int r = cis_seed_prune(max, &n, &removed, &err);
 
-	if (cis_seed_prune(max, &n, &removed, &err) < 0)
+	if (r < 0)
 		return cli_error("seed prune", &err);
 	printf(json ? "{\n  \"generations\": %llu,\n  \"removed\": %llu\n}\n"
 		    : "%llu generations, %llu seeds removed\n",
 	       (unsigned long long)n, (unsigned long long)removed);
-	return fflush(stdout) == 0 ? 0 : EXIT_OURS;
+	return cli_pruned("seed prune", r);
 }
 
 static int parse_prune(int argc, char **argv, char **all)

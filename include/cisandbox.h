@@ -658,10 +658,12 @@ int cis_image_remove(const char *name, struct cis_error *err);
 struct cis_seed {
 	char name[128];
 	uint64_t generation; /* from 1 on */
-	uint64_t size;       /* bytes of its files */
+	uint64_t size;       /* bytes of its files on the disk */
 	int64_t created, used; /* used: when a sandbox last started with it */
 	uint64_t shared;     /* directories and files of it that are bound, not copied */
+	char error[496];     /* why it cannot be read: then all but its name is 0; or "" */
 };
+/* How many of them cannot be read. */
 int cis_seed_list(struct cis_seed **ret, size_t *ret_n, struct cis_error *err);
 int cis_seed_list_json(char **ret, struct cis_error *err);
 int cis_seed_inspect_json(const char *name, char **ret, struct cis_error *err);
@@ -670,7 +672,8 @@ int cis_seed_remove(const char *name, struct cis_error *err);
 /*
  * Deletes generations that are neither the newest nor in use: how many. With @max then also the
  * seeds that were used longest ago, and are not in use, until all together have no more than
- * *max bytes: jobs that name them do not start before they are built again.
+ * *max bytes: jobs that name them do not start before they are built again. How many cannot be
+ * read; these count for nothing, and stay.
  */
 int cis_seed_prune(const uint64_t *max, uint64_t *ret_generations, uint64_t *ret_removed,
 		   struct cis_error *err);
@@ -721,7 +724,8 @@ int cis_cache_remove(const char *name, struct cis_error *err);
 /*
  * Deletes generations that are neither the newest nor in use: how many. With @max the caches
  * that were used longest ago, and are not in use, are emptied, names and policies staying, until
- * all together have no more than *max bytes.
+ * all together have no more than *max bytes. How many cannot be read; these count for nothing,
+ * and stay.
  */
 int cis_cache_prune(const uint64_t *max, uint64_t *ret_generations, uint64_t *ret_emptied,
 		    struct cis_error *err);

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,9 +52,9 @@ void cache_publisher_done(struct cache_publisher *p)
 
 /* ---- beginning ------------------------------------------------------------------------ */
 
-/* In the root, as the plan has it, and all that it attaches there later. */
+/* Of a cache, as the plan has it, and all that it attaches later. */
 struct mount_points {
-	const char *cache;
+	const char *at, *shelf; /* in the root; on the scratch, where init takes it from; or NULL */
 	const struct op *later, *end;
 };
 
@@ -61,9 +62,16 @@ static struct mount_points find_mount_points(const struct plan *p, size_t i)
 {
 	struct mount_points m = {.end = p->ops + p->n_ops};
 
-	for (m.later = p->ops; m.later < m.end && !m.cache; m.later++)
-		if (m.later->kind == OP_ATTACH && m.later->slot == plan_cache_root_slot(p, i))
-			m.cache = m.later->target;
+	for (m.later = p->ops; m.later < m.end && !m.at && !m.shelf; m.later++) {
+		if (m.later->slot != plan_cache_root_slot(p, i))
+			continue;
+		if (m.later->kind == OP_ATTACH)
+			m.at = m.later->target;
+		if (m.later->kind == OP_SHELVE) {
+			m.shelf = m.later->target;
+			m.at = m.later->text;
+		}
+	}
 	return m;
 }
 
@@ -73,18 +81,21 @@ static bool attaches(const struct op *op)
 	       op->kind == OP_TAKE;
 }
 
-/* Whether something is attached at @path below the cache, or further down there. */
+/* Whether @target is @path below @top, or further down there. */
+static bool leads_to(const char *target, const char *top, const char *path)
+{
+	size_t n = top ? strlen(top) : 0, len = strlen(path);
+
+	return top && strncmp(target, top, n) == 0 && target[n] == '/' &&
+	       strncmp(target + n + 1, path, len) == 0 &&
+	       (target[n + 1 + len] == '/' || !target[n + 1 + len]);
+}
+
 static bool leads_to_mount(const struct mount_points *m, const char *path)
 {
-	cleanup_free char *whole = NULL;
-	size_t n;
-
-	if (!m->cache || str_format(&whole, "%s/%s", m->cache, path) < 0)
-		return false;
-	n = strlen(whole);
 	for (const struct op *op = m->later; op < m->end; op++)
-		if (attaches(op) && strncmp(op->target, whole, n) == 0 &&
-		    (op->target[n] == '/' || !op->target[n]))
+		if ((attaches(op) && leads_to(op->target, m->at, path)) ||
+		    (op->kind == OP_SHELVE && leads_to(op->target, m->shelf, path)))
 			return true;
 	return false;
 }
@@ -100,7 +111,7 @@ static bool has_more_than(int dir, const char *path, const struct mount_points *
 	cleanup(dir_closep) DIR *list = tree_list(dir);
 	struct dirent *e;
 
-	while (list && (e = readdir(list))) {
+	while (list && (errno = 0, e = readdir(list))) {
 		cleanup_free char *below = NULL;
 		cleanup_close int next = -1;
 		struct stat st;
@@ -117,7 +128,8 @@ static bool has_more_than(int dir, const char *path, const struct mount_points *
 		if (next < 0 || has_more_than(next, below, m))
 			return true;
 	}
-	return false;
+	/* Of what cannot be read nobody knows: who copies it will say why. */
+	return !list || errno;
 }
 
 /* Nothing in the job's own layer: nothing has changed. */
@@ -130,7 +142,7 @@ static bool has_changed(const struct cis_sandbox *sb, size_t i)
 	snprintf(upper, sizeof upper, PLAN_CACHE_UPPER, i);
 	fd = sys_openat2(sb->plan.fds[SLOT_SCRATCH], upper, O_RDONLY | O_DIRECTORY, 0,
 			 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-	return fd >= 0 && has_more_than(fd, "", &m);
+	return fd < 0 || has_more_than(fd, "", &m);
 }
 
 static void tell_failure(struct cis_sandbox *sb, const struct cis_error *err)
@@ -204,11 +216,10 @@ static int start(struct cis_sandbox *sb, size_t i, struct cis_error *err)
 /* Who was asked to end and says that all is well has hardly done all that it would have. */
 static int check_end(const struct cis_sandbox *sb, const char *name, struct cis_error *err)
 {
-	const char *why = sb->timed_out	      ? "the job's time was up"
-			  : sb->was_asked     ? "the job was asked to end"
-			  : sb->told_to_stop   ? "told to stop"
-			  : !sb->payload_ended ? "the sandbox died"
-					       : NULL;
+	const char *why = sb->timed_out	     ? "the job's time was up"
+			  : sb->was_asked    ? "the job was asked to end"
+			  : sb->told_to_stop ? "told to stop"
+					     : NULL;
 
 	if (why)
 		return cis_fail_plain(err, ECANCELED, "cache %s: not published: %s", name, why);
@@ -298,6 +309,13 @@ static int seal(int dir)
 	return fchown(dir, geteuid(), getegid()) < 0 || fchmod(dir, 0700) < 0 ? -errno : 0;
 }
 
+#define START "start a process for"
+static int not_settled(const struct cache_publisher *p, const char *name, const char *step, int r,
+		       struct cis_error *err)
+{
+	return cis_fail(err, -r, "cache %s: not published: %s %s", name, step, p->store.path);
+}
+
 static int settle(struct cis_sandbox *sb, size_t i, const struct copier_report *report,
 		  struct cis_error *err)
 {
@@ -310,28 +328,40 @@ static int settle(struct cis_sandbox *sb, size_t i, const struct copier_report *
 					.files = MIN(report->files, CACHE_ENTRIES_MAX),
 					.scope = sb->spec.scope};
 	cleanup_close int dir = tree_open_dir(p->work.fd, MADE);
+	const char *step = "write to";
 	int r = dir < 0 ? dir : seal(dir);
 
 	if (r >= 0)
 		r = cache_write_info(dir, &info);
-	if (r >= 0)
+	if (r >= 0) {
+		step = START;
 		r = settler_start(&p->settler, &p->store, p->work.fd);
+	}
 	p->report = *report;
-	return r < 0 ? cis_fail(err, -r, "cache %s: not published: write to %s", c->name,
-				p->store.path)
-		     : 0;
+	return r < 0 ? not_settled(p, c->name, step, r, err) : 0;
 }
 
+/* 1: somebody else has the store's lock again, which is waited for. */
 static int publish(struct cis_sandbox *sb, size_t i, uint64_t *ret, struct cis_error *err)
 {
 	struct cache_publisher *p = &sb->publisher;
 	const struct spec_cache *c = &sb->spec.caches[i];
 	struct cache *cache = &sb->plan.caches[i];
-	int r = settler_finish(&p->settler, &p->store);
+	const char *step;
+	int r = settler_finish(&p->settler, &step);
 
+	if (r >= 0) {
+		step = "lock";
+		r = store_lock_fd(p->store.fd, LOCK_EX | LOCK_NB);
+	}
+	if (r == -EWOULDBLOCK) {
+		step = START;
+		r = settler_start(&p->settler, &p->store, p->work.fd);
+		if (r >= 0)
+			return 1;
+	}
 	if (r < 0)
-		return cis_fail(err, -r, "cache %s: not published: write to %s", c->name,
-				p->store.path);
+		return not_settled(p, c->name, step, r, err);
 	r = generation_put(&p->work, MADE, c->name, cache->g.number, &cache->g, ret, err);
 	store_sweep_aside(&p->store);
 	store_unlock(&p->store);
@@ -382,12 +412,12 @@ void cache_publish_ended(struct cis_sandbox *sb)
 	if (sb->told_to_stop) {
 		r = check_end(sb, sb->spec.caches[p->next].name, &err);
 	} else if (p->copier.pidfd >= 0) {
-		r = copied(sb, p->next, &err);
-		if (r >= 0)
-			return;
+		r = copied(sb, p->next, &err) < 0 ? -1 : 1;
 	} else {
 		r = publish(sb, p->next, &number, &err);
 	}
+	if (r > 0) /* the next helper is at work */
+		return;
 	if (r < 0)
 		tell_failure(sb, &err);
 	else

@@ -2,6 +2,7 @@
 #include "sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -49,7 +50,7 @@ int cis_sandbox_new(struct cis_sandbox **ret)
 	sb->audit = sb->sync = sb->pidfd = sb->tty = -1;
 	sb->timeout = sb->grace = sb->tick = sb->disk_watch = -1;
 	sb->bundle = sb->respawn = -1;
-	sb->held = -1;
+	sb->held = sb->disk_dir = -1;
 	sb->mask_pause = -1;
 	for (size_t i = 0; i < N_ANSWERERS; i++)
 		sb->trap_pause[i] = -1;
@@ -84,6 +85,7 @@ void cis_sandbox_free(struct cis_sandbox *sb)
 	collector_done(&sb->collector);
 	cache_publisher_done(&sb->publisher);
 	fd_close(sb->held);
+	fd_close(sb->disk_dir);
 	fd_close(sb->respawn);
 	notify_done(&sb->notify);
 	for (size_t i = 0; i < N_ANSWERERS; i++)
@@ -478,7 +480,18 @@ static int tell(struct cis_sandbox *sb, struct cis_error *err)
 	audit_line(sb, "started", argv ? argv[0] : NULL, "pid", (uint64_t)sb->pid, "id_base",
 		   (uint64_t)sb->base, NULL);
 	note_all(sb);
+	for (size_t i = 0; i < sb->plan.n_caches; i++)
+		generation_note_use(&sb->plan.caches[i].g);
+	if (sb->spec.seed)
+		generation_note_use(&sb->plan.seed.g);
 	return 0;
+}
+
+/* An error of writing is told to each descriptor once, and not to those opened after that. */
+static int open_disk(struct cis_sandbox *sb, struct cis_error *err)
+{
+	sb->disk_dir = openat(sb->plan.fds[SLOT_SCRATCH], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return sb->disk_dir < 0 ? cis_fail(err, errno, "scratch: open it") : 0;
 }
 
 static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *err)
@@ -500,10 +513,8 @@ static int start(struct cis_sandbox *sb, char *const argv[], struct cis_error *e
 	if (r < 0)
 		return r;
 	sb->phase = PHASE_RUNNING;
-	for (size_t i = 0; i < sb->plan.n_caches; i++)
-		generation_note_use(&sb->plan.caches[i].g);
-	if (sb->spec.seed)
-		generation_note_use(&sb->plan.seed.g);
+	if (sb->keeps_disk && (r = open_disk(sb, err)) < 0)
+		return fail_at(r, CIS_STAGE_SETUP, err);
 	/* It is told of when there is a command. */
 	if (sb->spec.hold)
 		return done.is_held ? hold_begin(sb, err) : 0;

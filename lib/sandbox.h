@@ -73,6 +73,7 @@ struct cis_sandbox {
 	struct cache_publisher publisher;
 	int held; /* disk_hold()'s, or -1 */
 	bool keeps_disk; /* after the end, until it is freed: seed-build.c takes from it */
+	int disk_dir; /* then: its top, opened before the job wrote there, for syncfs(); or -1 */
 
 	struct mask *mask;     /* of the secrets, or NULL */
 	uint64_t not_masked;   /* bit n: the value of secret n */

@@ -145,6 +145,7 @@ void cis_seed_build_free(struct cis_seed_build *b)
 
 /* ---- after ---------------------------------------------------------------------------- */
 
+/* What it takes on the disk, which is what removing it gives back. */
 static int measure(const struct cis_seed_build *b, uint64_t *ret)
 {
 	cleanup_free char *path = NULL;
@@ -163,7 +164,8 @@ static int measure(const struct cis_seed_build *b, uint64_t *ret)
 	*ret = 0;
 	while ((errno = 0, e = fts_read(walk)))
 		if (e->fts_info == FTS_F)
-			*ret += (uint64_t)e->fts_statp->st_size / (e->fts_statp->st_nlink ?: 1);
+			*ret = seed_sum(*ret, (uint64_t)e->fts_statp->st_blocks * 512 /
+						      (e->fts_statp->st_nlink ?: 1));
 	r = -errno;
 	fts_close(walk);
 	return r;
@@ -188,13 +190,6 @@ static int copy_store(const struct cis_seed_build *b, int stores, const char *na
 		r = seed_parts(name, from, &parts);
 	if (r < 0 || !parts.n)
 		return r < 0 ? cis_fail(err, -r, "find what %s has stored", name) : 0;
-	/*
-	 * Who did not wait for the disk never heard that it could not be written, because the
-	 * host's was full; and what then left memory is zeroes.
-	 */
-	if (syncfs(from) < 0)
-		return cis_fail(err, errno, "some of what was written to the job's disk was lost "
-				"(the host's may have been full)");
 	if (mkdirat(stores, name, 0711) == 0)
 		r = to = tree_open_dir(stores, name);
 	if (to < 0)
@@ -212,6 +207,13 @@ static int copy_stores(const struct cis_seed_build *b, struct cis_error *err)
 	cleanup_close int stores = -1;
 	int r = 0;
 
+	/*
+	 * Who did not wait for the disk never heard that it could not be written, because the
+	 * host's was full; and what then left memory is zeroes.
+	 */
+	if (syncfs(b->sb->disk_dir) < 0)
+		return cis_fail(err, errno, "some of what was written to the job's disk was lost "
+				"(the host's may have been full)");
 	if (mkdirat(b->work.fd, "stores", 0755) == 0)
 		stores = tree_open_dir(b->work.fd, "stores");
 	if (stores < 0)

@@ -693,6 +693,7 @@ static void undo(struct cis_sandbox *sb)
 
 void supervise_drop_disk(struct cis_sandbox *sb)
 {
+	sb->disk_dir = fd_close(sb->disk_dir);
 	if (sb->plan.n_fds)
 		disk_let_go(sb->plan.disk, &sb->plan.fds[SLOT_SCRATCH], &sb->held);
 	if (!sb->entered)

@@ -248,7 +248,7 @@ int cis_cache_inspect_json(const char *name, char **ret, struct cis_error *err)
 
 int cis_cache_remove(const char *name, struct cis_error *err)
 {
-	return generations_remove(GENERATIONS_CACHE, name, err);
+	return generations_remove(GENERATIONS_CACHE, name, GENERATION_ANY, err);
 }
 
 /* Whether somebody has it open. Who opens it later keeps it, whatever becomes of the name. */
@@ -294,10 +294,10 @@ static int shrink(const struct store *s, uint64_t max, uint64_t *ret, struct cis
 	cleanup_free struct cis_cache *list = NULL;
 	uint64_t sum = 0;
 	size_t n = 0;
-	int r = cis_cache_list(&list, &n, err);
+	int unreadable = cis_cache_list(&list, &n, err), r = 0;
 
-	if (r < 0)
-		return r;
+	if (unreadable < 0)
+		return unreadable;
 	qsort(list, n, sizeof *list, by_use);
 	for (size_t i = 0; i < n; i++)
 		sum += list[i].size;
@@ -310,7 +310,7 @@ static int shrink(const struct store *s, uint64_t max, uint64_t *ret, struct cis
 		sum -= list[i].size;
 		++*ret;
 	}
-	return MIN(r, 0);
+	return r < 0 ? r : unreadable;
 }
 
 int cis_cache_prune(const uint64_t *max, uint64_t *ret_generations, uint64_t *ret_emptied,

@@ -186,17 +186,20 @@ static int lock_one(struct locks *l, int dir, const char *name)
 }
 
 /* Under the lock of the store. */
-static int hide_all(const struct store *s, const char *kind, const char *name, const char *as,
-		    struct cis_error *err)
+static int hide_all(const struct store *s, const char *kind, const char *name, uint64_t newest,
+		    const char *as, struct cis_error *err)
 {
 	cleanup_close int dir = tree_open_dir(s->fd, name);
 	cleanup(dir_closep) DIR *list = dir < 0 ? NULL : tree_list(dir);
 	cleanup(locks_done) struct locks held = {0};
 	struct dirent *e;
+	uint64_t n;
 	int r = dir;
 
 	if (r == -ENOENT)
 		return no_such(kind, name, err);
+	if (r >= 0 && newest != GENERATION_ANY && (find_newest(dir, &n) < 0 || n != newest))
+		return -ESTALE;
 	while (r >= 0 && list && (e = readdir(list)))
 		if (parse_number(e->d_name))
 			r = lock_one(&held, dir, e->d_name);
@@ -212,7 +215,8 @@ static int hide_all(const struct store *s, const char *kind, const char *name, c
 	return r < 0 ? cis_fail(err, -r, "%s \"%s\"", kind, name) : steal_fd(&dir);
 }
 
-int generations_remove(const char *kind, const char *name, struct cis_error *err)
+int generations_remove(const char *kind, const char *name, uint64_t newest,
+		       struct cis_error *err)
 {
 	cleanup(store_done) struct store s = STORE_CLOSED;
 	char as[IMAGE_NAME_LEN + 16];
@@ -227,7 +231,7 @@ int generations_remove(const char *kind, const char *name, struct cis_error *err
 		return r;
 	store_sweep(&s);
 	snprintf(as, sizeof as, ".tmp-rm-%s", name);
-	r = hidden = hide_all(&s, kind, name, as, err);
+	r = hidden = hide_all(&s, kind, name, newest, as, err);
 	store_unlock(&s);
 	if (r < 0)
 		return r;

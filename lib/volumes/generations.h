@@ -59,8 +59,12 @@ int generation_put(const struct work *w, const char *from, const char *name, uin
 void generation_note_use(const struct generation *g);
 int64_t generation_used(const struct generation *g);
 
-/* All of @name: -EBUSY while one is in use. */
-int generations_remove(const char *kind, const char *name, struct cis_error *err);
+/*
+ * All of @name: -EBUSY while one is in use. -ESTALE, without a message: the newest is not @newest;
+ * GENERATION_ANY: whatever it is.
+ */
+int generations_remove(const char *kind, const char *name, uint64_t newest,
+		       struct cis_error *err);
 /* Those that are neither the newest nor in use, of all names. *ret: how many. */
 int generations_prune(const char *kind, uint64_t *ret, struct cis_error *err);
 

@@ -27,23 +27,41 @@
 
 #define SAID_MAX 512
 #define ARGS_MAX 16
+#define NOT_RUN 100 /* and errno: the status of who did not become cp */
 
 struct copy {
 	const struct seed_copy *order;
 	const char *program;
 	char *const *argv;
-	int dest, go, says; /* go: a byte, once the ids are mapped */
+	int dest, says;
+	int go, go_end; /* a byte, once the ids are mapped */
 	pid_t caller;
 };
+
+/* Our own end of what we wait on, or nobody's death would be told by it; and others' locks. */
+static int close_others(const struct copy *c)
+{
+	int keep[4];
+	size_t n = 0;
+
+	fd_keep(keep, &n, c->go);
+	fd_keep(keep, &n, c->says);
+	fd_keep(keep, &n, c->dest);
+	fd_keep(keep, &n, c->order->from);
+	fd_close(c->go_end);
+	return fd_close_others(keep, n);
+}
 
 static void be_cp(const struct copy *c) __attribute__((noreturn));
 static void be_cp(const struct copy *c)
 {
 	static const char *const envp[] = {"LC_ALL=C.UTF-8", NULL};
 	char byte;
-	int r = SYS(read, c->go, &byte, 1) == 1 ? 0 : -ESRCH;
+	int r = close_others(c);
 
 	process_reset_signals_child();
+	if (r >= 0)
+		r = SYS(read, c->go, &byte, 1) == 1 ? 0 : -ESRCH;
 	if (r == 0 && c->order->count)
 		r = userns_become_root_child();
 	if (r >= 0)
@@ -58,7 +76,7 @@ static void be_cp(const struct copy *c)
 		r = SYS(fcntl, c->dest, F_SETFD, 0);
 	if (r >= 0)
 		r = SYS(execve, c->program, c->argv, envp);
-	SYS(exit_group, 100 + (-r & 63));
+	SYS(exit_group, NOT_RUN + MIN(-r, 255 - NOT_RUN));
 	__builtin_unreachable();
 }
 
@@ -101,6 +119,8 @@ static int judge(int status, const char *said, struct cis_error *err)
 	if (strstr(said, "No space left") || strstr(said, "quota exceeded"))
 		return cis_fail_plain(err, ENOSPC, "%s (the file system of the store of seeds is "
 				      "full)", said);
+	if (!*said && WEXITSTATUS(status) >= NOT_RUN)
+		return cis_fail(err, WEXITSTATUS(status) - NOT_RUN, "run cp");
 	return cis_fail_plain(err, EIO, "%s", *said ? said : "cp failed");
 }
 
@@ -108,13 +128,14 @@ static int run(struct copy *c, struct cis_error *err)
 {
 	struct clone_args args = {.flags = c->order->count ? CLONE_NEWUSER : 0};
 	cleanup_close int go_rd = -1, go_wr = -1, says_rd = -1, says_wr = -1;
+	const char *step = "map ids for cp";
 	char said[SAID_MAX];
 	int go[2], says[2], r, pid;
 
 	if (pipe2(go, O_CLOEXEC) < 0)
 		return cis_fail(err, errno, "run cp");
 	c->go = go_rd = go[0];
-	go_wr = go[1];
+	c->go_end = go_wr = go[1];
 	if (pipe2(says, O_CLOEXEC) < 0)
 		return cis_fail(err, errno, "run cp");
 	says_rd = says[0];
@@ -128,12 +149,16 @@ static int run(struct copy *c, struct cis_error *err)
 	says_wr = fd_close(says_wr);
 	r = map_ids(c, pid);
 	/* We have the reading end, too, and hear no SIGPIPE. */
-	if (r < 0 || write(go_wr, "", 1) != 1)
+	if (r >= 0 && write(go_wr, "", 1) != 1) {
+		step = "run cp";
+		r = -errno;
+	}
+	if (r < 0)
 		kill(pid, SIGKILL);
 	hear(says_rd, said);
 	pid = process_wait(pid);
 	if (r < 0)
-		return cis_fail(err, -r, "map ids for cp%s", r == -EINVAL
+		return cis_fail(err, -r, "%s%s", step, r == -EINVAL
 				? " (the file system of the store cannot be id-mapped; put it on "
 				  "ext4, xfs or btrfs)" : "");
 	return judge(pid, said, err);

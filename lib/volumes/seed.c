@@ -169,6 +169,10 @@ static struct json *summary_json(const struct cis_seed *one)
 	struct json *o = json_object_new();
 
 	json_set_string(o, "name", one->name);
+	if (*one->error) {
+		json_set_string(o, "error", one->error);
+		return o;
+	}
 	json_set_int(o, "generation", (int64_t)one->generation);
 	json_set_int(o, "created", one->created);
 	json_set_int(o, "used", one->used);
@@ -179,8 +183,18 @@ static struct json *summary_json(const struct cis_seed *one)
 
 struct seeds {
 	struct cis_seed *v;
-	size_t n;
+	size_t n, unreadable;
 };
+
+/* One that nobody can use is not to hide the others. */
+static struct cis_seed unreadable(const char *name, const struct cis_error *why)
+{
+	struct cis_seed one = {0};
+
+	snprintf(one.name, sizeof one.name, "%s", name);
+	snprintf(one.error, sizeof one.error, "%s", why->message);
+	return one;
+}
 
 static int add_one(const char *name, const struct generation *g, void *arg,
 		   struct cis_error *err)
@@ -188,20 +202,18 @@ static int add_one(const char *name, const struct generation *g, void *arg,
 	cleanup(seed_done) struct seed s = SEED_CLOSED;
 	struct seeds *l = arg;
 	struct cis_seed *bigger;
-	int r;
+	int r = g->fd;
 
-	if (g->fd < 0)
-		return g->fd == -ENOENT ? 0 : g->fd; /* none was ever published */
+	if (r == -ENOENT)
+		return 0; /* none was ever published */
 	bigger = reallocarray(l->v, l->n + 1, sizeof *bigger);
 	if (!bigger)
 		return cis_fail(err, ENOMEM, "seed list");
 	l->v = bigger;
-	r = seed_read(name, g, &s, err);
-	if (r < 0) {
+	if (r >= 0 && (r = seed_read(name, g, &s, err)) < 0)
 		cis_hint(err, "cisandbox seed rm %s removes it", name);
-		return r;
-	}
-	l->v[l->n++] = summary(name, &s, g);
+	l->unreadable += r < 0;
+	l->v[l->n++] = r < 0 ? unreadable(name, err) : summary(name, &s, g);
 	return 0;
 }
 
@@ -215,17 +227,20 @@ static int by_name(const void *a, const void *b)
 int cis_seed_list(struct cis_seed **ret, size_t *ret_n, struct cis_error *err)
 {
 	struct seeds l = {.v = calloc(1, sizeof *l.v)};
-	int r = l.v ? generations_each(GENERATIONS_SEED, add_one, &l, err)
-		    : cis_fail(err, ENOMEM, "seed list");
+	struct cis_error why = {0};
+	int r = l.v ? generations_each(GENERATIONS_SEED, add_one, &l, &why)
+		    : cis_fail(&why, ENOMEM, "seed list");
 
 	if (r < 0) {
 		free(l.v);
+		if (err)
+			*err = why;
 		return r;
 	}
 	qsort(l.v, l.n, sizeof *l.v, by_name);
 	*ret = l.v;
 	*ret_n = l.n;
-	return 0;
+	return (int)l.unreadable;
 }
 
 int cis_seed_list_json(char **ret, struct cis_error *err)
@@ -233,14 +248,14 @@ int cis_seed_list_json(char **ret, struct cis_error *err)
 	cleanup(json_freep) struct json *doc = json_array_new();
 	cleanup_free struct cis_seed *list = NULL;
 	size_t n = 0;
-	int r = cis_seed_list(&list, &n, err);
+	int unreadable = cis_seed_list(&list, &n, err), r;
 
-	if (r < 0)
-		return r;
+	if (unreadable < 0)
+		return unreadable;
 	for (size_t i = 0; doc && i < n; i++)
 		json_push(doc, summary_json(&list[i]));
 	r = doc ? json_write(doc, JSON_PRETTY, ret) : -ENOMEM;
-	return r < 0 ? cis_fail(err, -r, "seed list") : 0;
+	return r < 0 ? cis_fail(err, -r, "seed list") : unreadable;
 }
 
 int cis_seed_inspect_json(const char *name, char **ret, struct cis_error *err)
@@ -262,7 +277,7 @@ int cis_seed_inspect_json(const char *name, char **ret, struct cis_error *err)
 
 int cis_seed_remove(const char *name, struct cis_error *err)
 {
-	return generations_remove(GENERATIONS_SEED, name, err);
+	return generations_remove(GENERATIONS_SEED, name, GENERATION_ANY, err);
 }
 
 static int by_use(const void *a, const void *b)
@@ -272,23 +287,33 @@ static int by_use(const void *a, const void *b)
 	return x->used != y->used ? (x->used > y->used ? 1 : -1) : by_name(a, b);
 }
 
+static uint64_t sum_of(const struct cis_seed *list, size_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum = seed_sum(sum, list[i].size);
+	return sum;
+}
+
 static int shrink(uint64_t max, uint64_t *ret, struct cis_error *err)
 {
 	cleanup_free struct cis_seed *list = NULL;
-	uint64_t sum = 0;
 	size_t n = 0;
-	int r = cis_seed_list(&list, &n, err);
+	int unreadable = cis_seed_list(&list, &n, err);
 
-	if (r < 0)
-		return r;
+	if (unreadable < 0)
+		return unreadable;
 	qsort(list, n, sizeof *list, by_use);
-	for (size_t i = 0; i < n; i++)
-		sum += list[i].size;
-	for (size_t i = 0; i < n && sum > max; i++) {
+	for (size_t i = 0; i < n && sum_of(list, n) > max; i++) {
 		struct cis_error why = {0};
+		int r;
 
-		r = cis_seed_remove(list[i].name, &why);
-		if (r == -EBUSY)
+		if (*list[i].error)
+			continue;
+		r = generations_remove(GENERATIONS_SEED, list[i].name, list[i].generation, &why);
+		/* In use, or built anew since it was looked at. */
+		if (r == -EBUSY || r == -ESTALE)
 			continue;
 		/* Somebody else's prune, or rm, was there before. */
 		if (r < 0 && r != -ENOENT) {
@@ -296,10 +321,10 @@ static int shrink(uint64_t max, uint64_t *ret, struct cis_error *err)
 				*err = why;
 			return r;
 		}
-		sum -= list[i].size;
+		list[i].size = 0;
 		*ret += r == 0;
 	}
-	return 0;
+	return unreadable;
 }
 
 int cis_seed_prune(const uint64_t *max, uint64_t *ret_generations, uint64_t *ret_removed,

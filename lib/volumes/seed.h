@@ -21,6 +21,7 @@
 
 #include "../base/error.h"
 #include "../base/json.h"
+#include "../base/macros.h"
 #include "../base/str.h"
 #include "generations.h"
 
@@ -42,10 +43,16 @@ struct seed_store {
 /* The one called so, or NULL. */
 const struct seed_store *seed_store_find(const char *name);
 
+/* Sizes, of which one may be anything that JSON can say. */
+static inline uint64_t seed_sum(uint64_t a, uint64_t b)
+{
+	return b > INT64_MAX - MIN(a, INT64_MAX) ? INT64_MAX : a + b;
+}
+
 struct seed {
 	struct generation g;
 	int64_t created;
-	uint64_t size;       /* bytes of big/ and index/ */
+	uint64_t size;       /* bytes of big/ and index/ on the disk */
 	struct strv stores;  /* names of those it has */
 	struct strv at;      /* "docker/...": where big/d0, big/d1 ... go, directories; */
 	uint64_t n_dirs;     /* and after so many of these big/f0 ..., files */

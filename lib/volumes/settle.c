@@ -14,6 +14,7 @@
 #include "../base/sys.h"
 
 #define AGAIN_MSEC 10
+#define NO_LOCK 128 /* in its status: errno is that of the lock, which was the second step */
 
 /* Our starter's end of it is closed: it is dead. */
 static void end_with(int go)
@@ -26,31 +27,34 @@ static void end_with(int go)
 }
 
 /*
- * Raw calls only: it is a clone of a program that may be threaded. The lock is one of the open
- * file, which is our starter's, too, and stays his. Not by a flock() that waits: that would
- * outlive him.
+ * Raw calls only: it is a clone of a program that may be threaded. It locks an open file of its
+ * own, and so nothing once it has ended: our starter may be stopped by then, and what is his
+ * stays his. Not by a flock() that waits: that would outlive him.
  */
-static void settle(int lock, int dir, int go) __attribute__((noreturn));
-static void settle(int lock, int dir, int go)
+static void settle(int store, int dir, int go) __attribute__((noreturn));
+static void settle(int store, int dir, int go)
 {
-	int keep[3], r;
+	int keep[3], lock = -1, r;
 	size_t n = 0;
 
 	SYS(prctl, PR_SET_NAME, "cis:settler", 0, 0, 0);
-	fd_keep(keep, &n, lock);
+	fd_keep(keep, &n, store);
 	fd_keep(keep, &n, dir);
 	fd_keep(keep, &n, go);
 	fd_close_others(keep, n);
 	for (int i = 0; i < 3; i++)
-		if (i != lock && i != dir && i != go)
+		if (i != store && i != dir && i != go)
 			fd_close(i);
 	/* Or else a power cut could leave a number over empty files. */
 	r = SYS(syncfs, dir);
+	if (r < 0)
+		_exit(MIN(-r, NO_LOCK - 1));
+	r = lock = SYS(openat, store, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	while (r >= 0 && (r = SYS(flock, lock, LOCK_EX | LOCK_NB)) == -EWOULDBLOCK) {
 		end_with(go);
 		r = 0;
 	}
-	_exit(r < 0 ? MIN(-r, 255) : 0);
+	_exit(r < 0 ? NO_LOCK | MIN(-r, NO_LOCK - 1) : 0);
 }
 
 int settler_start(struct settler *t, const struct store *s, int dir)
@@ -83,15 +87,17 @@ static void reap(struct settler *t, siginfo_t *ret)
 	t->go = fd_close(t->go);
 }
 
-int settler_finish(struct settler *t, const struct store *s)
+int settler_finish(struct settler *t, const char **ret_step)
 {
 	siginfo_t info = {0};
 
 	reap(t, &info);
-	if (info.si_code == CLD_EXITED && info.si_status == 0)
-		return 0;
-	store_unlock(s);
-	return info.si_code == CLD_EXITED ? -info.si_status : -ECANCELED;
+	if (info.si_code != CLD_EXITED) {
+		*ret_step = "wait for";
+		return -ECANCELED;
+	}
+	*ret_step = info.si_status & NO_LOCK ? "lock" : "write to";
+	return -(info.si_status & ~NO_LOCK);
 }
 
 void settler_drop(struct settler *t)

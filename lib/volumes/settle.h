@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What nobody who serves others may wait for himself, in a process of its own: that all on a
- * file system is written out, and then the lock of a store.
+ * file system is written out, and then that nobody has the lock of a store.
  */
 #ifndef CIS_SETTLE_H
 #define CIS_SETTLE_H
@@ -17,10 +17,10 @@ struct settler {
 /* @dir is on the file system, and was opened before what counts was written. -errno. */
 int settler_start(struct settler *t, const struct store *s, int dir);
 /*
- * When pidfd is readable, or to end it: 0, and the caller has the lock of the store, as
- * by store_lock(); or -errno of what could not be written.
+ * When pidfd is readable: 0, the lock was to be had; somebody else may be quicker. Or -errno, and
+ * what could not be done, "write to" and the like.
  */
-int settler_finish(struct settler *t, const struct store *s);
+int settler_finish(struct settler *t, const char **ret_step);
 /* Kills it, if it is there. */
 void settler_drop(struct settler *t);
 
