@@ -599,7 +599,7 @@ void image_close(int dir, const char *name)
 	fd_close(dir);
 	/* Who holds that lock, or comes next, does it, too. */
 	if (is_old && store_lock_fd(s.fd, LOCK_EX | LOCK_NB) == 0) {
-		store_sweep(&s);
+		store_drop_old(&s);
 		store_unlock(&s);
 	}
 }

@@ -203,8 +203,8 @@ void work_leave(struct work *w)
 }
 
 /* Under the lock no directory is new and not yet locked. */
-static void sweep(const struct store *s, void (*remove)(const struct store *s,
-							const char *name, int locked))
+static void sweep(const struct store *s, const char *prefix,
+		  void (*remove)(const struct store *s, const char *name, int locked))
 {
 	cleanup(dir_closep) DIR *list = tree_list(s->fd);
 	struct dirent *e;
@@ -212,7 +212,7 @@ static void sweep(const struct store *s, void (*remove)(const struct store *s,
 	while (list && (e = readdir(list))) {
 		cleanup_close int fd = -1;
 
-		if (!str_starts(e->d_name, STORE_TEMP))
+		if (!str_starts(e->d_name, prefix))
 			continue;
 		fd = tree_open_dir(s->fd, e->d_name);
 		if (fd >= 0 && store_lock_fd(fd, LOCK_EX | LOCK_NB) >= 0)
@@ -229,7 +229,7 @@ static void sweep_one(const struct store *s, const char *name, int locked)
 
 void store_sweep(const struct store *s)
 {
-	sweep(s, sweep_one);
+	sweep(s, STORE_TEMP, sweep_one);
 }
 
 static void sweep_one_aside(const struct store *s, const char *name, int locked)
@@ -239,7 +239,22 @@ static void sweep_one_aside(const struct store *s, const char *name, int locked)
 
 void store_sweep_aside(const struct store *s)
 {
-	sweep(s, sweep_one_aside);
+	sweep(s, STORE_TEMP, sweep_one_aside);
+}
+
+/* While rm has it locked, it is not to pass for one that a sandbox runs from. */
+static void drop_old(const struct store *s, const char *name, int locked)
+{
+	char gone[STORE_OLD_PREFIX + IMAGE_NAME_LEN + 2];
+
+	snprintf(gone, sizeof gone, STORE_TEMP "gone-%s", name + strlen(STORE_OLD));
+	if (renameat(s->fd, name, s->fd, gone) == 0)
+		remove_aside(s, gone, locked);
+}
+
+void store_drop_old(const struct store *s)
+{
+	sweep(s, STORE_OLD, drop_old);
 }
 
 static int make_work(struct work *w, const struct store *s)
