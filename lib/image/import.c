@@ -127,10 +127,14 @@ static int make_dir(const struct work *w, const char *name, struct cis_error *er
 
 static int open_archive(const char *path, struct cis_error *err)
 {
-	int fd = io_open_given(path);
+	/* Which may be a socket, and that cannot be opened by a name: of ssh, or of inetd. */
+	bool is_stdin = strcmp(path, "/dev/stdin") == 0;
+	int fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : io_open_given(path);
 
-	if (fd == -ENXIO)
-		return cis_fail_plain(err, ENXIO, "it is a named pipe (cat it into \"cisandbox "
+	if (is_stdin && fd < 0)
+		fd = -errno;
+	if (fd == -ESPIPE)
+		return cis_fail_plain(err, ESPIPE, "it is a named pipe (cat it into \"cisandbox "
 				      "image import --name NAME -\")");
 	return fd < 0 ? cis_fail(err, -fd, "open") : fd;
 }

@@ -219,6 +219,31 @@ static void test_import_dir(void **state)
 	assert_tidy();
 }
 
+/* As a command has it that ssh or inetd starts; by a name no socket can be opened. */
+static void test_import_socket(void **state)
+{
+	int ends[2], own_stdin = dup(STDIN_FILENO), status;
+	pid_t pid;
+
+	NEEDS_ROOT;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(ends[1], STDOUT_FILENO);
+		execlp("tar", "tar", "-C", "tree", "-c", ".", NULL);
+		_exit(1);
+	}
+	fd_close(ends[1]);
+	dup2(ends[0], STDIN_FILENO);
+	fd_close(ends[0]);
+	import_ok("x", "/dev/stdin");
+	dup2(own_stdin, STDIN_FILENO);
+	fd_close(own_stdin);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_true(exists("root/images/x/rootfs/etc/motd"));
+}
+
 static void test_import_tar(void **state)
 {
 	static const char *const ways[] = {"", "z", "J", "--zstd"};
@@ -649,6 +674,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_nothing, empty_store),
 		cmocka_unit_test_setup(test_import_dir, empty_store),
+		cmocka_unit_test_setup(test_import_socket, empty_store),
 		cmocka_unit_test_setup(test_import_tar, empty_store),
 		cmocka_unit_test_setup(test_capability, empty_store),
 		cmocka_unit_test_setup(test_digest, empty_store),
