@@ -286,9 +286,12 @@ int compose_linked(int dir, struct strv *ret)
 		const char name[8] = {'l', '/', overlay_layer_name(i)};
 		char to[sizeof(struct link)] = "", hex[UNPACK_HEX];
 
-		if (readlinkat(dir, name, to, sizeof to - 1) > 0 &&
-		    sscanf(to, "../../../layers/%64[0-9a-f]/root", hex) == 1)
+		if (readlinkat(dir, name, to, sizeof to - 1) < 0) {
+			if (errno != ENOENT && errno != ENOTDIR && errno != EINVAL)
+				r = -errno;
+		} else if (sscanf(to, "../../../layers/%64[0-9a-f]/root", hex) == 1) {
 			r = strv_add(ret, hex);
+		}
 	}
 	return r;
 }

@@ -102,8 +102,12 @@ static int list_entry(const struct store *s, const char *entry, const char *name
 		l->v[l->n] = (struct image_info){0};
 		r = image_info_read(s, fd, name, &l->v[l->n], &why);
 		still = store_is_still(fd, s->fd, entry);
-		if (r < 0 && still && take_broken(fd, entry, name, l, &why) < 0)
-			return cis_fail(err, ENOMEM, "image list");
+		if (r < 0 && still) {
+			int linked = take_broken(fd, entry, name, l, &why);
+
+			if (linked < 0)
+				return cis_fail(err, -linked, "links of %s/%s", s->path, entry);
+		}
 	} while (r < 0 && !still);
 	l->n++;
 	return 0;
@@ -335,14 +339,37 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Of all images, sorted. One that cannot be read refers to those that its links name. */
+static int need_idle(const struct store *s, const struct image_info *info, struct cis_error *err)
+{
+	int fd = store_seize(s, info->img.name, err);
+
+	fd_close(fd);
+	return fd < 0 && fd != -ENOENT ? fd : 0;
+}
+
+/* Neither image.json nor links say which layers it has: any may be its. */
+static bool is_lost(const struct image_info *info)
+{
+	return info->broken && !info->layers.n;
+}
+
+/*
+ * Of all images, sorted. One that cannot be read refers to those that its links name. -EBUSY: a
+ * sandbox runs from one that has no links either.
+ */
 static int layers_in_use(const struct store *s, struct strv *ret, struct cis_error *err)
 {
 	cleanup(images_done) struct images l = {0};
+	size_t n_named;
 	int r = list_all(s, &l, err);
 
+	n_named = l.n; /* the others only wait for their users to end */
 	if (r == 0)
 		r = list_old(s, &l, err);
+	for (size_t i = 0; r == 0 && i < l.n; i++)
+		if (is_lost(&l.v[i]))
+			r = i < n_named ? need_idle(s, &l.v[i], err)
+					: store_in_use(l.v[i].img.name, err);
 	for (size_t i = 0; r == 0 && i < l.n; i++)
 		for (size_t k = 0; r == 0 && k < l.v[i].layers.n; k++)
 			r = strv_add(ret, l.v[i].layers.v[k]);
@@ -351,8 +378,10 @@ static int layers_in_use(const struct store *s, struct strv *ret, struct cis_err
 	return r;
 }
 
-static bool has_layer(const struct image_info *info, const char *hex)
+static bool may_have_layer(const struct image_info *info, const char *hex)
 {
+	if (is_lost(info))
+		return true;
 	for (size_t i = 0; i < info->layers.n; i++)
 		if (strcmp(info->layers.v[i], hex) == 0)
 			return true;
@@ -367,12 +396,10 @@ int image_layer_is_idle(const struct store *s, const char *hex, struct cis_error
 	if (r == 0)
 		r = list_old(s, &old, err);
 	for (size_t i = 0; r == 0 && i < named.n; i++)
-		if (has_layer(&named.v[i], hex)) {
-			r = store_seize(s, named.v[i].img.name, err);
-			r = r < 0 ? r : (fd_close(r), 0);
-		}
+		if (may_have_layer(&named.v[i], hex))
+			r = need_idle(s, &named.v[i], err);
 	for (size_t i = 0; r == 0 && i < old.n; i++)
-		if (has_layer(&old.v[i], hex))
+		if (may_have_layer(&old.v[i], hex))
 			r = store_in_use(old.v[i].img.name, err);
 	return r;
 }

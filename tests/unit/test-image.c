@@ -489,6 +489,37 @@ static void test_corrupt(void **state)
 	assert_int_equal(count(), 1);
 }
 
+/* Which layers it has nobody knows any more, but who runs from it. */
+static void test_prune_lost(void **state)
+{
+	static const char layer[] = "root/layers/"
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	struct cis_error err = {0};
+	uint64_t layers, bytes;
+	int lock;
+
+	NEEDS_ROOT;
+	import_ok("x", "tree");
+	shell("mkdir -p root/images/mm %s/root", layer);
+	lock = image_lock("mm", &err);
+	assert_true(lock >= 0);
+	assert_int_equal(cis_image_prune(&layers, &bytes, &err), -EBUSY);
+	assert_string_equal(err.message, "image \"mm\": a sandbox runs from it "
+					 "(cisandbox list shows them)");
+	assert_true(exists(layer));
+	shell("mv root/images/mm root/images/.tmp-old-abcdef-mm");
+	assert_int_equal(cis_image_prune(&layers, &bytes, &err), -EBUSY);
+	assert_int_equal(layers, 0);
+	assert_true(exists(layer));
+	shell("mv root/images/.tmp-old-abcdef-mm root/images/mm");
+	fd_close(lock);
+	assert_int_equal(cis_image_prune(&layers, &bytes, &err), -ENOENT);
+	assert_int_equal(layers, 1);
+	assert_false(exists(layer));
+	remove_ok("mm");
+	assert_int_equal(cis_image_prune(&layers, &bytes, &err), 0);
+}
+
 static void test_remove(void **state)
 {
 	NEEDS_ROOT;
@@ -685,6 +716,7 @@ int main(void)
 		cmocka_unit_test_setup(test_names, empty_store),
 		cmocka_unit_test_setup(test_list, empty_store),
 		cmocka_unit_test_setup(test_corrupt, empty_store),
+		cmocka_unit_test_setup(test_prune_lost, empty_store),
 		cmocka_unit_test_setup(test_remove, empty_store),
 		cmocka_unit_test_setup(test_busy, empty_store),
 		cmocka_unit_test_setup(test_replace, empty_store),
