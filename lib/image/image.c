@@ -63,15 +63,12 @@ static void images_done(struct images *l)
 }
 
 /* One that cannot be read is no reason to stop; who wants to know finds it in @l. */
-static int take_broken(int dir, const char *entry, const char *name,
-		       struct images *l, struct cis_error *why)
+static int take_broken(int dir, const char *name, struct images *l, const struct cis_error *why)
 {
 	struct image_info *info = &l->v[l->n];
 
 	info->broken = true;
 	snprintf(info->img.name, sizeof info->img.name, "%s", name);
-	if (entry == name)
-		cis_hint(why, "cisandbox image rm %s removes the image", name);
 	if (!l->why.code)
 		l->why = *why;
 	return compose_linked(dir, &info->layers);
@@ -103,7 +100,7 @@ static int list_entry(const struct store *s, const char *entry, const char *name
 		r = image_info_read(s, fd, name, &l->v[l->n], &why);
 		still = store_is_still(fd, s->fd, entry);
 		if (r < 0 && still) {
-			int linked = take_broken(fd, entry, name, l, &why);
+			int linked = take_broken(fd, name, l, &why);
 
 			if (linked < 0)
 				return cis_fail(err, -linked, "links of %s/%s", s->path, entry);
@@ -170,10 +167,27 @@ static int list_store(struct images *l, struct cis_error *err)
 	return list_all(&s, l, err);
 }
 
+/* What is wrong with one of them, and the names of all that a message has room for. */
 static int tell_broken(const struct images *l, struct cis_error *err)
 {
-	if (l->why.code && err)
+	char names[2 * IMAGE_NAME_LEN + 3] = "";
+	size_t len = 0, n = 0, told = 0;
+
+	if (!l->why.code)
+		return 0;
+	for (size_t i = 0; i < l->n; i++) {
+		const char *name = l->v[i].img.name;
+
+		n += l->v[i].broken;
+		if (!l->v[i].broken || len + 1 + strlen(name) >= sizeof names)
+			continue;
+		len += (size_t)sprintf(names + len, " %s", name);
+		told++;
+	}
+	if (err)
 		*err = l->why;
+	cis_hint(err, "cisandbox image rm%s%s removes %s", names, told < n ? " ..." : "",
+		 n > 1 ? "the images that cannot be read" : "the image");
 	return -l->why.code;
 }
 
@@ -181,14 +195,16 @@ int cis_image_list(struct cis_image **ret, size_t *ret_n, struct cis_error *err)
 {
 	cleanup(images_done) struct images l = {0};
 	struct cis_image *v;
-	int r = list_store(&l, err);
+	int r;
 
+	*ret = NULL;
+	*ret_n = 0;
+	r = list_store(&l, err);
 	if (r < 0)
 		return r;
 	v = calloc(l.n + 1, sizeof *v);
 	if (!v)
 		return cis_fail(err, ENOMEM, "image list");
-	*ret_n = 0;
 	for (size_t i = 0; i < l.n; i++)
 		if (!l.v[i].broken)
 			v[(*ret_n)++] = l.v[i].img;
@@ -200,8 +216,10 @@ int cis_image_list_json(char **ret, struct cis_error *err)
 {
 	cleanup(json_freep) struct json *doc = json_array_new();
 	cleanup(images_done) struct images l = {0};
-	int r = list_store(&l, err);
+	int r;
 
+	*ret = NULL;
+	r = list_store(&l, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; doc && i < l.n; i++)
@@ -267,13 +285,12 @@ static void set_verity(struct json *doc, const struct image_info *info)
 		json_set_string(doc, "verity", "partial");
 }
 
-int cis_image_inspect_json(const char *name, char **ret, struct cis_error *err)
+static int inspect(int dir, const char *name, char **ret, struct cis_error *err)
 {
 	cleanup(image_info_done) struct image_info info = {0};
 	cleanup(json_freep) struct json *doc = NULL;
 	cleanup(store_done) struct store s = STORE_CLOSED;
-	cleanup_close int dir = image_lock(name, err);
-	int r = dir < 0 ? dir : open_stores(&s, err);
+	int r = open_stores(&s, err);
 
 	if (r == 0)
 		r = image_info_read(&s, dir, name, &info, err);
@@ -289,6 +306,15 @@ int cis_image_inspect_json(const char *name, char **ret, struct cis_error *err)
 		return cis_wrap(err, r, "image \"%s\"", name);
 	r = json_write(doc, JSON_PRETTY, ret);
 	return r < 0 ? cis_fail(err, -r, "image \"%s\"", name) : 0;
+}
+
+int cis_image_inspect_json(const char *name, char **ret, struct cis_error *err)
+{
+	int dir = image_lock(name, err);
+	int r = dir < 0 ? dir : inspect(dir, name, ret, err);
+
+	image_close(dir, name);
+	return r;
 }
 
 /* ---- remove ------------------------------------------------------------------ */
@@ -444,8 +470,10 @@ int cis_image_prune(uint64_t *ret_layers, uint64_t *ret_bytes, struct cis_error 
 {
 	cleanup(store_done) struct store s = STORE_CLOSED;
 	cleanup(images_done) struct images l = {0};
-	int r = store_open(&s, err);
+	int r;
 
+	*ret_layers = *ret_bytes = 0;
+	r = store_open(&s, err);
 	if (r == 0)
 		r = image_drop_unused(&s, NULL, ret_layers, ret_bytes, err);
 	if (r == 0)
@@ -492,22 +520,26 @@ static int verify_all(const struct work *w, const struct image_info *info, int d
 	return worst ? worst : r;
 }
 
-int cis_image_verify(const char *name, struct cis_error *err)
+static int verify(int dir, const char *name, struct cis_error *err)
 {
 	cleanup(image_info_done) struct image_info info = {0};
 	cleanup(store_done) struct store s = STORE_CLOSED;
 	cleanup(work_done) struct work w = {.fd = -1};
-	cleanup_close int lock = -1;
-	int r = lock = image_lock(name, err);
+	int r = store_open(&s, err);
 
-	if (r >= 0)
-		r = store_open(&s, err);
-	if (r >= 0)
+	if (r == 0)
 		r = work_begin(&w, &s, err);
-	if (r >= 0)
-		r = image_info_read(&s, lock, name, &info, err);
-	if (r >= 0)
-		r = verify_all(&w, &info, lock, err);
+	if (r == 0)
+		r = image_info_read(&s, dir, name, &info, err);
+	return r == 0 ? verify_all(&w, &info, dir, err) : r;
+}
+
+int cis_image_verify(const char *name, struct cis_error *err)
+{
+	int dir = image_lock(name, err);
+	int r = dir < 0 ? dir : verify(dir, name, err);
+
+	image_close(dir, name);
 	return r < 0 ? cis_wrap(err, r, "image \"%s\"", name) : 0;
 }
 

@@ -485,6 +485,18 @@ static void test_corrupt(void **state)
 	}
 	shell("rm root/images/x/image.json");
 	assert_int_equal(cis_image_list(&list, &n, &err), -ENOENT);
+	free(steal_ptr(&list));
+	shell("mkdir root/images/a");
+	assert_int_equal(cis_image_list(&list, &n, &err), -ENOENT);
+	assert_non_null(strstr(err.message, "(cisandbox image rm a x removes the images that"));
+	free(steal_ptr(&list));
+	remove_ok("a");
+	/* No list at all is told from one that lacks some. */
+	shell("mv root/images root/kept && touch root/images");
+	list = (struct cis_image *)1;
+	assert_int_equal(cis_image_list(&list, &n, &err), -ENOTDIR);
+	assert_null(list);
+	shell("rm root/images && mv root/kept root/images");
 	remove_ok("x");
 	assert_int_equal(count(), 1);
 }
