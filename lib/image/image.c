@@ -92,7 +92,7 @@ static int list_entry(const struct store *s, const char *entry, const char *name
 		cleanup_close int fd = tree_open_dir(s->fd, entry);
 		struct cis_error why = {0};
 
-		if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
+		if (tree_is_gone(fd))
 			return 0;
 		if (fd < 0)
 			return cis_fail(err, -fd, "%s/%s", s->path, entry);
@@ -181,7 +181,7 @@ static int tell_broken(const struct images *l, struct cis_error *err)
 		n += l->v[i].broken;
 		if (!l->v[i].broken || len + 1 + strlen(name) >= sizeof names)
 			continue;
-		len += (size_t)sprintf(names + len, " %s", name);
+		len += (size_t)snprintf(names + len, sizeof names - len, " %s", name);
 		told++;
 	}
 	if (err)
@@ -569,17 +569,18 @@ static int tree_paths(const char *name, int dir, struct strv *ret, struct cis_er
 static int layer_paths(const struct store *s, const char *name, int dir,
 		       const struct image_info *info, struct strv *ret, struct cis_error *err)
 {
-	bool more = true;
+	int hidden = 0;
 
 	if (compose_check(dir, info, err) < 0) {
 		cis_wrap(err, -EIO, "image \"%s\" is corrupt", name);
 		return cis_hint(err, "importing or pulling the image again repairs it");
 	}
-	for (size_t i = 0; i < info->layers.n && more; i++) {
+	for (size_t i = 0; i < info->layers.n && !hidden; i++) {
 		cleanup_free char *path = NULL;
 		const char *hex = info->layers.v[i];
+		int corrupt = layer_is_corrupt(s, hex);
 
-		if (layer_is_corrupt(s, hex)) {
+		if (corrupt > 0) {
 			cis_fail_plain(err, EIO, "image \"%s\": layer sha256:%.12s is corrupt",
 				       name, hex);
 			return cis_hint(err, "importing or pulling the image again repairs it");
@@ -587,7 +588,10 @@ static int layer_paths(const struct store *s, const char *name, int dir,
 		if (str_format(&path, "%s/layers/%s/root", state_data_root(), hex) < 0 ||
 		    strv_add(ret, path) < 0)
 			return cis_fail(err, ENOMEM, "image \"%s\"", name);
-		more = !layer_hides_below(s, hex);
+		hidden = layer_hides_below(s, hex);
+		if (corrupt < 0 || hidden < 0)
+			return cis_fail(err, corrupt < 0 ? -corrupt : -hidden,
+					"image \"%s\": layer sha256:%.12s", name, hex);
 	}
 	return 0;
 }
