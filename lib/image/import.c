@@ -286,10 +286,13 @@ static int exchange(const struct work *w, const char *name, const char *aside)
 		return 0;
 	if (renameat(store, aside, w->fd, "image") < 0 || (r != -EINVAL && r != -ENOSYS))
 		return r;
-	if (renameat(store, name, store, aside) < 0 ||
-	    renameat(w->fd, "image", store, name) < 0)
+	if (renameat(store, name, store, aside) < 0)
 		return -errno;
-	return 0;
+	if (renameat(w->fd, "image", store, name) == 0)
+		return 0;
+	r = -errno;
+	renameat(store, aside, store, name); /* better the old one than none */
+	return r;
 }
 
 /* Whoever runs from the old one holds its lock, wherever it is. */
@@ -300,9 +303,9 @@ static int replace(const struct work *w, const char *name, int old)
 
 	snprintf(aside, sizeof aside, STORE_OLD "%s-%s", work_name(w) + strlen(STORE_TEMP), name);
 	r = exchange(w, name, aside);
-	/* With nobody there is nothing to wait for: it goes with our work. */
+	/* With nobody there is nothing to wait for: it goes with our work, or else by a sweep. */
 	if (r == 0 && store_lock_fd(old, LOCK_EX | LOCK_NB) == 0)
-		r = renameat(w->store->fd, aside, w->fd, "old") < 0 ? -errno : 0;
+		renameat(w->store->fd, aside, w->fd, "old");
 	return r;
 }
 

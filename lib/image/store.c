@@ -280,17 +280,26 @@ int work_begin(struct work *w, const struct store *s, struct cis_error *err)
 	return r < 0 ? cis_fail(err, -r, "make a directory in %s", s->path) : 0;
 }
 
+/* Not if it was removed, or moved away, while we had it open. */
+static bool is_in_place(const struct store *s)
+{
+	struct stat a, b;
+
+	return fstat(s->fd, &a) == 0 && stat(s->path, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
 /* Who sweeps may have taken it for litter before it was locked. */
 int work_begin_at_once(struct work *w, const struct store *s, struct cis_error *err)
 {
 	for (;;) {
 		int r = make_work(w, s);
+		bool is_swept = r == -EWOULDBLOCK || (r == -ENOENT && is_in_place(s));
 
 		if (r >= 0 && store_is_still(w->fd, s->fd, work_name(w)))
 			return 0;
-		if (r < 0 && (!w->path || (r != -EWOULDBLOCK && r != -ENOENT)))
+		if (r < 0 && !is_swept)
 			return cis_fail(err, -r, "make a directory in %s", s->path);
 		forget(w);
 	}
 }
-

@@ -549,6 +549,24 @@ static void test_remove(void **state)
 	assert_int_equal(cis_image_remove("x", NULL), -ENOENT);
 }
 
+static void test_store_gone(void **state)
+{
+	cleanup(store_done) struct store s = STORE_CLOSED;
+	cleanup(work_done) struct work w = {.fd = -1};
+	struct cis_error err = {0};
+
+	NEEDS_ROOT;
+	assert_int_equal(store_open_other(&s, "other", &err), 0);
+	assert_int_equal(work_begin_at_once(&w, &s, &err), 0);
+	work_leave(&w);
+	shell("rm -r root/other");
+	assert_int_equal(work_begin_at_once(&w, &s, &err), -ENOENT);
+	work_leave(&w);
+	shell("mkdir root/other"); /* another, that is not ours */
+	assert_int_equal(work_begin_at_once(&w, &s, &err), -ENOENT);
+	shell("rm -r root/other");
+}
+
 static void test_busy(void **state)
 {
 	struct cis_error err = {0};
@@ -730,6 +748,7 @@ int main(void)
 		cmocka_unit_test_setup(test_corrupt, empty_store),
 		cmocka_unit_test_setup(test_prune_lost, empty_store),
 		cmocka_unit_test_setup(test_remove, empty_store),
+		cmocka_unit_test_setup(test_store_gone, empty_store),
 		cmocka_unit_test_setup(test_busy, empty_store),
 		cmocka_unit_test_setup(test_replace, empty_store),
 		cmocka_unit_test_setup(test_many_at_once, empty_store),
