@@ -7,26 +7,44 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As the library has it in its own messages: str_tame(). */
-static size_t count_wild(const unsigned char *s)
+/* As the library has it, for its own messages and JSON: str_utf8(), str_tame(). */
+static size_t decode(const char *s, unsigned *ret)
 {
-	if (s[0] < ' ' || s[0] == 127)
-		return 1;
-	if ((s[0] == 0xc2 && (s[1] & 0xe0) == 0x80) || (s[0] == 0xd8 && s[1] == 0x9c))
-		return 2;
-	if (s[0] != 0xe2)
+	static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+	unsigned char c = (unsigned char)*s;
+	size_t len = c < 0x80 ? 1 : c < 0xc0 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+	unsigned code = len == 1 ? c : c & (0x7fU >> len);
+
+	if (len == 0 || c >= 0xf8)
 		return 0;
-	if (s[1] == 0x80 && (s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xa8 && s[2] <= 0xae)))
-		return 3;
-	return s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9 ? 3 : 0;
+	for (size_t i = 1; i < len; i++) {
+		if (((unsigned char)s[i] & 0xc0) != 0x80) /* nor is the end */
+			return 0;
+		code = code << 6 | ((unsigned char)s[i] & 0x3f);
+	}
+	if (code < least[len] || code > 0x10ffff || (code & ~0x7ffU) == 0xd800)
+		return 0;
+	*ret = code;
+	return len;
+}
+
+static bool is_wild(unsigned code)
+{
+	return code < ' ' || (code >= 0x7f && code <= 0x9f) || code == 0x61c ||
+	       code == 0x200e || code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
+	       (code >= 0x2066 && code <= 0x2069);
 }
 
 void cli_put_clean(const char *text, FILE *f)
 {
 	while (*text) {
-		size_t n = count_wild((const unsigned char *)text);
+		unsigned code;
+		size_t n = decode(text, &code);
 
-		fputc(n ? '?' : *text, f);
+		if (n == 0 || is_wild(code))
+			fputc('?', f);
+		else
+			fwrite(text, 1, n, f);
 		text += n ? n : 1;
 	}
 }

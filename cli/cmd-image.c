@@ -505,6 +505,8 @@ static int image_prune(int argc, char **argv, const struct options *o)
 	if (argc > 0)
 		return cli_usage_error("image prune", "too many names");
 	r = cis_image_prune(&layers, &bytes, &err);
+	if (r < 0 && layers == 0) /* the store may not even have been opened */
+		return cli_error("image prune", &err);
 	if (o->json)
 		printf("{\n  \"layers\": %llu,\n  \"bytes\": %llu\n}\n",
 		       (unsigned long long)layers, (unsigned long long)bytes);

@@ -206,12 +206,6 @@ static void stop_programs(struct work_child *c, bool is_new)
 	DIR *proc = opendir("/proc");
 	struct dirent *e;
 
-	/*
-	 * The first may have come between two programs, so more turns are taken. Who says it
-	 * twice wants the end, whatever the library waits for; the next import tidies up.
-	 */
-	if (is_new && times_caught > 1)
-		kill(c->pid, SIGKILL);
 	while (proc && (e = readdir(proc))) {
 		int pid = atoi(e->d_name);
 
@@ -220,6 +214,13 @@ static void stop_programs(struct work_child *c, bool is_new)
 	}
 	if (proc)
 		closedir(proc);
+	/*
+	 * The first may have come between two programs, so more turns are taken. Who says it
+	 * twice wants the end, whatever the library waits for; the next import tidies up. It goes
+	 * last: what it runs would not be found by its parent then.
+	 */
+	if (is_new && times_caught > 1)
+		kill(c->pid, SIGKILL);
 }
 
 static void show(const struct message *last, const char *what, unsigned int turn)

@@ -559,7 +559,10 @@ struct cis_image {
 	int64_t created;
 	uint64_t layers; /* 0: it is one tree */
 };
-/* -errno about one image alone: *ret is there all the same, of the others. */
+/*
+ * -errno about images alone that cannot be read: *ret is there all the same, of the others, and
+ * NULL with any other failure.
+ */
 int cis_image_list(struct cis_image **ret, size_t *ret_n, struct cis_error *err);
 int cis_image_list_json(char **ret, struct cis_error *err);
 /*
@@ -643,7 +646,11 @@ int cis_image_inspect_json(const char *name, char **ret, struct cis_error *err);
  * such an image runs no more, nor does any with such a layer, until one is imported again.
  */
 int cis_image_verify(const char *name, struct cis_error *err);
-/* Deletes layers that no image refers to: how many, and bytes of their files. */
+/*
+ * Deletes layers that no image refers to: how many, and bytes of their files, which both are set
+ * on failure, too. -EBUSY: a sandbox runs from an image that does not say any more which it has.
+ * -errno about images that cannot be read: all the same, what no other image refers to is gone.
+ */
 int cis_image_prune(uint64_t *ret_layers, uint64_t *ret_bytes, struct cis_error *err);
 /* -ENOENT; -EBUSY while a sandbox runs from it. */
 int cis_image_remove(const char *name, struct cis_error *err);

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -66,10 +67,22 @@ static bool is_kept(const char *attribute)
 	return starts(attribute, "user.") || strcmp(attribute, "security.capability") == 0;
 }
 
+/* Nearly: what is left is in pieces, or others are writing, too. */
+static bool is_disk_full(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return true;
+	return (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize < 1 << 20 ||
+	       (fs.f_files > 0 && fs.f_ffree == 0);
+}
+
 static void attributes(const struct work *w, int fd, struct archive_entry *e)
 {
 	const char *name;
 	const void *value;
+	int errnum;
 	size_t n;
 
 	archive_entry_xattr_reset(e);
@@ -78,11 +91,12 @@ static void attributes(const struct work *w, int fd, struct archive_entry *e)
 			continue;
 		if (fsetxattr(fd, name, value, n, 0) == 0)
 			continue;
+		errnum = errno;
 		/* One file has room for some kilobytes of them, on a disk that is not full. */
-		if (errno == ENOSPC || errno == E2BIG)
+		if (errnum == E2BIG || (errnum == ENOSPC && !is_disk_full(fd)))
 			fail(E2BIG, "attribute %.100s of %s, with %zu bytes, is more than the "
 			     "file system keeps of one file", name, w->name, n);
-		fail_errno(errno, "attribute %.100s of %s", name, w->name);
+		fail_errno(errnum, "attribute %.100s of %s", name, w->name);
 	}
 }
 

@@ -89,7 +89,7 @@ int io_open_given(const char *path)
 	if (fd < 0 || fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
 		return -errno;
 	if (S_ISFIFO(st.st_mode) && fs.f_type != PIPEFS_MAGIC)
-		return -ENXIO;
+		return -ESPIPE;
 	return fcntl(fd, F_SETFL, 0) < 0 ? -errno : steal_fd(&fd);
 }
 

@@ -16,7 +16,7 @@ int io_write_all(int fd, const void *buf, size_t n);
 int io_write_file_at(int dfd, const char *path, const char *text);
 
 /*
- * A file that people name, for reading, without waiting for somebody to write to it: -ENXIO if it
+ * A file that people name, for reading, without waiting for somebody to write to it: -ESPIPE if it
  * is a named pipe. One without a name, of a shell's "<(...)", has a writer.
  */
 int io_open_given(const char *path);

@@ -77,27 +77,6 @@ static void arena_ignore(void *ctx, void *block)
 
 /* UTF-8 */
 
-/* Bytes of the valid character that starts @s, or 0; strict as RFC 3629 is. */
-static size_t utf8_decode(const char *s, size_t n, unsigned *ret)
-{
-	static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
-	unsigned char c = (unsigned char)*s;
-	size_t len = c < 0x80 ? 1 : c < 0xc0 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-	unsigned code = len == 1 ? c : c & (0x7fU >> len);
-
-	if (len == 0 || len > n || c >= 0xf8)
-		return 0;
-	for (size_t i = 1; i < len; i++) {
-		if (((unsigned char)s[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | ((unsigned char)s[i] & 0x3f);
-	}
-	if (code < least[len] || code > 0x10ffff || (code & ~0x7ffU) == 0xd800)
-		return 0;
-	*ret = code;
-	return len;
-}
-
 /* A terminated copy in which every byte that is not UTF-8 became U+FFFD. */
 static char *dup_utf8(const char *s)
 {
@@ -108,7 +87,7 @@ static char *dup_utf8(const char *s)
 	if (!copy)
 		return NULL;
 	for (; n > 0; s += step, n -= step) {
-		step = utf8_decode(s, n, &code);
+		step = str_utf8(s, n, &code);
 		end = mempcpy(end, step ? s : "\xef\xbf\xbd", step ? step : 3);
 		step = MAX(step, (size_t)1);
 	}
@@ -549,7 +528,7 @@ static int check_text(struct parser *p)
 	if (p->len > p->max_text)
 		return fail_at(p, 0, EFBIG, "larger than %zu MiB", p->max_text >> 20);
 	for (size_t i = 0; i < p->len; i += step) {
-		step = utf8_decode(p->text + i, p->len - i, &code);
+		step = str_utf8(p->text + i, p->len - i, &code);
 		if (!step)
 			return fail_at(p, i, EINVAL, "invalid UTF-8");
 	}
@@ -566,7 +545,7 @@ static void describe(const struct parser *p, size_t pos, char *buf, size_t size)
 	while (n < MIN(left, (size_t)24) && isascii(s[n]) &&
 	       (isalnum(s[n]) || strchr("+-._", s[n])))
 		n++;
-	utf8_decode(s, left, &code);
+	str_utf8(s, left, &code);
 	if (code == '"')
 		snprintf(buf, size, "string");
 	else if (code == '\n' || code == '\r')

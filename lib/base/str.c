@@ -36,21 +36,32 @@ int str_format(char **ret, const char *fmt, ...)
 	return -ENOMEM;
 }
 
-/* How many bytes at @s are one character that str_tame() takes away; 0: none. */
-static size_t count_wild(const unsigned char *s)
+size_t str_utf8(const char *s, size_t n, unsigned *ret)
 {
-	if (s[0] < ' ' || s[0] == 127)
-		return 1;
-	if (s[0] == 0xc2 && (s[1] & 0xe0) == 0x80) /* U+0080 to U+009F */
-		return 2;
-	if (s[0] == 0xd8 && s[1] == 0x9c) /* U+061C */
-		return 2;
-	if (s[0] != 0xe2)
+	static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+	unsigned char c = (unsigned char)*s;
+	size_t len = c < 0x80 ? 1 : c < 0xc0 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+	unsigned code = len == 1 ? c : c & (0x7fU >> len);
+
+	if (len == 0 || len > n || c >= 0xf8)
 		return 0;
-	/* U+200E, U+200F, and U+2028 to U+202E, two of which end a line; U+2066 to U+2069 */
-	if (s[1] == 0x80 && (s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xa8 && s[2] <= 0xae)))
-		return 3;
-	return s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9 ? 3 : 0;
+	for (size_t i = 1; i < len; i++) {
+		if (((unsigned char)s[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | ((unsigned char)s[i] & 0x3f);
+	}
+	if (code < least[len] || code > 0x10ffff || (code & ~0x7ffU) == 0xd800)
+		return 0;
+	*ret = code;
+	return len;
+}
+
+/* Steers the terminal, ends a line, or has letters change places. */
+static bool is_wild(unsigned code)
+{
+	return code < ' ' || (code >= 0x7f && code <= 0x9f) || code == 0x61c ||
+	       code == 0x200e || code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
+	       (code >= 0x2066 && code <= 0x2069);
 }
 
 void str_tame(char *s)
@@ -58,10 +69,16 @@ void str_tame(char *s)
 	char *to = s;
 
 	while (*s) {
-		size_t n = count_wild((const unsigned char *)s);
+		unsigned code;
+		size_t n = str_utf8(s, strnlen(s, 4), &code);
 
-		*to++ = n ? '?' : *s;
-		s += n ? n : 1;
+		if (n == 0 || is_wild(code)) {
+			*to++ = '?';
+		} else {
+			memmove(to, s, n);
+			to += n;
+		}
+		s += MAX(n, (size_t)1);
 	}
 	*to = '\0';
 }

@@ -24,9 +24,13 @@ int str_format(char **ret, const char *fmt, ...) CIS_PRINTF(2, 3);
 
 bool str_starts(const char *s, const char *prefix);
 
+/* Bytes of the valid UTF-8 that starts @s, @n long, or 0; strict as RFC 3629 is. */
+size_t str_utf8(const char *s, size_t n, unsigned *ret);
+
 /*
  * What a terminal would obey, or what shows text in another order than it is written, becomes '?':
- * controls, U+0080 to U+009F among them, and the marks and overrides of right-to-left writing.
+ * controls, U+0080 to U+009F among them, the marks and overrides of right-to-left writing, and
+ * bytes that are not UTF-8, which are controls where a byte is a character.
  * For words that a job, an archive or a server chose.
  */
 void str_tame(char *s);

@@ -66,7 +66,7 @@ static void begin_telling(struct teller *t, const struct compose *c)
 	t->p.phase = CIS_IMAGE_UNPACK;
 	t->p.layers = c->img->n_layers;
 	for (size_t i = 0; c->progress && i < c->img->n_layers; i++)
-		if (layer_is_corrupt(c->w->store, c->img->layers[i].chain))
+		if (layer_is_corrupt(c->w->store, c->img->layers[i].chain) != 0)
 			t->p.total += count_bytes(c, &c->img->layers[i]);
 }
 
@@ -150,7 +150,10 @@ static int hold(const struct compose *c, struct holds *holds, struct cis_error *
 		r = check_total(c, l, &all, err);
 		if (r < 0)
 			return r;
-		if (layer_hides_below(c->w->store, l->chain))
+		r = layer_hides_below(c->w->store, l->chain);
+		if (r < 0)
+			return cis_fail(err, -r, "layer sha256:%.12s", l->chain);
+		if (r > 0)
 			strv_done(&below);
 		if (strv_add(&below, l->chain) < 0)
 			return cis_fail(err, ENOMEM, "image");
@@ -286,9 +289,12 @@ int compose_linked(int dir, struct strv *ret)
 		const char name[8] = {'l', '/', overlay_layer_name(i)};
 		char to[sizeof(struct link)] = "", hex[UNPACK_HEX];
 
-		if (readlinkat(dir, name, to, sizeof to - 1) > 0 &&
-		    sscanf(to, "../../../layers/%64[0-9a-f]/root", hex) == 1)
+		if (readlinkat(dir, name, to, sizeof to - 1) < 0) {
+			if (errno != ENOENT && errno != ENOTDIR && errno != EINVAL)
+				r = -errno;
+		} else if (sscanf(to, "../../../layers/%64[0-9a-f]/root", hex) == 1) {
 			r = strv_add(ret, hex);
+		}
 	}
 	return r;
 }

@@ -36,7 +36,7 @@ struct compose {
 };
 int compose_image(const struct compose *c, struct holds *holds, struct cis_error *err);
 
-/* Of whose image.json cannot be read: layers that its links lead to, in hex. */
+/* Of whose image.json cannot be read: layers that its links, if any are left, lead to, in hex. */
 int compose_linked(int dir, struct strv *ret);
 
 /*

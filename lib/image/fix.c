@@ -46,12 +46,6 @@ static int open_dir(int root, const char *path)
 	return open_below(root, path, O_RDONLY | O_DIRECTORY);
 }
 
-/* Something else came there, or nothing: later entries of an archive win. */
-static bool is_gone(int r)
-{
-	return r == -ENOENT || r == -ENOTDIR || r == -ELOOP;
-}
-
 /* ---- the layers below, as one ------------------------------------------------------- */
 
 static int link_names(const struct layer_fix *f, int dir)
@@ -113,7 +107,7 @@ static int imply(int root, int view, const char *path)
 	cleanup_close int fd = open_dir(root, path);
 	cleanup_close int like = open_dir(view, path);
 
-	if (is_gone(fd) || is_gone(like))
+	if (tree_is_gone(fd) || tree_is_gone(like))
 		return 0;
 	return fd < 0 ? fd : like < 0 ? like : dress_like(fd, like);
 }
@@ -211,7 +205,7 @@ static int link_one(int root, int view, char *name, char *target, uint64_t *left
 	struct stat st;
 	int r = to = open_parent(root, -1, name, &to_last);
 
-	if (is_gone(r) || (r >= 0 && fstatat(to, to_last, &st, AT_SYMLINK_NOFOLLOW) == 0))
+	if (tree_is_gone(r) || (r >= 0 && fstatat(to, to_last, &st, AT_SYMLINK_NOFOLLOW) == 0))
 		return 0; /* a later entry */
 	if (r >= 0)
 		r = from = open_parent(root, view, target, &from_last);
@@ -234,7 +228,8 @@ static int mark_opaque(int root, const struct strv *paths)
 	for (size_t i = 0; i < paths->n; i++) {
 		cleanup_close int fd = open_dir(root, paths->v[i]);
 
-		if (is_gone(fd))
+		/* Something else came there, or nothing: later entries of an archive win. */
+		if (tree_is_gone(fd))
 			continue;
 		if (fd < 0 || fsetxattr(fd, opaque(), "y", 1, 0) < 0)
 			return fd < 0 ? fd : -errno;
@@ -242,12 +237,25 @@ static int mark_opaque(int root, const struct strv *paths)
 	return 0;
 }
 
-bool layer_lost_opaque(int root, const char *path)
+int layer_is_opaque(int dir)
+{
+	char value[2];
+	ssize_t n = fgetxattr(dir, opaque(), value, sizeof value);
+
+	if (n < 0)
+		return errno == ENODATA || errno == ERANGE || errno == EOPNOTSUPP ? 0 : -errno;
+	return n == 1 && *value == 'y';
+}
+
+int layer_lost_opaque(int root, const char *path)
 {
 	cleanup_close int fd = open_dir(root, path);
-	char value[2];
+	int r;
 
-	return fd >= 0 && (fgetxattr(fd, opaque(), value, sizeof value) != 1 || *value != 'y');
+	if (fd < 0)
+		return tree_is_gone(fd) ? 0 : fd;
+	r = layer_is_opaque(fd);
+	return r < 0 ? r : !r;
 }
 
 int layer_fix_turn(const struct unpacked *u, void *arg, struct cis_error *err)
@@ -269,7 +277,7 @@ int layer_fix_turn(const struct unpacked *u, void *arg, struct cis_error *err)
 		return cis_fail(err, -r, "directories of layers below");
 	for (size_t i = 0; i + 1 < u->links.n; i += 2) {
 		r = link_one(f->root, view, u->links.v[i], u->links.v[i + 1], &left);
-		if (is_gone(r) || r == -EINVAL || r == -EXDEV)
+		if (tree_is_gone(r) || r == -EINVAL || r == -EXDEV)
 			return cis_fail_plain(err, EINVAL,
 					      "%.400s is a hard link to %.400s, which is no file",
 					      u->links.v[i], u->links.v[i + 1]);

@@ -3,8 +3,6 @@
 #ifndef CIS_IMAGE_FIX_H
 #define CIS_IMAGE_FIX_H
 
-#include <stdbool.h>
-
 #include "../base/error.h"
 #include "store.h"
 #include "unpack.h"
@@ -18,7 +16,9 @@ struct layer_fix {
 /* An unpack_turn; @arg is a struct layer_fix. */
 int layer_fix_turn(const struct unpacked *u, void *arg, struct cis_error *err);
 
-/* @path is a directory that should hide those below it, and does not. */
-bool layer_lost_opaque(int root, const char *path);
+/* 1: the open directory hides those below it; 0; -errno. */
+int layer_is_opaque(int dir);
+/* 1: @path is a directory that should hide those below it, and does not; 0; -errno. */
+int layer_lost_opaque(int root, const char *path);
 
 #endif

@@ -63,15 +63,12 @@ static void images_done(struct images *l)
 }
 
 /* One that cannot be read is no reason to stop; who wants to know finds it in @l. */
-static int take_broken(int dir, const char *entry, const char *name,
-		       struct images *l, struct cis_error *why)
+static int take_broken(int dir, const char *name, struct images *l, const struct cis_error *why)
 {
 	struct image_info *info = &l->v[l->n];
 
 	info->broken = true;
 	snprintf(info->img.name, sizeof info->img.name, "%s", name);
-	if (entry == name)
-		cis_hint(why, "cisandbox image rm %s removes the image", name);
 	if (!l->why.code)
 		l->why = *why;
 	return compose_linked(dir, &info->layers);
@@ -95,15 +92,19 @@ static int list_entry(const struct store *s, const char *entry, const char *name
 		cleanup_close int fd = tree_open_dir(s->fd, entry);
 		struct cis_error why = {0};
 
-		if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
+		if (tree_is_gone(fd))
 			return 0;
 		if (fd < 0)
 			return cis_fail(err, -fd, "%s/%s", s->path, entry);
 		l->v[l->n] = (struct image_info){0};
 		r = image_info_read(s, fd, name, &l->v[l->n], &why);
 		still = store_is_still(fd, s->fd, entry);
-		if (r < 0 && still && take_broken(fd, entry, name, l, &why) < 0)
-			return cis_fail(err, ENOMEM, "image list");
+		if (r < 0 && still) {
+			int linked = take_broken(fd, name, l, &why);
+
+			if (linked < 0)
+				return cis_fail(err, -linked, "links of %s/%s", s->path, entry);
+		}
 	} while (r < 0 && !still);
 	l->n++;
 	return 0;
@@ -166,10 +167,27 @@ static int list_store(struct images *l, struct cis_error *err)
 	return list_all(&s, l, err);
 }
 
+/* What is wrong with one of them, and the names of all that a message has room for. */
 static int tell_broken(const struct images *l, struct cis_error *err)
 {
-	if (l->why.code && err)
+	char names[2 * IMAGE_NAME_LEN + 3] = "";
+	size_t len = 0, n = 0, told = 0;
+
+	if (!l->why.code)
+		return 0;
+	for (size_t i = 0; i < l->n; i++) {
+		const char *name = l->v[i].img.name;
+
+		n += l->v[i].broken;
+		if (!l->v[i].broken || len + 1 + strlen(name) >= sizeof names)
+			continue;
+		len += (size_t)snprintf(names + len, sizeof names - len, " %s", name);
+		told++;
+	}
+	if (err)
 		*err = l->why;
+	cis_hint(err, "cisandbox image rm%s%s removes %s", names, told < n ? " ..." : "",
+		 n > 1 ? "the images that cannot be read" : "the image");
 	return -l->why.code;
 }
 
@@ -177,14 +195,16 @@ int cis_image_list(struct cis_image **ret, size_t *ret_n, struct cis_error *err)
 {
 	cleanup(images_done) struct images l = {0};
 	struct cis_image *v;
-	int r = list_store(&l, err);
+	int r;
 
+	*ret = NULL;
+	*ret_n = 0;
+	r = list_store(&l, err);
 	if (r < 0)
 		return r;
 	v = calloc(l.n + 1, sizeof *v);
 	if (!v)
 		return cis_fail(err, ENOMEM, "image list");
-	*ret_n = 0;
 	for (size_t i = 0; i < l.n; i++)
 		if (!l.v[i].broken)
 			v[(*ret_n)++] = l.v[i].img;
@@ -196,8 +216,10 @@ int cis_image_list_json(char **ret, struct cis_error *err)
 {
 	cleanup(json_freep) struct json *doc = json_array_new();
 	cleanup(images_done) struct images l = {0};
-	int r = list_store(&l, err);
+	int r;
 
+	*ret = NULL;
+	r = list_store(&l, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; doc && i < l.n; i++)
@@ -263,13 +285,12 @@ static void set_verity(struct json *doc, const struct image_info *info)
 		json_set_string(doc, "verity", "partial");
 }
 
-int cis_image_inspect_json(const char *name, char **ret, struct cis_error *err)
+static int inspect(int dir, const char *name, char **ret, struct cis_error *err)
 {
 	cleanup(image_info_done) struct image_info info = {0};
 	cleanup(json_freep) struct json *doc = NULL;
 	cleanup(store_done) struct store s = STORE_CLOSED;
-	cleanup_close int dir = image_lock(name, err);
-	int r = dir < 0 ? dir : open_stores(&s, err);
+	int r = open_stores(&s, err);
 
 	if (r == 0)
 		r = image_info_read(&s, dir, name, &info, err);
@@ -285,6 +306,15 @@ int cis_image_inspect_json(const char *name, char **ret, struct cis_error *err)
 		return cis_wrap(err, r, "image \"%s\"", name);
 	r = json_write(doc, JSON_PRETTY, ret);
 	return r < 0 ? cis_fail(err, -r, "image \"%s\"", name) : 0;
+}
+
+int cis_image_inspect_json(const char *name, char **ret, struct cis_error *err)
+{
+	int dir = image_lock(name, err);
+	int r = dir < 0 ? dir : inspect(dir, name, ret, err);
+
+	image_close(dir, name);
+	return r;
 }
 
 /* ---- remove ------------------------------------------------------------------ */
@@ -335,14 +365,37 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Of all images, sorted. One that cannot be read refers to those that its links name. */
+static int need_idle(const struct store *s, const struct image_info *info, struct cis_error *err)
+{
+	int fd = store_seize(s, info->img.name, err);
+
+	fd_close(fd);
+	return fd < 0 && fd != -ENOENT ? fd : 0;
+}
+
+/* Neither image.json nor links say which layers it has: any may be its. */
+static bool is_lost(const struct image_info *info)
+{
+	return info->broken && !info->layers.n;
+}
+
+/*
+ * Of all images, sorted. One that cannot be read refers to those that its links name. -EBUSY: a
+ * sandbox runs from one that has no links either.
+ */
 static int layers_in_use(const struct store *s, struct strv *ret, struct cis_error *err)
 {
 	cleanup(images_done) struct images l = {0};
+	size_t n_named;
 	int r = list_all(s, &l, err);
 
+	n_named = l.n; /* the others only wait for their users to end */
 	if (r == 0)
 		r = list_old(s, &l, err);
+	for (size_t i = 0; r == 0 && i < l.n; i++)
+		if (is_lost(&l.v[i]))
+			r = i < n_named ? need_idle(s, &l.v[i], err)
+					: store_in_use(l.v[i].img.name, err);
 	for (size_t i = 0; r == 0 && i < l.n; i++)
 		for (size_t k = 0; r == 0 && k < l.v[i].layers.n; k++)
 			r = strv_add(ret, l.v[i].layers.v[k]);
@@ -351,8 +404,10 @@ static int layers_in_use(const struct store *s, struct strv *ret, struct cis_err
 	return r;
 }
 
-static bool has_layer(const struct image_info *info, const char *hex)
+static bool may_have_layer(const struct image_info *info, const char *hex)
 {
+	if (is_lost(info))
+		return true;
 	for (size_t i = 0; i < info->layers.n; i++)
 		if (strcmp(info->layers.v[i], hex) == 0)
 			return true;
@@ -367,12 +422,10 @@ int image_layer_is_idle(const struct store *s, const char *hex, struct cis_error
 	if (r == 0)
 		r = list_old(s, &old, err);
 	for (size_t i = 0; r == 0 && i < named.n; i++)
-		if (has_layer(&named.v[i], hex)) {
-			r = store_seize(s, named.v[i].img.name, err);
-			r = r < 0 ? r : (fd_close(r), 0);
-		}
+		if (may_have_layer(&named.v[i], hex))
+			r = need_idle(s, &named.v[i], err);
 	for (size_t i = 0; r == 0 && i < old.n; i++)
-		if (has_layer(&old.v[i], hex))
+		if (may_have_layer(&old.v[i], hex))
 			r = store_in_use(old.v[i].img.name, err);
 	return r;
 }
@@ -417,8 +470,10 @@ int cis_image_prune(uint64_t *ret_layers, uint64_t *ret_bytes, struct cis_error 
 {
 	cleanup(store_done) struct store s = STORE_CLOSED;
 	cleanup(images_done) struct images l = {0};
-	int r = store_open(&s, err);
+	int r;
 
+	*ret_layers = *ret_bytes = 0;
+	r = store_open(&s, err);
 	if (r == 0)
 		r = image_drop_unused(&s, NULL, ret_layers, ret_bytes, err);
 	if (r == 0)
@@ -465,22 +520,26 @@ static int verify_all(const struct work *w, const struct image_info *info, int d
 	return worst ? worst : r;
 }
 
-int cis_image_verify(const char *name, struct cis_error *err)
+static int verify(int dir, const char *name, struct cis_error *err)
 {
 	cleanup(image_info_done) struct image_info info = {0};
 	cleanup(store_done) struct store s = STORE_CLOSED;
 	cleanup(work_done) struct work w = {.fd = -1};
-	cleanup_close int lock = -1;
-	int r = lock = image_lock(name, err);
+	int r = store_open(&s, err);
 
-	if (r >= 0)
-		r = store_open(&s, err);
-	if (r >= 0)
+	if (r == 0)
 		r = work_begin(&w, &s, err);
-	if (r >= 0)
-		r = image_info_read(&s, lock, name, &info, err);
-	if (r >= 0)
-		r = verify_all(&w, &info, lock, err);
+	if (r == 0)
+		r = image_info_read(&s, dir, name, &info, err);
+	return r == 0 ? verify_all(&w, &info, dir, err) : r;
+}
+
+int cis_image_verify(const char *name, struct cis_error *err)
+{
+	int dir = image_lock(name, err);
+	int r = dir < 0 ? dir : verify(dir, name, err);
+
+	image_close(dir, name);
 	return r < 0 ? cis_wrap(err, r, "image \"%s\"", name) : 0;
 }
 
@@ -510,17 +569,18 @@ static int tree_paths(const char *name, int dir, struct strv *ret, struct cis_er
 static int layer_paths(const struct store *s, const char *name, int dir,
 		       const struct image_info *info, struct strv *ret, struct cis_error *err)
 {
-	bool more = true;
+	int hidden = 0;
 
 	if (compose_check(dir, info, err) < 0) {
 		cis_wrap(err, -EIO, "image \"%s\" is corrupt", name);
 		return cis_hint(err, "importing or pulling the image again repairs it");
 	}
-	for (size_t i = 0; i < info->layers.n && more; i++) {
+	for (size_t i = 0; i < info->layers.n && !hidden; i++) {
 		cleanup_free char *path = NULL;
 		const char *hex = info->layers.v[i];
+		int corrupt = layer_is_corrupt(s, hex);
 
-		if (layer_is_corrupt(s, hex)) {
+		if (corrupt > 0) {
 			cis_fail_plain(err, EIO, "image \"%s\": layer sha256:%.12s is corrupt",
 				       name, hex);
 			return cis_hint(err, "importing or pulling the image again repairs it");
@@ -528,7 +588,10 @@ static int layer_paths(const struct store *s, const char *name, int dir,
 		if (str_format(&path, "%s/layers/%s/root", state_data_root(), hex) < 0 ||
 		    strv_add(ret, path) < 0)
 			return cis_fail(err, ENOMEM, "image \"%s\"", name);
-		more = !layer_hides_below(s, hex);
+		hidden = layer_hides_below(s, hex);
+		if (corrupt < 0 || hidden < 0)
+			return cis_fail(err, corrupt < 0 ? -corrupt : -hidden,
+					"image \"%s\": layer sha256:%.12s", name, hex);
 	}
 	return 0;
 }
@@ -599,7 +662,7 @@ void image_close(int dir, const char *name)
 	fd_close(dir);
 	/* Who holds that lock, or comes next, does it, too. */
 	if (is_old && store_lock_fd(s.fd, LOCK_EX | LOCK_NB) == 0) {
-		store_sweep(&s);
+		store_drop_old(&s);
 		store_unlock(&s);
 	}
 }

@@ -23,7 +23,7 @@ int image_open(const char *name, struct strv *ret_paths, int *ret_dir, struct ci
  * open, all of the image stays, though another may get the name. Errors as above.
  */
 int image_lock(const char *name, struct cis_error *err);
-/* @dir may be -1. Its last user takes away an image that was replaced. */
+/* @dir may be -1. Its last user has an image that was replaced taken away, without waiting. */
 void image_close(int dir, const char *name);
 
 /* Deletes the layers of @only (all, if NULL) that no image refers to and no import holds. */

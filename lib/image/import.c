@@ -127,10 +127,14 @@ static int make_dir(const struct work *w, const char *name, struct cis_error *er
 
 static int open_archive(const char *path, struct cis_error *err)
 {
-	int fd = io_open_given(path);
+	/* Which may be a socket, and that cannot be opened by a name: of ssh, or of inetd. */
+	bool is_stdin = strcmp(path, "/dev/stdin") == 0;
+	int fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : io_open_given(path);
 
-	if (fd == -ENXIO)
-		return cis_fail_plain(err, ENXIO, "it is a named pipe (cat it into \"cisandbox "
+	if (is_stdin && fd < 0)
+		fd = -errno;
+	if (fd == -ESPIPE)
+		return cis_fail_plain(err, ESPIPE, "it is a named pipe (cat it into \"cisandbox "
 				      "image import --name NAME -\")");
 	return fd < 0 ? cis_fail(err, -fd, "open") : fd;
 }
@@ -282,10 +286,13 @@ static int exchange(const struct work *w, const char *name, const char *aside)
 		return 0;
 	if (renameat(store, aside, w->fd, "image") < 0 || (r != -EINVAL && r != -ENOSYS))
 		return r;
-	if (renameat(store, name, store, aside) < 0 ||
-	    renameat(w->fd, "image", store, name) < 0)
+	if (renameat(store, name, store, aside) < 0)
 		return -errno;
-	return 0;
+	if (renameat(w->fd, "image", store, name) == 0)
+		return 0;
+	r = -errno;
+	renameat(store, aside, store, name); /* better the old one than none */
+	return r;
 }
 
 /* Whoever runs from the old one holds its lock, wherever it is. */
@@ -296,9 +303,9 @@ static int replace(const struct work *w, const char *name, int old)
 
 	snprintf(aside, sizeof aside, STORE_OLD "%s-%s", work_name(w) + strlen(STORE_TEMP), name);
 	r = exchange(w, name, aside);
-	/* With nobody there is nothing to wait for: it goes with our work. */
+	/* With nobody there is nothing to wait for: it goes with our work, or else by a sweep. */
 	if (r == 0 && store_lock_fd(old, LOCK_EX | LOCK_NB) == 0)
-		r = renameat(w->store->fd, aside, w->fd, "old") < 0 ? -errno : 0;
+		renameat(w->store->fd, aside, w->fd, "old");
 	return r;
 }
 

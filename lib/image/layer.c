@@ -130,27 +130,34 @@ int layer_size(const struct store *s, const char *hex, uint64_t *ret, uint64_t *
 
 /* ---- finding one ------------------------------------------------------------------------ */
 
-/* By verify; or one that was not even there would say so at each start, and never be mended. */
-static bool is_bad(int dir)
+/*
+ * 1: by verify; or one that was not even there would say so at each start, and never be mended.
+ * -errno: we could not look.
+ */
+static int is_bad(int dir)
 {
 	cleanup_close int root = tree_open_dir(dir, "root");
 
-	return root < 0 || store_is_marked(dir);
+	if (root < 0)
+		return tree_is_gone(root) ? 1 : root;
+	return store_is_marked(dir);
 }
 
-bool layer_is_corrupt(const struct store *s, const char *hex)
+int layer_is_corrupt(const struct store *s, const char *hex)
 {
 	cleanup_close int dir = tree_open_dir(s->layers, hex);
 
-	return dir < 0 || is_bad(dir);
+	if (dir < 0)
+		return tree_is_gone(dir) ? 1 : dir;
+	return is_bad(dir);
 }
 
-bool layer_hides_below(const struct store *s, const char *hex)
+int layer_hides_below(const struct store *s, const char *hex)
 {
 	cleanup_close int dir = tree_open_dir(s->layers, hex);
 	cleanup_close int root = dir < 0 ? dir : tree_open_dir(dir, "root");
 
-	return root >= 0 && !layer_lost_opaque(root, "");
+	return root < 0 ? root : layer_is_opaque(root);
 }
 
 int layer_hold(const struct store *s, const char *hex, struct cis_error *err)
@@ -165,7 +172,10 @@ int layer_hold(const struct store *s, const char *hex, struct cis_error *err)
 			return cis_fail(err, -r, "layer sha256:%.12s", hex);
 		if (!store_is_still(fd, s->layers, hex))
 			continue; /* pruned, or repaired, before we had the lock */
-		return is_bad(fd) ? -ENOENT : steal_fd(&fd);
+		r = is_bad(fd);
+		if (r < 0)
+			return cis_fail(err, -r, "layer sha256:%.12s", hex);
+		return r ? -ENOENT : steal_fd(&fd);
 	}
 }
 
@@ -239,8 +249,9 @@ static int publish(const struct work *w, const char *hex, struct cis_error *err)
 	}
 	if (old < 0)
 		return cis_fail(err, -old, "layer sha256:%.12s", hex);
-	if (!is_bad(old))
-		return 0;
+	r = is_bad(old);
+	if (r <= 0)
+		return r < 0 ? cis_fail(err, -r, "layer sha256:%.12s", hex) : 0;
 	r = image_layer_is_idle(w->store, hex, err);
 	if (r == 0 && renameat2(w->fd, "layer", w->store->layers, hex, RENAME_EXCHANGE) < 0)
 		r = cis_fail(err, errno, "replace the corrupt layer");
@@ -271,11 +282,31 @@ int layer_add(const struct work *w, const struct unpacker *u, const struct layer
 static int check_opaque(int root, const struct strv *paths, struct cis_error *err)
 {
 	for (size_t i = 0; i < paths->n; i++) {
-		if (layer_lost_opaque(root, paths->v[i]))
-			return cis_fail_plain(err, EIO, "%s is not as it was unpacked",
-					      *paths->v[i] ? paths->v[i] : ".");
+		const char *name = *paths->v[i] ? paths->v[i] : ".";
+		int r = layer_lost_opaque(root, paths->v[i]);
+
+		if (r < 0)
+			return cis_fail(err, -r, "attributes of %s", name);
+		if (r > 0)
+			return cis_fail_plain(err, EIO, "%s is not as it was unpacked", name);
 	}
 	return 0;
+}
+
+/* -EIO: what is to be there is gone, and only then; of the rest the layer is innocent. */
+static int need(int fd, const char *what, struct cis_error *err)
+{
+	if (tree_is_gone(fd))
+		return cis_fail_plain(err, EIO, "%s is gone", what);
+	return fd < 0 ? cis_fail(err, -fd, "open %s", what) : 0;
+}
+
+/* The same of layer.json, in which any nonsense is damage. */
+static int need_info(int dir, const char *hex, struct info *ret, struct cis_error *err)
+{
+	int r = read_info(dir, hex, ret, err);
+
+	return r == 0 || r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : -EIO;
 }
 
 static int compare(const struct store *s, const struct unpacker *u, int dir, const char *hex,
@@ -284,16 +315,20 @@ static int compare(const struct store *s, const struct unpacker *u, int dir, con
 	cleanup(unpacked_done) struct unpacked got = {0};
 	cleanup(info_done) struct info info = {0};
 	cleanup_free char *path = NULL;
-	cleanup_close int listing = openat(dir, "listing", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	cleanup_close int root = tree_open_dir(dir, "root");
+	cleanup_close int listing = openat(dir, "listing", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int no_listing = listing < 0 ? -errno : 0;
 	int r = str_format(&path, "%s/../layers/%s/root", s->path, hex);
 
 	if (r < 0)
 		return cis_fail(err, -r, "layer");
-	if (listing < 0 || root < 0)
-		return cis_fail_plain(err, EIO, "its %s is gone", root < 0 ? "root" : "listing");
-	if (read_info(dir, hex, &info, err) < 0)
-		return -EIO;
+	r = need(root, "its root", err);
+	if (r == 0)
+		r = need(no_listing, "its listing", err);
+	if (r == 0)
+		r = need_info(dir, hex, &info, err);
+	if (r < 0)
+		return r;
 	r = unpacker_run(u, &(struct unpack_job){UNPACK_VERIFY, path, -1, listing, NULL, NULL,
 						 NULL, NULL},
 			 &got, err);
@@ -306,7 +341,7 @@ int layer_verify(const struct store *s, const struct unpacker *u, const char *he
 		 struct cis_error *err)
 {
 	cleanup_close int dir = tree_open_dir(s->layers, hex);
-	int r = dir < 0 ? cis_fail(err, EIO, "open it") : 0;
+	int r = need(dir, "it", err);
 
 	if (r == 0 && store_is_marked(dir))
 		r = cis_fail_plain(err, EIO, "it was found corrupt before");

@@ -41,9 +41,10 @@ int layer_size(const struct store *s, const char *hex, uint64_t *ret, uint64_t *
 /* Compares it with what was unpacked; -EIO: it is corrupt, and from now on marked so. */
 int layer_verify(const struct store *s, const struct unpacker *u, const char *hex,
 		 struct cis_error *err);
-bool layer_is_corrupt(const struct store *s, const char *hex);
-/* Its root is opaque, which overlayfs heeds in directories below a root only. */
-bool layer_hides_below(const struct store *s, const char *hex);
+/* 1: by verify, or it is gone; 0; -errno: we cannot say. */
+int layer_is_corrupt(const struct store *s, const char *hex);
+/* 1: its root is opaque, which overlayfs heeds in directories below a root only; 0; -errno. */
+int layer_hides_below(const struct store *s, const char *hex);
 
 /* On their way out: nobody finds them any more, and nobody else deletes them. */
 #define LAYERS_AT_ONCE 64

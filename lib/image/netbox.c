@@ -48,8 +48,8 @@ int netbox_add_file(struct netbox *b, const char *at, const char *path, struct c
 	cleanup_close int fd = io_open_given(path);
 	int r = fd < 0 ? fd : io_read_fd(fd, NETBOX_FILE_MAX, &f.text, &f.len);
 
-	if (r == -ENXIO)
-		return cis_fail_plain(err, ENXIO, "%s is a named pipe", path);
+	if (r == -ESPIPE)
+		return cis_fail_plain(err, ESPIPE, "%s is a named pipe", path);
 	if (r == -ENOENT || r == -ENOTDIR)
 		return 0;
 	if (r == 0)

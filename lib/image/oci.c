@@ -551,9 +551,10 @@ static bool is_same_ref(const char *a, const char *b)
 
 	if (strcmp(a, b) == 0)
 		return true;
+	/* Whoever says a digest wants no other image that has the tag. */
 	return image_ref_parse(a, &x, NULL) == 0 && image_ref_parse(b, &y, NULL) == 0 &&
 	       image_ref_format(&x, &p) == 0 && image_ref_format(&y, &q) == 0 &&
-	       strcmp(p, q) == 0;
+	       strcmp(p, q) == 0 && strcmp(x.digest, y.digest) == 0;
 }
 
 static int choose_saved(const struct json *list, const char *ref, const struct json **ret,

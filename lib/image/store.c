@@ -203,8 +203,8 @@ void work_leave(struct work *w)
 }
 
 /* Under the lock no directory is new and not yet locked. */
-static void sweep(const struct store *s, void (*remove)(const struct store *s,
-							const char *name, int locked))
+static void sweep(const struct store *s, const char *prefix,
+		  void (*remove)(const struct store *s, const char *name, int locked))
 {
 	cleanup(dir_closep) DIR *list = tree_list(s->fd);
 	struct dirent *e;
@@ -212,7 +212,7 @@ static void sweep(const struct store *s, void (*remove)(const struct store *s,
 	while (list && (e = readdir(list))) {
 		cleanup_close int fd = -1;
 
-		if (!str_starts(e->d_name, STORE_TEMP))
+		if (!str_starts(e->d_name, prefix))
 			continue;
 		fd = tree_open_dir(s->fd, e->d_name);
 		if (fd >= 0 && store_lock_fd(fd, LOCK_EX | LOCK_NB) >= 0)
@@ -229,7 +229,7 @@ static void sweep_one(const struct store *s, const char *name, int locked)
 
 void store_sweep(const struct store *s)
 {
-	sweep(s, sweep_one);
+	sweep(s, STORE_TEMP, sweep_one);
 }
 
 static void sweep_one_aside(const struct store *s, const char *name, int locked)
@@ -239,7 +239,22 @@ static void sweep_one_aside(const struct store *s, const char *name, int locked)
 
 void store_sweep_aside(const struct store *s)
 {
-	sweep(s, sweep_one_aside);
+	sweep(s, STORE_TEMP, sweep_one_aside);
+}
+
+/* While rm has it locked, it is not to pass for one that a sandbox runs from. */
+static void drop_old(const struct store *s, const char *name, int locked)
+{
+	char gone[STORE_OLD_PREFIX + IMAGE_NAME_LEN + 2];
+
+	snprintf(gone, sizeof gone, STORE_TEMP "gone-%s", name + strlen(STORE_OLD));
+	if (renameat(s->fd, name, s->fd, gone) == 0)
+		remove_aside(s, gone, locked);
+}
+
+void store_drop_old(const struct store *s)
+{
+	sweep(s, STORE_OLD, drop_old);
 }
 
 static int make_work(struct work *w, const struct store *s)
@@ -265,17 +280,26 @@ int work_begin(struct work *w, const struct store *s, struct cis_error *err)
 	return r < 0 ? cis_fail(err, -r, "make a directory in %s", s->path) : 0;
 }
 
+/* Not if it was removed, or moved away, while we had it open. */
+static bool is_in_place(const struct store *s)
+{
+	struct stat a, b;
+
+	return fstat(s->fd, &a) == 0 && stat(s->path, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
 /* Who sweeps may have taken it for litter before it was locked. */
 int work_begin_at_once(struct work *w, const struct store *s, struct cis_error *err)
 {
 	for (;;) {
 		int r = make_work(w, s);
+		bool is_swept = r == -EWOULDBLOCK || (r == -ENOENT && is_in_place(s));
 
 		if (r >= 0 && store_is_still(w->fd, s->fd, work_name(w)))
 			return 0;
-		if (r < 0 && (!w->path || (r != -EWOULDBLOCK && r != -ENOENT)))
+		if (r < 0 && !is_swept)
 			return cis_fail(err, -r, "make a directory in %s", s->path);
 		forget(w);
 	}
 }
-

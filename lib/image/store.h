@@ -39,6 +39,8 @@ void store_unlock(const struct store *s);
 void store_sweep(const struct store *s);
 /* The same by processes that nobody waits for; of a store without host ids on loan. */
 void store_sweep_aside(const struct store *s);
+/* Only images that were replaced and that nobody has any more; nobody waits for it either. */
+void store_drop_old(const struct store *s);
 
 /* flock() that is not interrupted; -EWOULDBLOCK with LOCK_NB. */
 int store_lock_fd(int fd, int how);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Whole trees, for image.c only: away with one, and the digest of one. */
+/* Whole trees: away with one, and the digest of one. */
 #ifndef CIS_IMAGE_TREE_H
 #define CIS_IMAGE_TREE_H
 
 #include <cisandbox.h>
 #include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../base/error.h"
@@ -19,6 +21,11 @@ static inline void dir_closep(DIR **dir)
 DIR *tree_list(int dirfd);
 /* The directory itself, never what a link of that name leads to. -errno. */
 int tree_open_dir(int dirfd, const char *name);
+/* Its -errno says that there is no such directory, not that we could not look. */
+static inline bool tree_is_gone(int r)
+{
+	return r == -ENOENT || r == -ENOTDIR || r == -ELOOP;
+}
 
 /* Removes the directory @name with all that is in it. 0 or -errno. */
 int tree_remove(int dirfd, const char *name);

@@ -44,9 +44,12 @@ static void test_tame(void **state)
 		{"\u061c\u200e\u200f\u2028\u2029\u202a\u202d", "???????"},
 		{"\u2066\u2067\u2068\u2069", "????"},
 		{"\u200d\u2027\u202f\u2065\u206a", "\u200d\u2027\u202f\u2065\u206a"},
-		{"\xc2", "\xc2"}, /* cut off */
-		{"\xe2\x80", "\xe2\x80"},
-		{"\xe2", "\xe2"},
+		{"\U0001f600", "\U0001f600"},
+		{"\xc2", "?"}, /* cut off */
+		{"\xe2\x80", "??"},
+		{"a\xe2z", "a?z"},
+		{"\x9b" "31m \x80\x9f\xe9", "?31m ???"}, /* 8-bit terminals obey it */
+		{"\xc0\x9b \xe0\x82\x9b \xed\xa0\x80 \xf4\x90\x80\x80", "?? ??? ??? ????"},
 	};
 	struct cis_error err;
 

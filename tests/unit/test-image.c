@@ -102,6 +102,13 @@ static void assert_tidy(void)
 	shell("! ls -A root/images | grep -q '^\\.'");
 }
 
+/* The same, once the rm is through that image_close() leaves behind. */
+static void assert_tidy_soon(void)
+{
+	shell("for i in $(seq 1000); do "
+	      "ls -A root/images | grep -q '^\\.' || exit 0; sleep 0.01; done; exit 1");
+}
+
 /* A tree of everything: links, holes, attributes, a name that is no text. */
 static void make_tree(void)
 {
@@ -210,6 +217,31 @@ static void test_import_dir(void **state)
 	assert_int_equal(stat("root/images", &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0700);
 	assert_tidy();
+}
+
+/* As a command has it that ssh or inetd starts; by a name no socket can be opened. */
+static void test_import_socket(void **state)
+{
+	int ends[2], own_stdin = dup(STDIN_FILENO), status;
+	pid_t pid;
+
+	NEEDS_ROOT;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(ends[1], STDOUT_FILENO);
+		execlp("tar", "tar", "-C", "tree", "-c", ".", NULL);
+		_exit(1);
+	}
+	fd_close(ends[1]);
+	dup2(ends[0], STDIN_FILENO);
+	fd_close(ends[0]);
+	import_ok("x", "/dev/stdin");
+	dup2(own_stdin, STDIN_FILENO);
+	fd_close(own_stdin);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_true(exists("root/images/x/rootfs/etc/motd"));
 }
 
 static void test_import_tar(void **state)
@@ -453,8 +485,51 @@ static void test_corrupt(void **state)
 	}
 	shell("rm root/images/x/image.json");
 	assert_int_equal(cis_image_list(&list, &n, &err), -ENOENT);
+	free(steal_ptr(&list));
+	shell("mkdir root/images/a");
+	assert_int_equal(cis_image_list(&list, &n, &err), -ENOENT);
+	assert_non_null(strstr(err.message, "(cisandbox image rm a x removes the images that"));
+	free(steal_ptr(&list));
+	remove_ok("a");
+	/* No list at all is told from one that lacks some. */
+	shell("mv root/images root/kept && touch root/images");
+	list = (struct cis_image *)1;
+	assert_int_equal(cis_image_list(&list, &n, &err), -ENOTDIR);
+	assert_null(list);
+	shell("rm root/images && mv root/kept root/images");
 	remove_ok("x");
 	assert_int_equal(count(), 1);
+}
+
+/* Which layers it has nobody knows any more, but who runs from it. */
+static void test_prune_lost(void **state)
+{
+	static const char layer[] = "root/layers/"
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	struct cis_error err = {0};
+	uint64_t layers, bytes;
+	int lock;
+
+	NEEDS_ROOT;
+	import_ok("x", "tree");
+	shell("mkdir -p root/images/mm %s/root", layer);
+	lock = image_lock("mm", &err);
+	assert_true(lock >= 0);
+	assert_int_equal(cis_image_prune(&layers, &bytes, &err), -EBUSY);
+	assert_string_equal(err.message, "image \"mm\": a sandbox runs from it "
+					 "(cisandbox list shows them)");
+	assert_true(exists(layer));
+	shell("mv root/images/mm root/images/.tmp-old-abcdef-mm");
+	assert_int_equal(cis_image_prune(&layers, &bytes, &err), -EBUSY);
+	assert_int_equal(layers, 0);
+	assert_true(exists(layer));
+	shell("mv root/images/.tmp-old-abcdef-mm root/images/mm");
+	fd_close(lock);
+	assert_int_equal(cis_image_prune(&layers, &bytes, &err), -ENOENT);
+	assert_int_equal(layers, 1);
+	assert_false(exists(layer));
+	remove_ok("mm");
+	assert_int_equal(cis_image_prune(&layers, &bytes, &err), 0);
 }
 
 static void test_remove(void **state)
@@ -472,6 +547,24 @@ static void test_remove(void **state)
 	assert_false(exists("root/images/x"));
 	assert_tidy();
 	assert_int_equal(cis_image_remove("x", NULL), -ENOENT);
+}
+
+static void test_store_gone(void **state)
+{
+	cleanup(store_done) struct store s = STORE_CLOSED;
+	cleanup(work_done) struct work w = {.fd = -1};
+	struct cis_error err = {0};
+
+	NEEDS_ROOT;
+	assert_int_equal(store_open_other(&s, "other", &err), 0);
+	assert_int_equal(work_begin_at_once(&w, &s, &err), 0);
+	work_leave(&w);
+	shell("rm -r root/other");
+	assert_int_equal(work_begin_at_once(&w, &s, &err), -ENOENT);
+	work_leave(&w);
+	shell("mkdir root/other"); /* another, that is not ours */
+	assert_int_equal(work_begin_at_once(&w, &s, &err), -ENOENT);
+	shell("rm -r root/other");
 }
 
 static void test_busy(void **state)
@@ -504,7 +597,7 @@ static void test_busy(void **state)
 	import_ok("y", "tree"); /* it sweeps */
 	assert_int_equal(fstatat(b, "rootfs/etc", &st, 0), 0);
 	image_close(b, "x");
-	assert_tidy();
+	assert_tidy_soon();
 	remove_ok("y");
 	remove_ok("x");
 	make_tree();
@@ -541,7 +634,7 @@ static void test_replace(void **state)
 	}
 	assert_int_equal(status, 0);
 	assert_int_equal(count(), 1);
-	assert_tidy();
+	assert_tidy_soon();
 }
 
 static void test_many_at_once(void **state)
@@ -642,6 +735,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_nothing, empty_store),
 		cmocka_unit_test_setup(test_import_dir, empty_store),
+		cmocka_unit_test_setup(test_import_socket, empty_store),
 		cmocka_unit_test_setup(test_import_tar, empty_store),
 		cmocka_unit_test_setup(test_capability, empty_store),
 		cmocka_unit_test_setup(test_digest, empty_store),
@@ -652,7 +746,9 @@ int main(void)
 		cmocka_unit_test_setup(test_names, empty_store),
 		cmocka_unit_test_setup(test_list, empty_store),
 		cmocka_unit_test_setup(test_corrupt, empty_store),
+		cmocka_unit_test_setup(test_prune_lost, empty_store),
 		cmocka_unit_test_setup(test_remove, empty_store),
+		cmocka_unit_test_setup(test_store_gone, empty_store),
 		cmocka_unit_test_setup(test_busy, empty_store),
 		cmocka_unit_test_setup(test_replace, empty_store),
 		cmocka_unit_test_setup(test_many_at_once, empty_store),
