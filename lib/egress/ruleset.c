@@ -266,8 +266,8 @@ int ruleset_allow_file(struct ruleset *rs, const char *path, struct cis_error *e
 	size_t len;
 	int r;
 
-	if (fd == -ENXIO)
-		return cis_fail_plain(err, ENXIO,
+	if (fd == -ESPIPE)
+		return cis_fail_plain(err, ESPIPE,
 				      "read the allow file %s: a pipe into which nobody writes",
 				      path);
 	r = fd < 0 ? fd : io_read_fd(fd, FILE_MAX, &text, &len);
