@@ -23,8 +23,8 @@ int egress_set_log(struct front *f, const char *v);
 /* Before the start: opens the log, and for what is learnt a file without a name. 0 or an exit
  * status, the reason printed. */
 int egress_open(struct front *f);
-/* After the end: the summary on standard error if anybody reads it, and what was learnt in its file. Returns
- * @status, or that this failed. */
+/* After the end: the summary on standard error if anybody reads it, and what was learnt in its
+ * file. Returns @status, or that this failed. */
 int egress_report(struct front *f, int status);
 
 #endif

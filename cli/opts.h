@@ -33,7 +33,7 @@ struct front {
 	bool is_template;  /* the options are a pool's: paths are made absolute */
 	bool is_member;    /* of a pool, and has been taken; then report is who waits for it, and
 			    * what they send are signals as signalfd() has them */
-	int giver;         /* pid of who gave it the job; 0: nobody */
+	int giver;         /* its directory in /proc, of who gave it the job; 0: nobody */
 	int report;        /* detached: pipe to whoever started us, or -1 */
 };
 

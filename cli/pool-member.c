@@ -69,19 +69,45 @@ static int become(const struct pool_job *job)
 	return 0;
 }
 
+/*
+ * Its directory in /proc, in which nothing is found once it is dead, whoever has its number then.
+ * -errno.
+ */
+static int find_giver(int connection)
+{
+	struct pollfd waits = {.fd = connection};
+	struct ucred giver;
+	socklen_t size = sizeof giver;
+	char path[32];
+	int dir;
+
+	if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &giver, &size) < 0)
+		return -errno;
+	snprintf(path, sizeof path, "/proc/%d", giver.pid);
+	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	/* Who still waits is alive: so it is not another's already. */
+	if (poll(&waits, 1, 0) != 0) {
+		close(dir);
+		return -ESRCH;
+	}
+	return dir;
+}
+
 static int serve(struct front *f, int connection)
 {
 	struct pool_job job = {0};
-	struct ucred giver;
-	socklen_t size = sizeof giver;
 	int first, status;
 
 	f->report = connection;
 	if (pool_recv_job(connection, &job) < 0 || become(&job) < 0)
 		return EXIT_OURS;
-	if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &giver, &size) < 0)
-		return EXIT_OURS;
-	f->giver = giver.pid;
+	/* A process of another pid namespace has the number 0 here, and no such directory. */
+	f->giver = find_giver(connection);
+	if (f->giver < 0)
+		return cli_usage_error("run", "who gives the job is not seen from the pool: %s",
+				       strerror(-f->giver));
 	/* As signals come by it, so does the end of who waits for us. */
 	fcntl(connection, F_SETFL, O_NONBLOCK);
 	f->is_member = true;
