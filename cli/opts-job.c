@@ -27,7 +27,8 @@ const char *job_path(const struct front *f, const char *path, char buf[static JO
 
 		if (strncmp(path, ours[i], n) != 0)
 			continue;
-		n = (size_t)snprintf(buf, JOB_PATH_MAX, "/proc/self/fd/%d/fd/%s", f->giver, path + n);
+		n = (size_t)snprintf(buf, JOB_PATH_MAX, "/proc/self/fd/%d/fd/%s", f->giver,
+				     path + n);
 		return n < JOB_PATH_MAX ? buf : path;
 	}
 	return path;
