@@ -3,6 +3,7 @@
 #include <cisandbox.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,73 +142,32 @@ static struct json *summary_json(const struct cis_cache *one)
 	return o;
 }
 
-struct caches {
-	struct cis_cache *v;
-	size_t n, unreadable;
-};
-
-/* One that nobody can use is not to hide the others. */
-static struct cis_cache unreadable(const char *name, const struct cis_error *why)
-{
-	struct cis_cache one = {0};
-
-	snprintf(one.name, sizeof one.name, "%s", name);
-	snprintf(one.error, sizeof one.error, "%s", why->message);
-	return one;
-}
-
-static int add_one(const char *name, const struct generation *g, void *arg,
-		   struct cis_error *err)
+static int look(const char *name, const struct generation *g, void *entry, struct cis_error *err)
 {
 	cleanup(cache_done) struct cache c = CACHE_CLOSED;
-	struct caches *l = arg;
-	struct cis_cache *bigger = reallocarray(l->v, l->n + 1, sizeof *bigger);
+	struct cis_cache *ret = entry;
 	int r = g->fd;
 
-	if (!bigger)
-		return cis_fail(err, ENOMEM, "cache list");
-	l->v = bigger;
 	if (r == -ENOENT) /* and it never was without one */
 		cis_fail_plain(err, ENOENT, "cache \"%s\": it has lost its generations (cisandbox "
 					    "cache rm %s removes it)", name, name);
 	else if (r >= 0)
 		r = cache_read(name, g, &c, err);
-	l->unreadable += r < 0;
-	l->v[l->n++] = r < 0 ? unreadable(name, err) : summary(name, &c, g);
-	return 0;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	const struct cis_cache *x = a, *y = b;
-
-	return strcmp(x->name, y->name);
-}
-
-static int by_use(const void *a, const void *b)
-{
-	const struct cis_cache *x = a, *y = b;
-
-	return x->used != y->used ? (x->used > y->used ? 1 : -1) : by_name(a, b);
+	if (r >= 0)
+		*ret = summary(name, &c, g);
+	return MIN(r, 0);
 }
 
 int cis_cache_list(struct cis_cache **ret, size_t *ret_n, struct cis_error *err)
 {
-	struct caches l = {.v = calloc(1, sizeof *l.v)};
-	struct cis_error why = {0};
-	int r = l.v ? generations_each(GENERATIONS_CACHE, add_one, &l, &why)
-		    : cis_fail(&why, ENOMEM, "cache list");
+	static const struct generations_entry entry = {
+		sizeof **ret, offsetof(struct cis_cache, error), look};
+	void *list;
+	int unreadable = generations_list(GENERATIONS_CACHE, &entry, &list, ret_n, err);
 
-	if (r < 0) {
-		free(l.v);
-		if (err)
-			*err = why;
-		return r;
-	}
-	qsort(l.v, l.n, sizeof *l.v, by_name);
-	*ret = l.v;
-	*ret_n = l.n;
-	return (int)l.unreadable;
+	if (unreadable >= 0)
+		*ret = list;
+	return unreadable;
 }
 
 int cis_cache_list_json(char **ret, struct cis_error *err)
@@ -287,6 +247,13 @@ static int empty_one(const struct store *s, const struct cis_cache *c, struct ci
 	r = generation_publish(&w, MADE, GENERATIONS_CACHE, c->name, c->generation, NULL, &number,
 			       err);
 	return r == -ESTALE ? 1 : r;
+}
+
+static int by_use(const void *a, const void *b)
+{
+	const struct cis_cache *x = a, *y = b;
+
+	return x->used != y->used ? (x->used > y->used ? 1 : -1) : strcmp(x->name, y->name);
 }
 
 static int shrink(const struct store *s, uint64_t max, uint64_t *ret, struct cis_error *err)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -351,32 +352,77 @@ int generation_publish(const struct work *w, const char *from, const char *kind,
 
 /* ---- looking ------------------------------------------------------------------------ */
 
-int generations_each(const char *kind, generations_turn *turn, void *arg,
-		     struct cis_error *err)
+struct entries {
+	char *all;
+	size_t n, unreadable;
+};
+
+static void entries_done(struct entries *l)
 {
+	free(l->all);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(a, b); /* they begin with it */
+}
+
+static int add_entry(struct entries *l, const struct generations_entry *e, const char *name,
+		     const struct generation *g, struct cis_error *why)
+{
+	char *bigger = reallocarray(l->all, l->n + 1, e->size), *entry;
+	int r;
+
+	if (!bigger)
+		return -ENOMEM;
+	l->all = bigger;
+	entry = l->all + l->n * e->size;
+	memset(entry, 0, e->size);
+	r = e->look(name, g, entry, why);
+	if (r > 0)
+		return 0;
+	l->n++;
+	if (r == 0)
+		return 0;
+	memset(entry, 0, e->size);
+	memcpy(entry, name, strnlen(name, GENERATIONS_NAME_LEN - 1));
+	snprintf(entry + e->error_at, GENERATIONS_ERROR_LEN, "%s", why->message);
+	l->unreadable++;
+	return 0;
+}
+
+int generations_list(const char *kind, const struct generations_entry *e, void **ret,
+		     size_t *ret_n, struct cis_error *err)
+{
+	cleanup(entries_done) struct entries l = {.all = calloc(1, e->size)};
 	cleanup_free char *path = NULL;
 	cleanup(dir_closep) DIR *list = NULL;
-	struct dirent *e;
+	struct dirent *d;
 	int r = 0;
 
-	if (str_format(&path, "%s/%ss", state_data_root(), kind) < 0)
-		return cis_fail(err, ENOMEM, "%ss", kind);
+	if (!l.all || str_format(&path, "%s/%ss", state_data_root(), kind) < 0)
+		return cis_fail(err, ENOMEM, "%s list", kind);
 	list = opendir(path);
-	if (!list)
-		return errno == ENOENT ? 0 : cis_fail(err, errno, "store %s", path);
-	while (r >= 0 && (e = readdir(list))) {
+	if (!list && errno != ENOENT)
+		return cis_fail(err, errno, "store %s", path);
+	while (list && r >= 0 && (d = readdir(list))) {
 		cleanup(generation_done) struct generation g = GENERATION_CLOSED;
+		struct cis_error why = {0};
 
-		if (!store_is_name(e->d_name))
+		if (!store_is_name(d->d_name))
 			continue;
-		r = generation_open(kind, e->d_name, &g, err);
+		r = generation_open(kind, d->d_name, &g, &why);
 		if (r < 0)
 			g.fd = r;
+		r = 0;
 		/* Gone meanwhile is none that there is. */
-		if (faccessat(dirfd(list), e->d_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-			r = turn(e->d_name, &g, arg, err);
-		else
-			r = 0;
+		if (faccessat(dirfd(list), d->d_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			r = add_entry(&l, e, d->d_name, &g, &why);
 	}
-	return r;
+	if (r < 0)
+		return cis_fail(err, -r, "%s list", kind);
+	qsort(l.all, l.n, e->size, by_name);
+	*ret = steal_ptr(&l.all);
+	*ret_n = l.n;
+	return (int)l.unreadable;
 }

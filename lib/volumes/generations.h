@@ -13,6 +13,7 @@
 #ifndef CIS_GENERATIONS_H
 #define CIS_GENERATIONS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "../base/error.h"
@@ -69,13 +70,24 @@ int generations_remove(const char *kind, const char *name, uint64_t newest,
 int generations_prune(const char *kind, uint64_t *ret, struct cis_error *err);
 
 /*
- * Called for the newest of each name, in no order; what it returns, if negative, is the end.
- * g->fd is -errno if it cannot be opened, which *err explains; -ENOENT: there is none.
+ * Fills @entry for a name from its newest generation. 1: it is not to be listed; negative, and
+ * *err: it cannot be read. g->fd is -errno if it cannot be opened, which *err explains then;
+ * -ENOENT: there is none.
  */
-typedef int generations_turn(const char *name, const struct generation *g, void *arg,
+typedef int generations_look(const char *name, const struct generation *g, void *entry,
 			     struct cis_error *err);
-/* Makes no store. */
-int generations_each(const char *kind, generations_turn *turn, void *arg,
-		     struct cis_error *err);
+/* What a list is of: each begins with its name, and has room for why it cannot be read. */
+struct generations_entry {
+	size_t size, error_at;
+	generations_look *look;
+};
+#define GENERATIONS_NAME_LEN 128
+#define GENERATIONS_ERROR_LEN 496
+/*
+ * *ret, to be freed: one for each name, sorted by it; one that nobody can use does not hide the
+ * others, and has its name and why alone. Makes no store. Returns how many these are.
+ */
+int generations_list(const char *kind, const struct generations_entry *e, void **ret,
+		     size_t *ret_n, struct cis_error *err);
 
 #endif

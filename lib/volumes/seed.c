@@ -4,6 +4,7 @@
 #include <cisandbox.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,66 +182,31 @@ static struct json *summary_json(const struct cis_seed *one)
 	return o;
 }
 
-struct seeds {
-	struct cis_seed *v;
-	size_t n, unreadable;
-};
-
-/* One that nobody can use is not to hide the others. */
-static struct cis_seed unreadable(const char *name, const struct cis_error *why)
-{
-	struct cis_seed one = {0};
-
-	snprintf(one.name, sizeof one.name, "%s", name);
-	snprintf(one.error, sizeof one.error, "%s", why->message);
-	return one;
-}
-
-static int add_one(const char *name, const struct generation *g, void *arg,
-		   struct cis_error *err)
+static int look(const char *name, const struct generation *g, void *entry, struct cis_error *err)
 {
 	cleanup(seed_done) struct seed s = SEED_CLOSED;
-	struct seeds *l = arg;
-	struct cis_seed *bigger;
+	struct cis_seed *ret = entry;
 	int r = g->fd;
 
 	if (r == -ENOENT)
-		return 0; /* none was ever published */
-	bigger = reallocarray(l->v, l->n + 1, sizeof *bigger);
-	if (!bigger)
-		return cis_fail(err, ENOMEM, "seed list");
-	l->v = bigger;
+		return 1; /* none was ever published */
 	if (r >= 0 && (r = seed_read(name, g, &s, err)) < 0)
 		cis_hint(err, "cisandbox seed rm %s removes it", name);
-	l->unreadable += r < 0;
-	l->v[l->n++] = r < 0 ? unreadable(name, err) : summary(name, &s, g);
-	return 0;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	const struct cis_seed *x = a, *y = b;
-
-	return strcmp(x->name, y->name);
+	if (r >= 0)
+		*ret = summary(name, &s, g);
+	return MIN(r, 0);
 }
 
 int cis_seed_list(struct cis_seed **ret, size_t *ret_n, struct cis_error *err)
 {
-	struct seeds l = {.v = calloc(1, sizeof *l.v)};
-	struct cis_error why = {0};
-	int r = l.v ? generations_each(GENERATIONS_SEED, add_one, &l, &why)
-		    : cis_fail(&why, ENOMEM, "seed list");
+	static const struct generations_entry entry = {
+		sizeof **ret, offsetof(struct cis_seed, error), look};
+	void *list;
+	int unreadable = generations_list(GENERATIONS_SEED, &entry, &list, ret_n, err);
 
-	if (r < 0) {
-		free(l.v);
-		if (err)
-			*err = why;
-		return r;
-	}
-	qsort(l.v, l.n, sizeof *l.v, by_name);
-	*ret = l.v;
-	*ret_n = l.n;
-	return (int)l.unreadable;
+	if (unreadable >= 0)
+		*ret = list;
+	return unreadable;
 }
 
 int cis_seed_list_json(char **ret, struct cis_error *err)
@@ -280,13 +246,6 @@ int cis_seed_remove(const char *name, struct cis_error *err)
 	return generations_remove(GENERATIONS_SEED, name, GENERATION_ANY, err);
 }
 
-static int by_use(const void *a, const void *b)
-{
-	const struct cis_seed *x = a, *y = b;
-
-	return x->used != y->used ? (x->used > y->used ? 1 : -1) : by_name(a, b);
-}
-
 static uint64_t sum_of(const struct cis_seed *list, size_t n)
 {
 	uint64_t sum = 0;
@@ -294,6 +253,13 @@ static uint64_t sum_of(const struct cis_seed *list, size_t n)
 	for (size_t i = 0; i < n; i++)
 		sum = seed_sum(sum, list[i].size);
 	return sum;
+}
+
+static int by_use(const void *a, const void *b)
+{
+	const struct cis_seed *x = a, *y = b;
+
+	return x->used != y->used ? (x->used > y->used ? 1 : -1) : strcmp(x->name, y->name);
 }
 
 static int shrink(uint64_t max, uint64_t *ret, struct cis_error *err)
